@@ -1,0 +1,46 @@
+using System.Collections.Immutable;
+
+namespace Mesh.ControlPlane.Model;
+
+/// <summary>Everything the sources agreed on: no Kubernetes, no protobuf. Immutable.</summary>
+internal sealed record MeshModel
+{
+    public static MeshModel Empty { get; } = new();
+
+    public ImmutableDictionary<ServiceName, Service> Services { get; init; } = ImmutableDictionary<ServiceName, Service>.Empty;
+
+    /// <summary>HTTPRoutes and GRPCRoutes, oldest first, then by namespace and name (Gateway API precedence).</summary>
+    public ImmutableArray<TrafficRoute> Routes { get; init; } = [];
+
+    /// <summary>What was refused or could not be used, with file and line.</summary>
+    public ImmutableArray<SourceProblem> Problems { get; init; } = [];
+}
+
+/// <summary>A Service's namespace and name.</summary>
+internal readonly record struct ServiceName(string Namespace, string Name)
+{
+    public override string ToString() => $"{Namespace}/{Name}";
+}
+
+/// <summary>A Service with the endpoints behind it.</summary>
+internal sealed record Service(ServiceName Name, ImmutableArray<ServicePort> Ports, ImmutableArray<ServiceEndpoint> Endpoints);
+
+/// <param name="Name">May be empty when it is the only one.</param>
+/// <param name="Port">1–65535, what callers write.</param>
+/// <param name="AppProtocol">As declared (<c>http</c>, <c>kubernetes.io/h2c</c>, …); null when not.</param>
+internal sealed record ServicePort(string Name, int Port, string? AppProtocol);
+
+/// <summary>One address behind one port of a Service.</summary>
+/// <param name="PortName">The <see cref="ServicePort.Name"/> it serves.</param>
+/// <param name="Address">An IP literal.</param>
+/// <param name="ServiceAccount">Null when nothing says who runs there: then it cannot be meshed.</param>
+/// <param name="Meshed">True once a workload with that identity served this address; it stays true while the endpoint exists (contracts §3).</param>
+internal sealed record ServiceEndpoint(string PortName, string Address, int Port, string? ServiceAccount, bool Ready, string Zone, bool Meshed)
+{
+    public string HostPort => Address.Contains(':', StringComparison.Ordinal) ? $"[{Address}]:{Port}" : $"{Address}:{Port}";
+}
+
+/// <summary>Something in a source that is not used, and why.</summary>
+/// <param name="Where">File and line, such as <c>catalog.yaml:12</c>.</param>
+/// <param name="What">What is wrong, with the value seen, and how to fix it.</param>
+internal sealed record SourceProblem(string Where, string What);

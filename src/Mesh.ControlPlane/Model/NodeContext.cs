@@ -1,0 +1,20 @@
+using System.Collections.Immutable;
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Model;
+
+/// <summary>Who asks over an ADS stream, as far as answers depend on it.</summary>
+/// <param name="Id">The node's id, for logs.</param>
+/// <param name="Namespace">Where short names are looked up.</param>
+/// <param name="Identity">Verified by mTLS; null on the plaintext port.</param>
+internal sealed record NodeContext(string Id, string Namespace, SpiffeId? Identity)
+{
+    /// <summary>One of our own data planes (user agent <c>mesh</c>): reads our endpoint metadata.</summary>
+    public bool IsMesh { get; init; }
+
+    /// <summary>Metadata <c>MESH_TLS: "default"</c>: has a certificate provider of that name, so it gets the cluster's UpstreamTlsContext.</summary>
+    public bool HasDefaultTls { get; init; }
+
+    /// <summary>The node's own addresses (metadata <c>INSTANCE_IPS</c>), to resolve a wildcard bind.</summary>
+    public ImmutableArray<string> InstanceIps { get; init; } = [];
+}

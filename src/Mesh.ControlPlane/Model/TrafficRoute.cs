@@ -1,0 +1,45 @@
+using System.Collections.Immutable;
+
+namespace Mesh.ControlPlane.Model;
+
+/// <summary>An HTTPRoute or GRPCRoute attached to Services (Gateway API, GAMMA).</summary>
+/// <param name="Parents">The Services whose callers it steers; a null port means every port.</param>
+internal sealed record TrafficRoute(string Namespace, string Name, bool Grpc, ImmutableArray<ParentRef> Parents, ImmutableArray<RouteRule> Rules);
+
+internal sealed record ParentRef(ServiceName Service, int? Port);
+
+/// <param name="Name">May be empty.</param>
+/// <param name="Matches">Any of them; empty matches all.</param>
+/// <param name="Backends">May be empty: then every call is answered 500 (Gateway API).</param>
+internal sealed record RouteRule(string Name, ImmutableArray<RuleMatch> Matches, ImmutableArray<BackendRef> Backends)
+{
+    /// <summary><c>timeouts.request</c>; null is none.</summary>
+    public TimeSpan? RequestTimeout { get; init; }
+
+    /// <summary><c>timeouts.backendRequest</c>: one attempt; null is none.</summary>
+    public TimeSpan? BackendRequestTimeout { get; init; }
+
+    /// <summary><c>retry</c> (GEP-1731); null is the mesh's default.</summary>
+    public RuleRetry? Retry { get; init; }
+}
+
+internal sealed record RuleRetry(int? Attempts, TimeSpan? Backoff, ImmutableArray<int> Codes);
+
+/// <summary>All conditions hold.</summary>
+/// <param name="Method">HTTP method; null is any.</param>
+internal sealed record RuleMatch(PathMatch? Path, string? Method, ImmutableArray<NameValueMatch> Headers, ImmutableArray<NameValueMatch> QueryParameters);
+
+internal sealed record PathMatch(PathMatchKind Kind, string Value);
+
+internal enum PathMatchKind
+{
+    Exact,
+    PathPrefix,
+    RegularExpression,
+}
+
+internal sealed record NameValueMatch(string Name, string Value, bool IsRegularExpression);
+
+/// <param name="Service">Where to; it may be unknown, then its share is answered 500 (Gateway API).</param>
+/// <param name="Weight">0 or more; default 1.</param>
+internal sealed record BackendRef(ServiceName Service, int Port, int Weight);

@@ -1,0 +1,40 @@
+namespace Mesh.Config;
+
+/// <summary>A set of endpoints that do the same, and how to call them.</summary>
+/// <param name="Name">The CDS name, such as <c>outbound|80||catalog.shop.svc.cluster.local</c>.</param>
+/// <param name="EdsServiceName">The EDS resource that lists its endpoints.</param>
+/// <param name="ConnectTimeout">Default 5 s (Envoy).</param>
+internal sealed record Cluster(string Name, string EdsServiceName, TimeSpan ConnectTimeout)
+{
+    public LoadBalancing LoadBalancing { get; init; } = LoadBalancing.PeakEwma;
+
+    /// <summary>When endpoints sit out; null is never.</summary>
+    public OutlierDetection? OutlierDetection { get; init; }
+
+    /// <summary>Most calls in flight; default 1,024 (gRFC A32).</summary>
+    public int MaxRequests { get; init; } = 1024;
+
+    /// <summary>TLS towards endpoints that carry no metadata of ours (foreign control planes); null is none.</summary>
+    public UpstreamTls? UpstreamTls { get; init; }
+}
+
+/// <summary>How an endpoint is picked.</summary>
+internal enum LoadBalancing
+{
+    /// <summary>Power of two choices by peak EWMA of latency × calls in flight. Our default, also for xDS ROUND_ROBIN without an explicit policy list.</summary>
+    PeakEwma,
+    RoundRobin,
+    LeastRequest,
+    Random,
+}
+
+/// <summary>When an endpoint that keeps failing sits out.</summary>
+/// <param name="ConsecutiveFailures">5xx answers or broken connections in a row; 0 is off. Default 5 (Envoy).</param>
+/// <param name="BaseEjectionTime">First time out; grows with each further ejection. Default 30 s (Envoy).</param>
+/// <param name="MaxEjectionTime">Default 300 s (Envoy).</param>
+/// <param name="MaxEjectionPercent">0–100 of the cluster's endpoints, but always at least one. Default 10 (Envoy).</param>
+internal sealed record OutlierDetection(int ConsecutiveFailures, TimeSpan BaseEjectionTime, TimeSpan MaxEjectionTime, int MaxEjectionPercent);
+
+/// <summary>TLS as a foreign control plane asks for it (gRFC A29).</summary>
+/// <param name="AllowedSubjects">Subject alternative names, any of which the server must have; empty accepts any of the trust bundle.</param>
+internal sealed record UpstreamTls(string Sni, IReadOnlyList<Traffic.StringMatcher> AllowedSubjects);

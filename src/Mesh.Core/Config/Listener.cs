@@ -1,0 +1,37 @@
+namespace Mesh.Config;
+
+/// <summary>What a client calls or a server offers under one name. Exactly one of <see cref="Api"/> and <see cref="FilterChains"/> is filled.</summary>
+internal sealed record Listener(string Name)
+{
+    /// <summary>The outbound form: how calls to this name are routed.</summary>
+    public HttpConnectionManager? Api { get; init; }
+
+    /// <summary>The inbound form: what a bound address accepts, most specific first.</summary>
+    public IReadOnlyList<FilterChain> FilterChains { get; init; } = [];
+}
+
+/// <summary>How the requests of a listener find their route.</summary>
+/// <param name="RouteConfigurationName">The RDS resource to ask for; null when <paramref name="Inline"/> is given.</param>
+/// <param name="Inline">The routes, when they came inside the listener.</param>
+/// <param name="MaxStreamDuration">Longest life of a call; null is none (gRFC A31).</param>
+internal sealed record HttpConnectionManager(string? RouteConfigurationName, RouteConfiguration? Inline, TimeSpan? MaxStreamDuration);
+
+/// <summary>What happens to a connection that arrived.</summary>
+/// <param name="Name">For logs.</param>
+/// <param name="Transport">Which first bytes it takes.</param>
+/// <param name="MeshTls">True: mesh TLS ends here. False: the bytes pass as they are.</param>
+/// <param name="RequireClientCertificate">With <paramref name="MeshTls"/>: refuse a peer without a certificate.</param>
+internal sealed record FilterChain(string Name, TransportProtocol Transport, bool MeshTls, bool RequireClientCertificate);
+
+/// <summary>The first bytes of a connection (xDS <c>transport_protocol</c>).</summary>
+internal enum TransportProtocol
+{
+    /// <summary>Any bytes.</summary>
+    Any,
+
+    /// <summary>A TLS ClientHello (<c>tls</c>).</summary>
+    Tls,
+
+    /// <summary>Anything else (<c>raw_buffer</c>).</summary>
+    RawBuffer,
+}

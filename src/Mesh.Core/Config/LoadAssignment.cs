@@ -1,0 +1,42 @@
+using Mesh.Spiffe;
+
+namespace Mesh.Config;
+
+/// <summary>The endpoints of a cluster.</summary>
+internal sealed record LoadAssignment(string ClusterName, IReadOnlyList<LocalityEndpoints> Localities);
+
+/// <summary>Endpoints that stand together.</summary>
+/// <param name="Priority">0 is used first.</param>
+/// <param name="Weight">Share among the localities of one priority, 1 or more.</param>
+internal sealed record LocalityEndpoints(Locality Locality, int Priority, int Weight, IReadOnlyList<Endpoint> Endpoints);
+
+/// <summary>Where endpoints stand.</summary>
+internal sealed record Locality(string Region, string Zone, string SubZone);
+
+/// <summary>One address that serves a cluster.</summary>
+/// <param name="Address">An IP literal.</param>
+/// <param name="Port">1–65535.</param>
+/// <param name="Weight">1 or more.</param>
+/// <param name="Healthy">False: not to be used for new calls.</param>
+internal sealed record Endpoint(string Address, int Port, int Weight, bool Healthy)
+{
+    public EndpointTls Tls { get; init; } = EndpointTls.None;
+
+    /// <summary>Exactly who must answer when <see cref="Tls"/> is <see cref="EndpointTls.Mesh"/>.</summary>
+    public SpiffeId? SpiffeId { get; init; }
+
+    /// <summary>HTTP/2 may be used without asking (our metadata lists <c>h2</c>).</summary>
+    public bool SpeaksHttp2 { get; init; }
+
+    public string HostPort => Address.Contains(':', StringComparison.Ordinal) ? $"[{Address}]:{Port}" : $"{Address}:{Port}";
+}
+
+/// <summary>What our metadata says of an endpoint (contracts §3).</summary>
+internal enum EndpointTls
+{
+    /// <summary>Not in the mesh: as the cluster's <see cref="Cluster.UpstreamTls"/> says, else plaintext.</summary>
+    None,
+
+    /// <summary>In the mesh: mesh TLS, never plaintext.</summary>
+    Mesh,
+}

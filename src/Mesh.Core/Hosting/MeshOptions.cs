@@ -1,0 +1,65 @@
+namespace Mesh.Hosting;
+
+/// <summary>What an operator sets at start: section <c>Mesh</c> of the configuration, environment <c>Mesh__*</c>.</summary>
+/// <remarks>With none of <see cref="ControlPlane"/>, <see cref="TrustBundle"/>, <see cref="Token"/> and <see cref="TokenFile"/> set, the mesh is off and everything behaves as without it.</remarks>
+public sealed class MeshOptions
+{
+    /// <summary>The configuration section: <c>Mesh</c>.</summary>
+    public const string SectionName = "Mesh";
+
+    /// <summary>The control plane's TLS gRPC address, such as <c>https://127.0.0.1:15012</c>. Default: none.</summary>
+    public string? ControlPlane { get; set; }
+
+    /// <summary>Path of a PEM file with the roots that vouch for the control plane at start. Default: none.</summary>
+    public string? TrustBundle { get; set; }
+
+    /// <summary>The bearer token that proves who this workload is. Default: none. Exclusive with <see cref="TokenFile"/>.</summary>
+    public string? Token { get; set; }
+
+    /// <summary>Path of a file with the token, read again at every use. Default: none.</summary>
+    public string? TokenFile { get; set; }
+
+    /// <summary>The Kubernetes namespace. Default: <c>default</c>.</summary>
+    public string Namespace { get; set; } = "default";
+
+    /// <summary>The service account this workload runs as. Default: <c>default</c>.</summary>
+    public string ServiceAccount { get; set; } = "default";
+
+    /// <summary>The workload's name in metrics. Default: <see cref="ServiceAccount"/>.</summary>
+    public string? Workload { get; set; }
+
+    /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
+    public string TrustDomain { get; set; } = "cluster.local";
+
+    /// <summary>The suffix of service names. Default: <c>cluster.local</c>.</summary>
+    public string ClusterDomain { get; set; } = "cluster.local";
+
+    /// <summary>How configuration is asked for. Default: <see cref="AdsVariant.Delta"/>.</summary>
+    public AdsVariant AdsVariant { get; set; } = AdsVariant.Delta;
+
+    /// <summary>How often measurements go to the control plane, 1 s–5 min. Default: 5 s.</summary>
+    public TimeSpan TelemetryInterval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>What <c>UseMesh()</c> reads.</summary>
+    public MeshServerOptions Server { get; set; } = new();
+}
+
+/// <summary>The two forms of the aggregated discovery service (xDS v3).</summary>
+public enum AdsVariant
+{
+    /// <summary>Only what changed is sent.</summary>
+    Delta,
+
+    /// <summary>Every answer holds all resources of its type.</summary>
+    StateOfTheWorld,
+}
+
+/// <summary>Settings of the server side: section <c>Mesh:Server</c>.</summary>
+public sealed class MeshServerOptions
+{
+    /// <summary>Paths answered before the workload has an identity, and in plaintext on strict ports. Default: <c>/healthz</c>, <c>/livez</c>, <c>/readyz</c>, <c>/health</c>, <c>/alive</c>.</summary>
+    public IList<string> ProbePaths { get; } = ["/healthz", "/livez", "/readyz", "/health", "/alive"];
+
+    /// <summary>Ports that the mesh leaves alone (admin ports). Default: none.</summary>
+    public IList<int> ExcludedPorts { get; } = [];
+}

@@ -1,0 +1,44 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
+using Mesh.Spiffe;
+
+namespace Mesh.Identity;
+
+/// <summary>Who this process is now: one generation of certificate and trust. Immutable; a renewal makes the next one.</summary>
+internal sealed class WorkloadIdentity
+{
+    public WorkloadIdentity(X509Svid svid, TrustBundle bundle, int generation)
+    {
+        Svid = svid;
+        Bundle = bundle;
+        Generation = generation;
+        // One context per generation: TLS resumption works only within one (measured).
+        CertificateContext = SslStreamCertificateContext.Create(svid.Leaf, [.. svid.Intermediates], offline: true);
+    }
+
+    public X509Svid Svid { get; }
+
+    public TrustBundle Bundle { get; }
+
+    /// <summary>Counts up from 1 with every renewal.</summary>
+    public int Generation { get; }
+
+    public SslStreamCertificateContext CertificateContext { get; }
+
+    /// <summary>A chain policy that trusts this bundle and nothing of the machine.</summary>
+    public X509ChainPolicy CreateChainPolicy()
+    {
+        var policy = new X509ChainPolicy
+        {
+            TrustMode = X509ChainTrustMode.CustomRootTrust,
+            RevocationMode = X509RevocationMode.NoCheck,
+            DisableCertificateDownloads = true,
+        };
+        foreach (var root in Bundle.Roots)
+        {
+            policy.CustomTrustStore.Add(root);
+        }
+
+        return policy;
+    }
+}

@@ -1,0 +1,47 @@
+namespace Mesh.Telemetry;
+
+/// <summary>Every metric and tag name that the mesh itself gives, once. OpenTelemetry's own names are used where they exist.</summary>
+internal static class MeshTags
+{
+    /// <summary>Histogram, s: one outbound call, its retries included, until its response ended.</summary>
+    public const string ClientCallDuration = "mesh.client.call.duration";
+
+    /// <summary>Histogram, s: one attempt of an outbound call, until its response ended.</summary>
+    public const string ClientAttemptDuration = "mesh.client.attempt.duration";
+
+    /// <summary>Histogram, s: one request served, until its response ended.</summary>
+    public const string ServerCallDuration = "mesh.server.call.duration";
+
+    /// <summary><c>outbound</c> or <c>inbound</c>.</summary>
+    public const string Direction = "mesh.direction";
+
+    /// <summary>Workload that called. On inbound: the service account of the verified peer, or <see cref="Unmeshed"/>.</summary>
+    public const string Source = "mesh.source.workload";
+    public const string SourceNamespace = "mesh.source.namespace";
+
+    /// <summary>Service that was called, without namespace. On inbound: the workload that served.</summary>
+    public const string Destination = "mesh.destination.service";
+    public const string DestinationNamespace = "mesh.destination.namespace";
+
+    /// <summary>Service whose endpoint got the attempt: differs from the destination when a route splits traffic.</summary>
+    public const string Backend = "mesh.backend.service";
+    public const string BackendNamespace = "mesh.backend.namespace";
+
+    /// <summary>IP literal and port of the endpoint, as <c>10.0.0.1:80</c>.</summary>
+    public const string Endpoint = "mesh.endpoint";
+
+    /// <summary><c>success</c> or <c>failure</c> (5xx, gRPC server errors, broken connections, timeouts).</summary>
+    public const string Outcome = "mesh.outcome";
+
+    /// <summary><c>true</c> when the attempt's bytes may have reached the endpoint.</summary>
+    public const string Reached = "mesh.reached";
+
+    /// <summary><c>mesh</c> for mesh TLS, else <c>none</c>.</summary>
+    public const string Tls = "mesh.tls";
+
+    public const string Outbound = "outbound";
+    public const string Inbound = "inbound";
+    public const string Success = "success";
+    public const string Failure = "failure";
+    public const string Unmeshed = "unmeshed";
+}
