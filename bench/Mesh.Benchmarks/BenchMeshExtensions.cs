@@ -1,0 +1,19 @@
+using Mesh.Config;
+using Mesh.Hosting;
+using Mesh.Identity;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Mesh.Benchmarks;
+
+/// <summary>Gives AddMesh() and UseMesh() a configuration and an identity in code, instead of a control plane.</summary>
+internal static class BenchMeshExtensions
+{
+    public static IServiceCollection AddBenchMesh(this IServiceCollection services, IConfigSource source, WorkloadIdentity identity, string workload)
+    {
+        services.AddSingleton(new MeshActivation(IsOn: true));
+        services.AddSingleton(source);
+        services.AddSingleton<IWorkloadIdentitySource>(new FixedIdentitySource(identity));
+        services.Configure<MeshOptions>(o => o.Workload = workload);
+        return services;
+    }
+}

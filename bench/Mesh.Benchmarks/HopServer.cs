@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using Mesh.Config;
+using Mesh.Identity;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Benchmarks;
+
+/// <summary>The serving side: 256 B to every request, plain Kestrel over mutual TLS or the same app with UseMesh().</summary>
+internal static class HopServer
+{
+    private static readonly byte[] Answer = new byte[256];
+
+    public static async Task<int> RunAsync(string kind, string folder)
+    {
+        var identity = Certificates.Load(folder).Server;
+        var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
+        if (kind == "mesh")
+        {
+            builder.Services.AddBenchMesh(new InMemoryConfigSource(), identity, "server");
+            builder.WebHost.UseMesh();
+            builder.WebHost.UseUrls("http://127.0.0.1:0");
+        }
+        else
+        {
+            var options = MeshTls.ForServer(identity, Console.Error.WriteLine);
+            builder.WebHost.UseKestrelHttpsConfiguration();
+            builder.WebHost.ConfigureKestrel(k => k.Listen(IPAddress.Loopback, 0, l =>
+            {
+                l.Protocols = HttpProtocols.Http1AndHttp2;
+                l.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(options) });
+            }));
+        }
+
+        await using var app = builder.Build();
+        app.Run(context =>
+        {
+            context.Response.ContentLength = Answer.Length;
+            return context.Response.Body.WriteAsync(Answer).AsTask();
+        });
+        await app.StartAsync();
+        var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        Console.WriteLine(new Uri(address).Port.ToString(CultureInfo.InvariantCulture));
+        var self = Process.GetCurrentProcess();
+        while (await Console.In.ReadLineAsync() is not null)
+        {
+            self.Refresh();
+            Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{self.TotalProcessorTime.Ticks} {GC.GetTotalAllocatedBytes(precise: true)}"));
+        }
+
+        await app.StopAsync();
+        return 0;
+    }
+}

