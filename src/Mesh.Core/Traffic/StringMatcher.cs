@@ -13,6 +13,8 @@ internal sealed record StringMatcher(StringMatchKind Kind, string Text, bool Ign
     {
         try
         {
+            // Alone first: "a)|(b" is malformed, but would be well-formed inside the group.
+            _ = new Regex(expression, RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
             return new Regex($@"\A(?:{expression})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
         }
         catch (NotSupportedException e)

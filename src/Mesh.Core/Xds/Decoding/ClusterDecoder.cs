@@ -1,0 +1,123 @@
+using Google.Protobuf.WellKnownTypes;
+using Mesh.Config;
+using Mesh.Protos.Envoy.Core;
+using Wire = Mesh.Protos.Envoy.Cluster;
+
+namespace Mesh.Xds.Decoding;
+
+/// <summary>CDS: how a cluster's endpoints are found and called (gRFC A27, A32, A48, A52).</summary>
+internal static class ClusterDecoder
+{
+    private static readonly TimeSpan DefaultConnectTimeout = TimeSpan.FromSeconds(5);
+
+    public static DecodeResult Decode(Wire.Cluster given)
+    {
+        var errors = new DecodeErrors();
+        if (given.Name.Length == 0)
+        {
+            errors.Add("name", "is empty", "Name the CDS resource as it was asked for.");
+        }
+
+        var timeout = errors.Time(given.ConnectTimeout, "connect_timeout") ?? DefaultConnectTimeout;
+        if (timeout == TimeSpan.Zero)
+        {
+            errors.Add("connect_timeout", "is 0", "Use more than 0, or leave it out for 5 s.");
+        }
+
+        return errors.Result(given.Name, new Cluster(given.Name, EdsServiceName(given, errors), timeout)
+        {
+            LoadBalancing = Balancing(given, errors),
+            OutlierDetection = Outliers(given.OutlierDetection, errors),
+            MaxRequests = MaxRequests(given.CircuitBreakers),
+            UpstreamTls = TlsContextDecoder.Upstream(given.TransportSocket, "transport_socket", errors),
+        });
+    }
+
+    private static string EdsServiceName(Wire.Cluster given, DecodeErrors errors)
+    {
+        if (given.ClusterDiscoveryTypeCase == Wire.Cluster.ClusterDiscoveryTypeOneofCase.ClusterType)
+        {
+            errors.Add("cluster_type", $"is '{given.ClusterType.Name}'", "Aggregate clusters are not supported yet; use type EDS.");
+            return given.Name;
+        }
+
+        if (given.Type != Wire.Cluster.Types.DiscoveryType.Eds)
+        {
+            errors.Add("type", $"is {given.Type}", "Only EDS is supported yet.");
+            return given.Name;
+        }
+
+        var source = given.EdsClusterConfig?.EdsConfig;
+        if (source?.Ads is null && source?.Self is null)
+        {
+            errors.Add("eds_cluster_config.eds_config", "is neither ads nor self", "Use ads: {}.");
+        }
+
+        return given.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : given.Name;
+    }
+
+    private static LoadBalancing Balancing(Wire.Cluster given, DecodeErrors errors)
+    {
+        if (given.LoadBalancingPolicy is { } list)
+        {
+            foreach (var policy in list.Policies)
+            {
+                if (Known(policy.TypedExtensionConfig?.TypedConfig) is { } known)
+                {
+                    return known;
+                }
+            }
+
+            var seen = string.Join(", ", list.Policies.Select(p => p.TypedExtensionConfig?.TypedConfig?.TypeUrl ?? "(none)"));
+            errors.Add("load_balancing_policy", $"has no policy that is known here: {seen}", "End the list with round_robin, least_request or random.");
+            return LoadBalancing.RoundRobin;
+        }
+
+        switch (given.LbPolicy)
+        {
+            case Wire.Cluster.Types.LbPolicy.RoundRobin:
+                return LoadBalancing.PeakEwma; // also what "unset" looks like: our default
+            case Wire.Cluster.Types.LbPolicy.LeastRequest:
+                return LoadBalancing.LeastRequest;
+            case Wire.Cluster.Types.LbPolicy.Random:
+                return LoadBalancing.Random;
+            default:
+                errors.Add("lb_policy", $"is {given.LbPolicy}", "Use ROUND_ROBIN, LEAST_REQUEST or RANDOM; others are not supported yet.");
+                return LoadBalancing.RoundRobin;
+        }
+    }
+
+    private static LoadBalancing? Known(Any? policy) => policy is null ? null : Any.GetTypeName(policy.TypeUrl) switch
+    {
+        "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin" => LoadBalancing.RoundRobin,
+        "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest" => LoadBalancing.LeastRequest,
+        "envoy.extensions.load_balancing_policies.random.v3.Random" => LoadBalancing.Random,
+        _ => null,
+    };
+
+    private static OutlierDetection? Outliers(Wire.OutlierDetection? given, DecodeErrors errors)
+    {
+        if (given is null)
+        {
+            return null;
+        }
+
+        const string Path = "outlier_detection";
+        var enforced = errors.Percent(given.EnforcingConsecutive5Xx, 100, $"{Path}.enforcing_consecutive_5xx");
+        var percent = errors.Percent(given.MaxEjectionPercent, 10, $"{Path}.max_ejection_percent");
+        errors.Percent(given.EnforcingSuccessRate, 100, $"{Path}.enforcing_success_rate");
+        errors.Percent(given.EnforcingFailurePercentage, 0, $"{Path}.enforcing_failure_percentage");
+        errors.Percent(given.FailurePercentageThreshold, 85, $"{Path}.failure_percentage_threshold");
+        errors.Time(given.Interval, $"{Path}.interval");
+        var first = errors.Time(given.BaseEjectionTime, $"{Path}.base_ejection_time") ?? TimeSpan.FromSeconds(30);
+        var longest = errors.Time(given.MaxEjectionTime, $"{Path}.max_ejection_time") ?? TimeSpan.FromSeconds(300);
+        var failures = enforced == 0 ? 0 : (int)Math.Min(given.Consecutive5Xx ?? 5, int.MaxValue);
+        return new OutlierDetection(failures, first, longest < first ? first : longest, percent);
+    }
+
+    private static int MaxRequests(Wire.CircuitBreakers? breakers)
+    {
+        var first = breakers?.Thresholds.FirstOrDefault(t => t.Priority == RoutingPriority.Default);
+        return (int)Math.Min(first?.MaxRequests ?? 1024, int.MaxValue);
+    }
+}

@@ -1,0 +1,167 @@
+using Google.Protobuf.WellKnownTypes;
+using Mesh.Config;
+using Mesh.Protos.Envoy.Tls;
+using Hcm = Mesh.Protos.Envoy.Hcm.HttpConnectionManager;
+using Wire = Mesh.Protos.Envoy.Listener;
+
+namespace Mesh.Xds.Decoding;
+
+/// <summary>LDS: the outbound form (an API listener, gRFC A27) and the inbound form (filter chains, gRFC A36).</summary>
+internal static class ListenerDecoder
+{
+    public static DecodeResult Decode(Wire.Listener listener)
+    {
+        var errors = new DecodeErrors();
+        if (listener.Name.Length == 0)
+        {
+            errors.Add("name", "is empty", "Name the LDS resource as it was asked for.");
+        }
+
+        var inbound = listener.FilterChains.Count > 0 || listener.DefaultFilterChain is not null;
+        if (listener.ApiListener is null && !inbound)
+        {
+            errors.Add("api_listener", "is not set, and neither are filter_chains", "Set api_listener for calls out, filter_chains for calls in.");
+        }
+        else if (listener.ApiListener is not null && inbound)
+        {
+            errors.Add("api_listener", "is set, and so are filter_chains", "Set one of them.");
+        }
+
+        return errors.Result(listener.Name, new Listener(listener.Name)
+        {
+            Api = listener.ApiListener is null ? null : Manager(listener.ApiListener.ApiListener_, "api_listener", errors),
+            FilterChains = inbound ? FilterChains(listener, errors) : [],
+        });
+    }
+
+    private static HttpConnectionManager? Manager(Any? any, string path, DecodeErrors errors)
+    {
+        if (errors.Unpack<Hcm>(any, path) is not { } given)
+        {
+            return null;
+        }
+
+        HttpFilterDecoder.Check(given.HttpFilters, $"{path}.http_filters", errors);
+        if (given.XffNumTrustedHops != 0)
+        {
+            errors.Add($"{path}.xff_num_trusted_hops", $"is {given.XffNumTrustedHops}", "Leave it 0.");
+        }
+
+        if (given.OriginalIpDetectionExtensions.Count != 0)
+        {
+            errors.Add($"{path}.original_ip_detection_extensions", $"has {given.OriginalIpDetectionExtensions.Count} entries", "Leave it empty.");
+        }
+
+        var duration = errors.Time(given.CommonHttpProtocolOptions?.MaxStreamDuration, $"{path}.common_http_protocol_options.max_stream_duration");
+        duration = duration > TimeSpan.Zero ? duration : null;
+        switch (given.RouteSpecifierCase)
+        {
+            case Hcm.RouteSpecifierOneofCase.Rds:
+                var source = given.Rds.ConfigSource;
+                if (source?.Ads is null && source?.Self is null)
+                {
+                    errors.Add($"{path}.rds.config_source", "is neither ads nor self", "Use ads: {}.");
+                }
+
+                if (given.Rds.RouteConfigName.Length == 0)
+                {
+                    errors.Add($"{path}.rds.route_config_name", "is empty", "Name the RDS resource.");
+                }
+
+                return new HttpConnectionManager(given.Rds.RouteConfigName, null, duration);
+            case Hcm.RouteSpecifierOneofCase.RouteConfig:
+                return new HttpConnectionManager(null, RouteConfigurationDecoder.Decode(given.RouteConfig, $"{path}.route_config.", errors), duration);
+            default:
+                errors.Add(path, "has no routes that can be read here", "Set rds or route_config.");
+                return null;
+        }
+    }
+
+    private static List<FilterChain> FilterChains(Wire.Listener listener, DecodeErrors errors)
+    {
+        if (listener.UseOriginalDst == true)
+        {
+            errors.Add("use_original_dst", "is true", "Leave it out (gRFC A36).");
+        }
+
+        var chains = new List<FilterChain>();
+        for (var i = 0; i < listener.FilterChains.Count; i++)
+        {
+            var (given, path) = (listener.FilterChains[i], $"filter_chains[{i}]");
+            var chain = Chain(given, Transport(given.FilterChainMatch, $"{path}.filter_chain_match", errors), path, errors);
+            if (given.FilterChainMatch is { } match && (match.DestinationPort is not null || match.ServerNames.Count > 0 || match.ApplicationProtocols.Count > 0))
+            {
+                continue; // never matches on the receiving side of ours (gRFC A36)
+            }
+
+            if (chains.Exists(c => c.Transport == chain.Transport))
+            {
+                errors.Add($"{path}.filter_chain_match", $"takes the same connections as another chain ({chain.Transport})", "Make the matches differ.");
+            }
+
+            chains.Add(chain);
+        }
+
+        if (listener.DefaultFilterChain is { } last)
+        {
+            var chain = Chain(last, TransportProtocol.Any, "default_filter_chain", errors);
+            if (!chains.Exists(c => c.Transport == TransportProtocol.Any))
+            {
+                chains.Add(chain);
+            }
+        }
+
+        // Most specific first; a chain for any bytes is asked last.
+        return [.. chains.OrderBy(c => c.Transport switch { TransportProtocol.Tls => 0, TransportProtocol.RawBuffer => 1, _ => 2 })];
+    }
+
+    private static TransportProtocol Transport(Wire.FilterChainMatch? match, string path, DecodeErrors errors)
+    {
+        if (match is null)
+        {
+            return TransportProtocol.Any;
+        }
+
+        if (match.PrefixRanges.Count + match.SourcePrefixRanges.Count + match.DirectSourcePrefixRanges.Count + match.SourcePorts.Count > 0
+            || match.SourceType != Wire.FilterChainMatch.Types.ConnectionSourceType.Any)
+        {
+            errors.Add(path, "matches by address, port or source type", "That is not supported yet; match by transport_protocol.");
+        }
+
+        switch (match.TransportProtocol)
+        {
+            case "":
+                return TransportProtocol.Any;
+            case "tls":
+                return TransportProtocol.Tls;
+            case "raw_buffer":
+                return TransportProtocol.RawBuffer;
+            default:
+                errors.Add($"{path}.transport_protocol", $"is '{match.TransportProtocol}'", "Use 'tls', 'raw_buffer' or leave it out.");
+                return TransportProtocol.Any;
+        }
+    }
+
+    private static FilterChain Chain(Wire.FilterChain given, TransportProtocol transport, string path, DecodeErrors errors)
+    {
+        if (given.Filters.Count != 1)
+        {
+            errors.Add($"{path}.filters", $"has {given.Filters.Count} entries", "Put exactly one HttpConnectionManager.");
+        }
+        else
+        {
+            Manager(given.Filters[0].TypedConfig, $"{path}.filters[0].typed_config", errors);
+        }
+
+        if (given.TransportSocket is null)
+        {
+            return new FilterChain(given.Name, transport, MeshTls: false, RequireClientCertificate: false);
+        }
+
+        var socket = $"{path}.transport_socket";
+        TlsContextDecoder.CheckName(given.TransportSocket, socket, errors);
+        var context = errors.Unpack<DownstreamTlsContext>(given.TransportSocket.TypedConfig, $"{socket}.typed_config");
+        TlsContextDecoder.CheckDownstream(context, $"{socket}.typed_config", errors);
+        return new FilterChain(given.Name, transport, MeshTls: true, context?.RequireClientCertificate ?? false);
+    }
+}

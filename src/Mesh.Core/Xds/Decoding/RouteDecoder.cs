@@ -1,0 +1,197 @@
+using Mesh.Config;
+using Mesh.Protos.Envoy.Type;
+using Mesh.Traffic;
+using Wire = Mesh.Protos.Envoy.Route;
+
+namespace Mesh.Xds.Decoding;
+
+/// <summary>One route: what it takes and what becomes of it.</summary>
+internal static class RouteDecoder
+{
+    /// <returns>Null for a route that gRFC A28 tells to ignore, or that has errors.</returns>
+    public static Route? Decode(Wire.Route given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
+    {
+        HttpFilterDecoder.CheckOverrides(given.TypedPerFilterConfig, path, errors);
+        var match = Match(given.Match, $"{path}.match", errors);
+        RouteAction? action = given.ActionCase switch
+        {
+            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, hostRetry, $"{path}.route", errors),
+            Wire.Route.ActionOneofCase.DirectResponse => Direct(given.DirectResponse, $"{path}.direct_response", errors),
+            Wire.Route.ActionOneofCase.NonForwardingAction => new RouteAction.NotForwarding("the route is for the receiving side (non_forwarding_action)"),
+            Wire.Route.ActionOneofCase.Redirect => new RouteAction.NotForwarding("the route redirects, which is not supported"),
+            _ => new RouteAction.NotForwarding("the route has no action that is known here"),
+        };
+        return match is null || action is null ? null : new Route(given.Name, match, action);
+    }
+
+    private static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
+    {
+        if (match is null)
+        {
+            errors.Add(path, "is not set", "Say which calls the route takes, such as prefix: '/'.");
+            return null;
+        }
+
+        var ignoreCase = match.CaseSensitive == false;
+        StringMatcher? text = null;
+        switch (match.PathSpecifierCase)
+        {
+            case Wire.RouteMatch.PathSpecifierOneofCase.Prefix:
+                text = match.Prefix is "" or "/" ? null : new StringMatcher(StringMatchKind.Prefix, match.Prefix, ignoreCase);
+                break;
+            case Wire.RouteMatch.PathSpecifierOneofCase.Path:
+                text = new StringMatcher(StringMatchKind.Exact, match.Path, ignoreCase);
+                break;
+            case Wire.RouteMatch.PathSpecifierOneofCase.SafeRegex:
+                text = MatcherDecoder.Regex(match.SafeRegex, $"{path}.safe_regex", errors);
+                break;
+            case Wire.RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix:
+                if (match.PathSeparatedPrefix is not ['/', .., not '/'] || match.PathSeparatedPrefix.AsSpan().ContainsAny('?', '#'))
+                {
+                    errors.Add($"{path}.path_separated_prefix", $"is '{match.PathSeparatedPrefix}'", "Start with '/', do not end with it, no '?' or '#'.");
+                }
+
+                text = new StringMatcher(StringMatchKind.PathPrefix, match.PathSeparatedPrefix, ignoreCase);
+                break;
+            default:
+                errors.Add(path, "has no path specifier that is known here", "Set one of prefix, path, safe_regex, path_separated_prefix.");
+                break;
+        }
+
+        var headers = new List<HeaderMatcher>(match.Headers.Count);
+        for (var i = 0; i < match.Headers.Count; i++)
+        {
+            if (MatcherDecoder.Header(match.Headers[i], $"{path}.headers[{i}]", errors) is { } header)
+            {
+                headers.Add(header);
+            }
+        }
+
+        var query = new List<HeaderMatcher>(match.QueryParameters.Count);
+        for (var i = 0; i < match.QueryParameters.Count; i++)
+        {
+            if (MatcherDecoder.Query(match.QueryParameters[i], $"{path}.query_parameters[{i}]", errors) is { } parameter)
+            {
+                query.Add(parameter);
+            }
+        }
+
+        return new RouteMatch(text, headers, Fraction(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query };
+    }
+
+    private static int? Fraction(Protos.Envoy.Core.RuntimeFractionalPercent? fraction, string path, DecodeErrors errors)
+    {
+        if (fraction is null)
+        {
+            return null;
+        }
+
+        if (fraction.DefaultValue is not { } share)
+        {
+            errors.Add($"{path}.default_value", "is not set", "Give the share; runtime keys are not read here.");
+            return null;
+        }
+
+        var unit = share.Denominator switch
+        {
+            FractionalPercent.Types.DenominatorType.Hundred => 10_000L,
+            FractionalPercent.Types.DenominatorType.TenThousand => 100L,
+            FractionalPercent.Types.DenominatorType.Million => 1L,
+            _ => 0L,
+        };
+        if (unit == 0)
+        {
+            errors.Add($"{path}.default_value.denominator", $"is {(int)share.Denominator}", "Use HUNDRED, TEN_THOUSAND or MILLION.");
+        }
+
+        return (int)Math.Min(share.Numerator * unit, 1_000_000);
+    }
+
+    private static RouteAction.Forward? Forward(Wire.RouteAction given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
+    {
+        // The route's own policy replaces the virtual host's as a whole (gRFC A44).
+        var retry = given.RetryPolicy is null ? hostRetry : RetryPolicyDecoder.Decode(given.RetryPolicy, $"{path}.retry_policy", errors);
+        var timeout = Timeout(given, path, errors);
+        IReadOnlyList<WeightedCluster> clusters;
+        switch (given.ClusterSpecifierCase)
+        {
+            case Wire.RouteAction.ClusterSpecifierOneofCase.Cluster:
+                if (given.Cluster.Length == 0)
+                {
+                    errors.Add($"{path}.cluster", "is empty", "Name the cluster.");
+                }
+
+                clusters = [new WeightedCluster(given.Cluster, 1)];
+                break;
+            case Wire.RouteAction.ClusterSpecifierOneofCase.WeightedClusters:
+                clusters = Weighted(given.WeightedClusters, $"{path}.weighted_clusters", errors);
+                break;
+            default:
+                return null; // cluster_header, plugins and what comes after us: the route is as if absent (gRFC A28)
+        }
+
+        return new RouteAction.Forward(clusters) { Timeout = timeout, Retry = retry };
+    }
+
+    private static List<WeightedCluster> Weighted(Wire.WeightedCluster given, string path, DecodeErrors errors)
+    {
+        var sum = given.Clusters.Aggregate(0UL, (total, c) => total + (c.Weight ?? 0));
+        if (sum is 0 or > uint.MaxValue)
+        {
+            errors.Add($"{path}.clusters", $"have weights that add up to {sum}", $"Use a sum of 1–{uint.MaxValue}.");
+        }
+
+        var clusters = new List<WeightedCluster>(given.Clusters.Count);
+        for (var i = 0; i < given.Clusters.Count; i++)
+        {
+            var cluster = given.Clusters[i];
+            if (cluster.Weight is null or 0)
+            {
+                continue;
+            }
+
+            if (cluster.Name.Length == 0)
+            {
+                errors.Add($"{path}.clusters[{i}].name", "is empty", "Name the cluster.");
+            }
+
+            HttpFilterDecoder.CheckOverrides(cluster.TypedPerFilterConfig, $"{path}.clusters[{i}]", errors);
+
+            // A quarter of each keeps the sum inside an int without moving the shares.
+            var weight = sum > int.MaxValue ? Math.Max(1, cluster.Weight.Value >> 2) : cluster.Weight.Value;
+            clusters.Add(new WeightedCluster(cluster.Name, (int)weight));
+        }
+
+        return clusters;
+    }
+
+    /// <summary>The longest time of a call: <c>timeout</c>, else <c>grpc_timeout_header_max</c>, else <c>max_stream_duration</c> (gRFC A31); 0 is none.</summary>
+    private static TimeSpan? Timeout(Wire.RouteAction given, string path, DecodeErrors errors)
+    {
+        var timeout = errors.Time(given.Timeout, $"{path}.timeout");
+        var stream = given.MaxStreamDuration;
+        var header = errors.Time(stream?.GrpcTimeoutHeaderMax, $"{path}.max_stream_duration.grpc_timeout_header_max");
+        var duration = errors.Time(stream?.MaxStreamDuration_, $"{path}.max_stream_duration.max_stream_duration");
+        var effective = timeout > TimeSpan.Zero ? timeout : header ?? duration;
+        return effective > TimeSpan.Zero ? effective : null;
+    }
+
+    private static RouteAction.DirectResponse Direct(Wire.DirectResponseAction given, string path, DecodeErrors errors)
+    {
+        if (given.Status is < 200 or > 599)
+        {
+            errors.Add($"{path}.status", $"is {given.Status}", "Use 200–599.");
+        }
+
+        var body = given.Body;
+        if (body?.SpecifierCase == Protos.Envoy.Core.DataSource.SpecifierOneofCase.Filename)
+        {
+            errors.Add($"{path}.body.filename", $"is '{body.Filename}'", "Send the text itself: files of the control plane are not here.");
+        }
+
+        var text = body?.SpecifierCase == Protos.Envoy.Core.DataSource.SpecifierOneofCase.InlineBytes
+            ? System.Text.Encoding.UTF8.GetString(body.InlineBytes.Span)
+            : body?.InlineString ?? string.Empty;
+        return new RouteAction.DirectResponse((int)Math.Min(given.Status, 599), text);
+    }
+}

@@ -1,0 +1,35 @@
+using System.Reflection;
+using Google.Protobuf.WellKnownTypes;
+using Mesh.Protos.Envoy.Core;
+
+namespace Mesh.Xds;
+
+/// <summary>Who asks: what the control plane learns of this workload.</summary>
+/// <param name="Id"><c>&lt;workload&gt;~&lt;instance&gt;~&lt;namespace&gt;</c>.</param>
+/// <param name="InstanceIps">Addresses of this instance, for listeners bound to any address.</param>
+internal sealed record XdsNode(string Id, string Namespace, string ServiceAccount, string Workload, IReadOnlyList<string> InstanceIps)
+{
+    private static readonly string Version =
+        typeof(XdsNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    /// <summary>The message that opens every stream. Features and user agent are ours to state, never the operator's.</summary>
+    public Node ToProto() => new()
+    {
+        Id = Id,
+        Cluster = Workload,
+        UserAgentName = "mesh",
+        UserAgentVersion = Version,
+        ClientFeatures = { "xds.config.resource-in-sotw", "envoy.lb.does_not_support_overprovisioning" },
+        Metadata = new Struct
+        {
+            Fields =
+            {
+                ["NAMESPACE"] = Value.ForString(Namespace),
+                ["SERVICE_ACCOUNT"] = Value.ForString(ServiceAccount),
+                ["WORKLOAD_NAME"] = Value.ForString(Workload),
+                ["MESH_VERSION"] = Value.ForString(Version),
+                ["INSTANCE_IPS"] = Value.ForString(string.Join(',', InstanceIps)),
+            },
+        },
+    };
+}
