@@ -10,6 +10,7 @@ public static class Eventually
     {
         var limit = timeout ?? TimeSpan.FromSeconds(10);
         var watch = Stopwatch.StartNew();
+        using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
         while (!condition())
         {
             if (watch.Elapsed > limit)
@@ -17,7 +18,7 @@ public static class Eventually
                 throw new TimeoutException($"After {limit.TotalSeconds:0.#} s still not: {what}.");
             }
 
-            await Task.Delay(TimeSpan.FromMilliseconds(10), TimeProvider.System);
+            await tick.WaitForNextTickAsync();
         }
     }
 }

@@ -26,7 +26,10 @@ internal sealed class WorkloadIdentity
     public SslStreamCertificateContext CertificateContext { get; }
 
     /// <summary>A chain policy that trusts this bundle and nothing of the machine.</summary>
-    public X509ChainPolicy CreateChainPolicy()
+    public X509ChainPolicy CreateChainPolicy() => CreateChainPolicy(Bundle.Roots);
+
+    /// <summary>A chain policy that trusts these roots and nothing of the machine.</summary>
+    public static X509ChainPolicy CreateChainPolicy(IReadOnlyList<X509Certificate2> roots)
     {
         var policy = new X509ChainPolicy
         {
@@ -34,7 +37,7 @@ internal sealed class WorkloadIdentity
             RevocationMode = X509RevocationMode.NoCheck,
             DisableCertificateDownloads = true,
         };
-        foreach (var root in Bundle.Roots)
+        foreach (var root in roots)
         {
             policy.CustomTrustStore.Add(root);
         }

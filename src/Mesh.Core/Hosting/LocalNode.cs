@@ -1,0 +1,39 @@
+using System.Net;
+using System.Net.NetworkInformation;
+using System.Net.Sockets;
+
+namespace Mesh.Hosting;
+
+/// <summary>What this process calls itself towards the control plane.</summary>
+/// <param name="Id"><c>workload~instance~namespace</c>.</param>
+/// <param name="InstanceIps">Every address of this host that others may list as an endpoint, and loopback.</param>
+internal sealed record LocalNode(string Id, string Namespace, string ServiceAccount, string Workload, IReadOnlyList<string> InstanceIps)
+{
+    public static LocalNode From(MeshOptions options)
+    {
+        var workload = options.Workload ?? options.ServiceAccount;
+        var instance = $"{Environment.MachineName.Replace('~', '-')}-{Environment.ProcessId}";
+        return new LocalNode($"{workload}~{instance}~{options.Namespace}", options.Namespace, options.ServiceAccount, workload, FindIps());
+    }
+
+    private static List<string> FindIps()
+    {
+        List<string> ips = ["127.0.0.1"];
+        try
+        {
+            ips.AddRange(NetworkInterface.GetAllNetworkInterfaces()
+                .Where(i => i.OperationalStatus != OperationalStatus.Down)
+                .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+                .Select(a => a.Address)
+                .Where(a => !IPAddress.IsLoopback(a) && !a.IsIPv6LinkLocal && a.AddressFamily is AddressFamily.InterNetwork or AddressFamily.InterNetworkV6)
+                .Select(a => a.ToString())
+                .Distinct(StringComparer.Ordinal));
+        }
+        catch (NetworkInformationException)
+        {
+            // A sandbox that hides its interfaces: wildcard binds are then matched by loopback only.
+        }
+
+        return ips;
+    }
+}

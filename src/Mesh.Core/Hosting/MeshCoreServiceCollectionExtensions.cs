@@ -1,0 +1,103 @@
+using Mesh.Config;
+using Mesh.Export;
+using Mesh.Identity;
+using Mesh.Inbound;
+using Mesh.Spiffe;
+using Mesh.Telemetry;
+using Mesh.Xds.Decoding;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+namespace Mesh.Hosting;
+
+/// <summary>Registers what both edges share: options, identity, configuration, telemetry, and their life.</summary>
+internal static class MeshCoreServiceCollectionExtensions
+{
+    /// <summary>Idempotent. What is registered before, such as an identity or a configuration given in code, stays.</summary>
+    public static IServiceCollection AddMeshCore(this IServiceCollection services)
+    {
+        if (services.Any(s => s.ServiceType == typeof(MeshLifetime)))
+        {
+            return services;
+        }
+
+        services.AddOptions<MeshOptions>().ValidateOnStart();
+        services.AddSingleton<IConfigureOptions<MeshOptions>>(sp => new MeshOptionsSetup(sp.GetService<IConfiguration>()));
+        services.AddSingleton<IValidateOptions<MeshOptions>, MeshOptionsValidator>();
+        services.TryAddSingleton(TimeProvider.System);
+        services.TryAddSingleton(sp => MeshActivation.From(Options(sp)));
+        services.TryAddSingleton<MetricAggregate>();
+        services.TryAddSingleton(sp => LocalNode.From(Options(sp)));
+        services.TryAddSingleton(CreateDialer);
+        services.TryAddSingleton(CreateSvidSource);
+        services.TryAddSingleton(CreateIdentity);
+        services.TryAddSingleton(CreateChannel);
+        services.TryAddSingleton(sp => sp.GetRequiredService<MeshActivation>().IsOn ? ConfigSourceFactory.Create(sp) : new InMemoryConfigSource());
+        services.TryAddSingleton(sp => new InboundTable(sp.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, sp.GetRequiredService<ILogger<InboundTable>>()));
+        services.TryAddSingleton(CreateExporter);
+        services.AddSingleton<MeshLifetime>();
+        services.AddHostedService(sp => sp.GetRequiredService<MeshLifetime>());
+        return services;
+    }
+
+    private static MeshOptions Options(IServiceProvider services) => services.GetRequiredService<IOptions<MeshOptions>>().Value;
+
+    private static Uri Address(MeshOptions options) => MeshOptionsValidator.TryReadAddress(options.ControlPlane ?? string.Empty, out var address)
+        ? address
+        : throw new MeshConfigurationException(MeshOptionsValidator.Problems(options));
+
+    private static ControlPlaneDialer CreateDialer(IServiceProvider services)
+    {
+        var options = Options(services);
+        var trustDomain = TrustDomain.Parse(options.TrustDomain);
+        // Read at every connection: an operator replaces the file before the roots change.
+        return new ControlPlaneDialer(() => TrustBundleFile.TryRead(options.TrustBundle ?? string.Empty, trustDomain, out var bundle, out var problem)
+            ? bundle
+            : throw new SvidException(problem, needsPerson: true));
+    }
+
+    private static ISvidSource CreateSvidSource(IServiceProvider services)
+    {
+        var options = Options(services);
+        return new CaSvidSource(
+            Address(options),
+            SpiffeId.ForServiceAccount(TrustDomain.Parse(options.TrustDomain), options.Namespace, options.ServiceAccount),
+            services.GetRequiredService<ControlPlaneDialer>(),
+            () => options.TokenFile is { Length: > 0 } file ? File.ReadAllText(file) : options.Token,
+            services.GetRequiredService<TimeProvider>());
+    }
+
+    private static IWorkloadIdentitySource CreateIdentity(IServiceProvider services) => services.GetRequiredService<MeshActivation>().IsOn
+        ? new SvidRotator(
+            services.GetRequiredService<ISvidSource>(), services.GetRequiredService<TimeProvider>(), new Random(), services.GetRequiredService<ILogger<SvidRotator>>())
+        : new NoIdentity();
+
+    private static ControlPlaneChannel CreateChannel(IServiceProvider services) =>
+        new(Address(Options(services)), services.GetRequiredService<ControlPlaneDialer>(), services.GetRequiredService<IWorkloadIdentitySource>());
+
+    private static OtlpMetricsExporter CreateExporter(IServiceProvider services)
+    {
+        var node = services.GetRequiredService<LocalNode>();
+        return new OtlpMetricsExporter(
+            services.GetRequiredService<MetricAggregate>(),
+            OtlpRequest.Resource(node.Workload, node.Namespace, node.Id),
+            services.GetRequiredService<ControlPlaneChannel>().ConnectAsync,
+            Options(services).TelemetryInterval,
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILogger<OtlpMetricsExporter>>());
+    }
+
+    /// <summary>Stands where an identity would while the mesh is off.</summary>
+    private sealed class NoIdentity : IWorkloadIdentitySource
+    {
+        public WorkloadIdentity? Current => null;
+
+        public string Problem => "The mesh is off. Set Mesh:ControlPlane, Mesh:TrustBundle and Mesh:Token or Mesh:TokenFile to turn it on.";
+
+        public ValueTask<WorkloadIdentity> GetAsync(CancellationToken cancellationToken) =>
+            ValueTask.FromException<WorkloadIdentity>(new InvalidOperationException(Problem));
+    }
+}

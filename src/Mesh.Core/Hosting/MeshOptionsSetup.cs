@@ -1,0 +1,101 @@
+using System.Globalization;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.Options;
+
+namespace Mesh.Hosting;
+
+/// <summary>Reads <see cref="MeshOptions"/> from the section <c>Mesh</c>.</summary>
+/// <remarks>By hand: it is AOT-clean, lists replace defaults instead of adding to them, and every unreadable value is named at once.</remarks>
+internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigureOptions<MeshOptions>
+{
+    public void Configure(MeshOptions options)
+    {
+        if (configuration?.GetSection(MeshOptions.SectionName) is not { } section)
+        {
+            return;
+        }
+
+        var problems = new List<string>();
+        options.ControlPlane = Text(section, nameof(MeshOptions.ControlPlane)) ?? options.ControlPlane;
+        options.TrustBundle = Text(section, nameof(MeshOptions.TrustBundle)) ?? options.TrustBundle;
+        options.Token = Text(section, nameof(MeshOptions.Token)) ?? options.Token;
+        options.TokenFile = Text(section, nameof(MeshOptions.TokenFile)) ?? options.TokenFile;
+        options.Namespace = Text(section, nameof(MeshOptions.Namespace)) ?? options.Namespace;
+        options.ServiceAccount = Text(section, nameof(MeshOptions.ServiceAccount)) ?? options.ServiceAccount;
+        options.Workload = Text(section, nameof(MeshOptions.Workload)) ?? options.Workload;
+        options.TrustDomain = Text(section, nameof(MeshOptions.TrustDomain)) ?? options.TrustDomain;
+        options.ClusterDomain = Text(section, nameof(MeshOptions.ClusterDomain)) ?? options.ClusterDomain;
+        if (Text(section, nameof(MeshOptions.AdsVariant)) is { } variant)
+        {
+            if (Enum.TryParse<AdsVariant>(variant, ignoreCase: true, out var parsed) && Enum.IsDefined(parsed))
+            {
+                options.AdsVariant = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:AdsVariant is '{variant}'. Use {nameof(AdsVariant.Delta)} or {nameof(AdsVariant.StateOfTheWorld)}.");
+            }
+        }
+
+        if (Text(section, nameof(MeshOptions.TelemetryInterval)) is { } interval)
+        {
+            if (TimeSpan.TryParse(interval, CultureInfo.InvariantCulture, out var parsed))
+            {
+                options.TelemetryInterval = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:TelemetryInterval is '{interval}'. Use hours:minutes:seconds, such as 00:00:05.");
+            }
+        }
+
+        var server = section.GetSection(nameof(MeshOptions.Server));
+        Replace(options.Server.ProbePaths, List(server, nameof(MeshServerOptions.ProbePaths)));
+        if (List(server, nameof(MeshServerOptions.ExcludedPorts)) is { } ports)
+        {
+            options.Server.ExcludedPorts.Clear();
+            foreach (var port in ports)
+            {
+                if (int.TryParse(port, NumberStyles.None, CultureInfo.InvariantCulture, out var parsed))
+                {
+                    options.Server.ExcludedPorts.Add(parsed);
+                }
+                else
+                {
+                    problems.Add($"Mesh:Server:ExcludedPorts holds '{port}'. Use port numbers, 1–65535.");
+                }
+            }
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new MeshConfigurationException(problems);
+        }
+    }
+
+    private static string? Text(IConfigurationSection section, string key) => section[key] is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
+
+    /// <summary>An array (<c>Ports__0</c>) or one value with commas (<c>Ports=1,2</c>); null when not given.</summary>
+    private static List<string>? List(IConfigurationSection section, string key)
+    {
+        var child = section.GetSection(key);
+        if (child.Value is { } joined)
+        {
+            return [.. joined.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+        }
+
+        var items = child.GetChildren().Select(c => c.Value ?? string.Empty).ToList();
+        return items.Count == 0 ? null : items;
+    }
+
+    private static void Replace(IList<string> target, List<string>? values)
+    {
+        if (values is null)
+        {
+            return;
+        }
+
+        target.Clear();
+        values.ForEach(target.Add);
+    }
+}

@@ -1,0 +1,114 @@
+using Mesh.Identity;
+using Mesh.Spiffe;
+using Microsoft.Extensions.Options;
+
+namespace Mesh.Hosting;
+
+/// <summary>Refuses half a configuration: all problems at once, each with its fix.</summary>
+internal sealed class MeshOptionsValidator : IValidateOptions<MeshOptions>
+{
+    /// <exception cref="MeshConfigurationException">Anything is missing or wrong. Thrown rather than returned, so that it reaches the operator under its own name.</exception>
+    public ValidateOptionsResult Validate(string? name, MeshOptions options)
+    {
+        var problems = Problems(options);
+        return problems.Count == 0 ? ValidateOptionsResult.Success : throw new MeshConfigurationException(problems);
+    }
+
+    public static IReadOnlyList<string> Problems(MeshOptions options)
+    {
+        var problems = new List<string>();
+        if (!MeshActivation.From(options).IsOn)
+        {
+            // Off: nothing of it is used, so nothing of it can be wrong.
+            return problems;
+        }
+
+        var domainIsValid = TrustDomain.TryParse(options.TrustDomain, out var trustDomain, out var error);
+        if (!domainIsValid)
+        {
+            problems.Add($"Mesh:TrustDomain: {error}");
+        }
+        else
+        {
+            CheckIdentity(options, trustDomain, problems);
+        }
+
+        CheckAddress(options.ControlPlane, problems);
+        if (string.IsNullOrWhiteSpace(options.TrustBundle))
+        {
+            problems.Add("Mesh:TrustBundle is not set. Give the path of the PEM file with the control plane's root certificate (trust_bundle in its ready line).");
+        }
+        else if (!TrustBundleFile.TryRead(options.TrustBundle, trustDomain, out _, out var unreadable))
+        {
+            problems.Add($"Mesh:TrustBundle: {unreadable}");
+        }
+
+        CheckToken(options, problems);
+        if (options.TelemetryInterval < TimeSpan.FromSeconds(1) || options.TelemetryInterval > TimeSpan.FromMinutes(5))
+        {
+            problems.Add($"Mesh:TelemetryInterval is {options.TelemetryInterval}. Use 00:00:01 to 00:05:00.");
+        }
+
+        if (string.IsNullOrWhiteSpace(options.ClusterDomain) || Uri.CheckHostName(options.ClusterDomain) != UriHostNameType.Dns)
+        {
+            problems.Add($"Mesh:ClusterDomain is '{options.ClusterDomain}'. Use a DNS suffix such as cluster.local.");
+        }
+
+        if (options.Workload is { } workload && (workload.Length == 0 || workload.Contains('~', StringComparison.Ordinal)))
+        {
+            problems.Add($"Mesh:Workload is '{workload}'. Use a name without '~', or leave it out to use the service account.");
+        }
+
+        problems.AddRange(options.Server.ProbePaths.Where(p => !p.StartsWith('/')).Select(p => $"Mesh:Server:ProbePaths holds '{p}'. Start every path with '/'."));
+        problems.AddRange(options.Server.ExcludedPorts.Where(p => p is < 1 or > 65535).Select(p => $"Mesh:Server:ExcludedPorts holds {p}. Use port numbers, 1–65535."));
+        return problems;
+    }
+
+    private static void CheckIdentity(MeshOptions options, TrustDomain trustDomain, List<string> problems)
+    {
+        foreach (var (key, value) in new[] { (nameof(options.Namespace), options.Namespace), (nameof(options.ServiceAccount), options.ServiceAccount) })
+        {
+            if (!SpiffeId.TryParse($"spiffe://{trustDomain}/{value}", out var id, out _) || id.Path.LastIndexOf('/') != 0)
+            {
+                problems.Add($"Mesh:{key} is '{value}'. Use a Kubernetes name: a–z, 0–9, '-' and '.'.");
+            }
+        }
+    }
+
+    private static void CheckAddress(string? address, List<string> problems)
+    {
+        if (string.IsNullOrWhiteSpace(address))
+        {
+            problems.Add("Mesh:ControlPlane is not set. Give the control plane's TLS gRPC address, such as https://127.0.0.1:15012 (grpc in its ready line).");
+        }
+        else if (!TryReadAddress(address, out _))
+        {
+            problems.Add($"Mesh:ControlPlane is '{address}'. Use https://host:port without a path, such as https://127.0.0.1:15012.");
+        }
+    }
+
+    /// <summary>A bare <c>host:port</c>, as the control plane's ready line prints it, means https.</summary>
+    public static bool TryReadAddress(string address, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out Uri? uri)
+    {
+        var text = address.Contains("://", StringComparison.Ordinal) ? address : $"https://{address}";
+        return Uri.TryCreate(text, UriKind.Absolute, out uri)
+            && uri.Scheme == Uri.UriSchemeHttps && uri.Host.Length > 0 && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0 && uri.Fragment.Length == 0;
+    }
+
+    private static void CheckToken(MeshOptions options, List<string> problems)
+    {
+        var (token, file) = (!string.IsNullOrWhiteSpace(options.Token), !string.IsNullOrWhiteSpace(options.TokenFile));
+        if (token && file)
+        {
+            problems.Add("Mesh:Token and Mesh:TokenFile are both set. Keep one of them.");
+        }
+        else if (!token && !file)
+        {
+            problems.Add("Neither Mesh:Token nor Mesh:TokenFile is set. Give a join token for this namespace and service account.");
+        }
+        else if (file && !File.Exists(options.TokenFile))
+        {
+            problems.Add($"Mesh:TokenFile '{options.TokenFile}' does not exist. Give the path of a file that holds the token.");
+        }
+    }
+}

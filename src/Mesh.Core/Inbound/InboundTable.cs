@@ -1,0 +1,117 @@
+using System.Net;
+using Mesh.Config;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Inbound;
+
+/// <summary>The addresses this process serves, each with the policy that the control plane gave it.</summary>
+/// <remarks>Thread-safe. A connection holds its <see cref="InboundAddress"/>, so that a request looks nothing up.</remarks>
+/// <param name="listenerPrefix">What stands before the address in the listener's name.</param>
+internal sealed partial class InboundTable(IConfigSource source, string listenerPrefix, ILogger<InboundTable> logger) : IDisposable
+{
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
+    private IDisposable? _subscription;
+
+    /// <summary>Asks for the policy of a bound address; it arrives later.</summary>
+    public InboundAddress Open(IPEndPoint bound)
+    {
+        var name = listenerPrefix + bound;
+        InboundAddress address;
+        bool subscribe;
+        lock (_lock)
+        {
+            if (_entries.TryGetValue(name, out var known))
+            {
+                known.Uses++;
+                return known.Address;
+            }
+
+            address = new InboundAddress(bound.ToString());
+            _entries.Add(name, new Entry(address));
+            subscribe = _subscription is null;
+        }
+
+        if (subscribe)
+        {
+            var subscription = source.Snapshots.Subscribe(_ => Compile());
+            if (Interlocked.CompareExchange(ref _subscription, subscription, null) is not null)
+            {
+                subscription.Dispose();
+            }
+        }
+
+        source.Watch(name);
+        Compile();
+        return address;
+    }
+
+    /// <summary>The address is bound no more.</summary>
+    public void Close(InboundAddress address)
+    {
+        var name = listenerPrefix + address.Name;
+        lock (_lock)
+        {
+            if (!_entries.TryGetValue(name, out var entry) || --entry.Uses > 0)
+            {
+                return;
+            }
+
+            _entries.Remove(name);
+        }
+
+        source.Unwatch(name);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _subscription?.Dispose();
+
+    private void Compile()
+    {
+        List<string>? unlisted = null;
+        lock (_lock)
+        {
+            // Read here, so that of two notices at once the newer snapshot wins.
+            var snapshot = source.Snapshots.Current;
+            foreach (var (name, entry) in _entries)
+            {
+                switch (snapshot.Listeners.GetValueOrDefault(name))
+                {
+                    case ListenerResult.Found found when !ReferenceEquals(entry.Compiled, found.Listener):
+                        entry.Compiled = found.Listener;
+                        entry.Address.Publish(InboundPolicy.From(found.Listener));
+                        break;
+                    case ListenerResult.DoesNotExist:
+                        entry.Compiled = null;
+                        entry.Address.Publish(InboundPolicy.Permissive);
+                        if (!entry.ToldUnlisted)
+                        {
+                            entry.ToldUnlisted = true;
+                            (unlisted ??= []).Add(entry.Address.Name);
+                        }
+
+                        break;
+                    default:
+                        // No answer yet, or no valid one: what was in force stays.
+                        break;
+                }
+            }
+        }
+
+        foreach (var address in unlisted ?? [])
+        {
+            Log.AddressUnlisted(logger, address);
+        }
+    }
+
+    private sealed class Entry(InboundAddress address)
+    {
+        public InboundAddress Address => address;
+
+        public int Uses { get; set; } = 1;
+
+        public Listener? Compiled { get; set; }
+
+        public bool ToldUnlisted { get; set; }
+    }
+}

@@ -1,0 +1,33 @@
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Mesh.Server;
+
+/// <summary>Whether a response counts as a success of the server.</summary>
+internal static class InboundOutcome
+{
+    public static bool IsSuccess(HttpContext context)
+    {
+        var response = context.Response;
+        if (response.StatusCode >= 500 || (context.RequestAborted.IsCancellationRequested && !response.HasStarted))
+        {
+            return false;
+        }
+
+        return response.ContentType is not { } type || !type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) || !IsServerError(GrpcStatus(context));
+    }
+
+    /// <summary>In the trailers, or in the headers when the response is nothing else.</summary>
+    private static string? GrpcStatus(HttpContext context)
+    {
+        if (context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { } trailers && trailers.TryGetValue("grpc-status", out var status))
+        {
+            return status;
+        }
+
+        return context.Response.Headers.TryGetValue("grpc-status", out status) ? status : (string?)null;
+    }
+
+    /// <summary>OpenTelemetry's list for gRPC servers: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.</summary>
+    private static bool IsServerError(string? status) => status is "2" or "4" or "12" or "13" or "14" or "15";
+}

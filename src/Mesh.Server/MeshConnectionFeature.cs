@@ -1,0 +1,32 @@
+using Mesh.Inbound;
+using Mesh.Telemetry;
+
+namespace Mesh.Server;
+
+/// <summary>What is known of a connection that came through the mesh's listener.</summary>
+/// <param name="address">Null where no policy applies (Unix socket).</param>
+/// <param name="firstBytes">What it began with.</param>
+/// <param name="isMeshTls">Mesh TLS ends in this process.</param>
+/// <param name="endpoint">The local <c>ip:port</c>, for metrics.</param>
+internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.FirstBytes firstBytes, bool isMeshTls, string endpoint)
+{
+    public InboundAddress? Address => address;
+
+    public bool IsMeshTls => isMeshTls;
+
+    /// <summary>The caller is a mesh client: it writes http URIs, whatever carries them.</summary>
+    public bool IsMarked => firstBytes == Listening.FirstBytes.MeshTls;
+
+    /// <summary>Neither mesh TLS nor the app's own.</summary>
+    public bool IsPlaintext => firstBytes is Listening.FirstBytes.Plain or Listening.FirstBytes.Incomplete;
+
+    public string Endpoint => endpoint;
+
+    /// <summary>Set when the handshake is over; null without mesh TLS.</summary>
+    public MeshPeerFeature? Peer { get; set; }
+
+    // The series of this connection, looked up at its first request. A race finds the same series twice.
+    public MetricSeries? Success { get; set; }
+
+    public MetricSeries? Failure { get; set; }
+}

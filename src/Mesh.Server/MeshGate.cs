@@ -1,0 +1,69 @@
+using Mesh.Hosting;
+using Mesh.Identity;
+using Mesh.Inbound;
+using Mesh.Server.Listening;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Options;
+
+namespace Mesh.Server;
+
+/// <summary>What the listeners, the second server and the middleware share: who we are, what is accepted where, and whether we serve at all.</summary>
+/// <remarks>Thread-safe. Resolves nothing of the mesh while it is off.</remarks>
+internal sealed class MeshGate(MeshActivation activation, IWorkloadIdentitySource identity, InboundTable table, IOptions<MeshOptions> options, TimeProvider time)
+{
+    /// <summary>How long a connection or request waits for identity and policy (contracts §5).</summary>
+    public static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
+
+    private readonly TaskCompletionSource<IServerAddressesFeature?> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly HashSet<string> _probePaths = new(options.Value.Server.ProbePaths, StringComparer.Ordinal);
+    private volatile bool _isServing;
+    private volatile bool _isStopping;
+
+    public bool IsOn => activation.IsOn;
+
+    /// <summary>Kestrel serves and we stand in front of it.</summary>
+    public bool IsServing => _isServing;
+
+    /// <summary>The whole server stops; else one endpoint is rebound.</summary>
+    public bool IsStopping => _isStopping;
+
+    /// <summary>Ends when the mesh connections have drained.</summary>
+    public Task Drained => _drained.Task;
+
+    public IWorkloadIdentitySource Identity => identity;
+
+    public InboundTable Table => table;
+
+    public TimeProvider Time => time;
+
+    public VirtualListener MeshConnections { get; } = new();
+
+    public IList<int> ExcludedPorts => options.Value.Server.ExcludedPorts;
+
+    public bool IsProbe(PathString path) => path.Value is { } value && _probePaths.Contains(value);
+
+    public void Open() => _isServing = true;
+
+    public void Started(IServerAddressesFeature? addresses) => _started.TrySetResult(addresses);
+
+    public void Stopping() => _isStopping = true;
+
+    public void Stopped() => _drained.TrySetResult();
+
+    /// <summary>Whether the app ends TLS itself on this port.</summary>
+    public async ValueTask<bool> AppEndsTlsAsync(int port, CancellationToken cancellationToken)
+    {
+        var addresses = await _started.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+        foreach (var address in addresses?.Addresses ?? [])
+        {
+            if (address.StartsWith("https://", StringComparison.OrdinalIgnoreCase) && BindingAddress.Parse(address).Port == port)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

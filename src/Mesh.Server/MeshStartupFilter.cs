@@ -1,0 +1,26 @@
+using Mesh.Hosting;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Mesh.Server;
+
+/// <summary>Puts <see cref="MeshMiddleware"/> before all of the app's own.</summary>
+internal sealed class MeshStartupFilter(MeshActivation activation) : IStartupFilter
+{
+    public Action<IApplicationBuilder> Configure(Action<IApplicationBuilder> next) => app =>
+    {
+        if (activation.IsOn)
+        {
+            if (app.ApplicationServices.GetService<IServer>() is { } server && MeshServer.IsKestrel(server))
+            {
+                throw new MeshConfigurationException(["UseMesh() was called before UseKestrel(), which replaced the server again. Call UseMesh() after it."]);
+            }
+
+            app.UseMiddleware<MeshMiddleware>();
+        }
+
+        next(app);
+    };
+}

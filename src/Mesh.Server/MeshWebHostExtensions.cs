@@ -1,0 +1,71 @@
+using Mesh.Hosting;
+using Mesh.Server;
+using Mesh.Server.Listening;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+#pragma warning disable IDE0130 // Users find it where they already look: builder.WebHost's own namespace.
+namespace Microsoft.AspNetCore.Hosting;
+#pragma warning restore IDE0130
+
+/// <summary>Brings a web host into the mesh.</summary>
+public static class MeshWebHostExtensions
+{
+    private const string InnerServer = "Mesh.InnerServer";
+
+    /// <summary>Lets every Kestrel endpoint of the app, however it is configured, take mesh TLS beside what it takes anyway.</summary>
+    /// <remarks>
+    /// Reads the configuration section <c>Mesh</c>; with nothing set there, or under a server that is not Kestrel, it changes nothing.
+    /// Callers appear in <see cref="MeshPeerFeature"/> and on <c>HttpContext.User</c>. Call it after <c>UseKestrel()</c>. Calling it twice changes nothing.
+    /// </remarks>
+    /// <exception cref="MeshConfigurationException">At start, when the mesh is configured in part or wrongly, or <c>UseKestrel()</c> came later.</exception>
+    public static IWebHostBuilder UseMesh(this IWebHostBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.ConfigureServices(AddMeshServer);
+    }
+
+    private static void AddMeshServer(IServiceCollection services)
+    {
+        if (services.Any(s => s.ServiceType == typeof(MeshGate)))
+        {
+            return;
+        }
+
+        services.AddMeshCore();
+        services.AddSingleton<MeshGate>();
+        services.AddSingleton<MeshTlsCallback>();
+        services.AddSingleton<InboundMetrics>();
+        services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
+        // First: outermost of all middleware.
+        services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());
+        DecorateServer(services);
+    }
+
+    private static void DecorateServer(IServiceCollection services)
+    {
+        if (services.LastOrDefault(s => s.ServiceType == typeof(IServer) && !s.IsKeyedService) is not { } app)
+        {
+            return;
+        }
+
+        services.Remove(app);
+        services.Add(app switch
+        {
+            { ImplementationType: { } type } => new ServiceDescriptor(typeof(IServer), InnerServer, type, app.Lifetime),
+            { ImplementationFactory: { } factory } => new ServiceDescriptor(typeof(IServer), InnerServer, (sp, _) => factory(sp), app.Lifetime),
+            _ => new ServiceDescriptor(typeof(IServer), InnerServer, app.ImplementationInstance!),
+        });
+        services.AddSingleton<IServer>(sp => new MeshServer(
+            sp.GetRequiredKeyedService<IServer>(InnerServer),
+            sp.GetRequiredService<MeshGate>(),
+            sp.GetRequiredService<MeshTlsCallback>(),
+            sp.GetRequiredService<IOptions<KestrelServerOptions>>(),
+            sp,
+            sp.GetRequiredService<ILoggerFactory>()));
+    }
+}
