@@ -1,4 +1,8 @@
 using Mesh.Config;
+using Mesh.Xds;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
 
 namespace Mesh.Hosting;
 
@@ -8,17 +12,22 @@ internal static class ConfigSourceFactory
     /// <summary>Makes the source; it does nothing before <see cref="Start"/>.</summary>
     public static IConfigSource Create(IServiceProvider services)
     {
-        // Seam for the merge of Xds: new XdsConfigSource(
-        //     services.GetRequiredService<ControlPlaneChannel>(), XdsNode from services.GetRequiredService<LocalNode>(),
-        //     options.AdsVariant, services.GetRequiredService<TimeProvider>(), random, services.GetRequiredService<ILoggerFactory>())
-        _ = services;
-        return new InMemoryConfigSource();
+        var node = services.GetRequiredService<LocalNode>();
+        return new XdsConfigSource(
+            services.GetRequiredService<ControlPlaneChannel>(),
+            new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps),
+            services.GetRequiredService<IOptions<MeshOptions>>().Value.AdsVariant,
+            services.GetRequiredService<TimeProvider>(),
+            new Random(),
+            services.GetRequiredService<ILoggerFactory>());
     }
 
     /// <summary>Starts what <see cref="Create"/> made; never waits.</summary>
     public static void Start(IConfigSource source)
     {
-        // Seam for the merge of Xds: if (source is XdsConfigSource xds) { xds.Start(); }
-        _ = source;
+        if (source is XdsConfigSource xds)
+        {
+            xds.Start();
+        }
     }
 }

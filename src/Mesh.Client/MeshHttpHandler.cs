@@ -1,0 +1,98 @@
+using System.Net;
+using Mesh.Outbound;
+
+namespace Mesh.Client;
+
+/// <summary>The primary handler of a meshed client: each hop goes through the outbound pipeline. Owns no connection of the mesh, so factories may recycle it.</summary>
+/// <remarks>Redirects and cookies are done here, as the client's own primary asked, so that each hop is routed anew.</remarks>
+internal sealed class MeshHttpHandler : HttpMessageHandler
+{
+    private readonly OutboundPipeline _pipeline;
+    private readonly HttpMessageInvoker _own;
+    private readonly CookieContainer? _cookies;
+    private readonly int _maxRedirects;
+
+    /// <param name="own">The client's own primary: it serves the hosts that the mesh does not know. Disposed with this one.</param>
+    public MeshHttpHandler(OutboundPipeline pipeline, HttpMessageHandler own)
+    {
+        _pipeline = pipeline;
+        _own = new HttpMessageInvoker(own, disposeHandler: true);
+        (_cookies, _maxRedirects) = own switch
+        {
+            SocketsHttpHandler s => (s.UseCookies ? s.CookieContainer : null, s.AllowAutoRedirect ? s.MaxAutomaticRedirections : 0),
+            HttpClientHandler c => (c.UseCookies ? c.CookieContainer : null, c.AllowAutoRedirect ? c.MaxAutomaticRedirections : 0),
+            _ => (null, 0),
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is { IsAbsoluteUri: true } uri && ServiceNames.IsCombinedScheme(uri.Scheme))
+        {
+            request.RequestUri = new UriBuilder(uri) { Scheme = Uri.UriSchemeHttp, Port = uri.IsDefaultPort ? -1 : uri.Port }.Uri;
+        }
+
+        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, cancellationToken) : SendHopsAsync(request, cancellationToken);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _own.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private async Task<HttpResponseMessage> SendHopsAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var callersCookies = request.Headers.NonValidated.TryGetValues("Cookie", out var cookies) ? cookies.ToString() : null;
+        for (var redirects = 0; ; redirects++)
+        {
+            ApplyCookies(request, callersCookies);
+            var response = await _pipeline.SendAsync(request, _own, cancellationToken).ConfigureAwait(false);
+            KeepCookies(request.RequestUri!, response);
+            if (redirects >= _maxRedirects || Redirects.Target(request.RequestUri!, response) is not { } target)
+            {
+                return response;
+            }
+
+            response.Dispose();
+            Redirects.Apply(request, response.StatusCode, target);
+        }
+    }
+
+    private void ApplyCookies(HttpRequestMessage request, string? callersCookies)
+    {
+        if (_cookies is { Count: > 0 })
+        {
+            var stored = _cookies.GetCookieHeader(request.RequestUri!);
+            request.Headers.Remove("Cookie");
+            if (stored.Length > 0 || callersCookies is not null)
+            {
+                request.Headers.TryAddWithoutValidation("Cookie", callersCookies is null ? stored : stored.Length == 0 ? callersCookies : $"{callersCookies}; {stored}");
+            }
+        }
+    }
+
+    private void KeepCookies(Uri uri, HttpResponseMessage response)
+    {
+        if (_cookies is not null && response.Headers.NonValidated.TryGetValues("Set-Cookie", out var values))
+        {
+            foreach (var value in values)
+            {
+                try
+                {
+                    _cookies.SetCookies(uri, value);
+                }
+                catch (CookieException)
+                {
+                    // As .NET's own handler: a malformed cookie is not kept.
+                }
+            }
+        }
+    }
+}

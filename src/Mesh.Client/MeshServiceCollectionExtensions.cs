@@ -1,0 +1,76 @@
+using System.Diagnostics.Metrics;
+using Mesh.Client;
+using Mesh.Config;
+using Mesh.Hosting;
+using Mesh.Identity;
+using Mesh.Outbound;
+using Mesh.Outbound.Steps;
+using Mesh.Telemetry;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Options;
+
+#pragma warning disable IDE0130 // users find extension methods of IServiceCollection where they already look
+namespace Microsoft.Extensions.DependencyInjection;
+#pragma warning restore IDE0130
+
+/// <summary>Lets the HTTP and gRPC clients of a program join the mesh.</summary>
+public static class MeshServiceCollectionExtensions
+{
+    /// <summary>Every client of <see cref="IHttpClientFactory"/>, typed and gRPC clients included, calls services through the mesh: mTLS, balancing, retries, timeouts, metrics.</summary>
+    /// <remarks>Calling it twice changes nothing. Without configuration (section <c>Mesh</c>) the mesh is off and the clients behave as without this call. Hosts that are no services are reached as before.</remarks>
+    /// <param name="services">The program's services.</param>
+    /// <returns><paramref name="services"/>.</returns>
+    public static IServiceCollection AddMesh(this IServiceCollection services)
+    {
+        ArgumentNullException.ThrowIfNull(services);
+        services.AddMeshCore();
+        services.AddHttpClient();
+        if (services.Any(d => d.ImplementationType == typeof(MeshHandlerFilter)))
+        {
+            return services;
+        }
+
+        // First registered is outermost: it has the last word on the primary handler, after the framework's own filters.
+        services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, MeshHandlerFilter>());
+        services.TryAddSingleton(CreatePipeline);
+        services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton(provider => new OutboundTableStore(
+            provider.GetRequiredService<IConfigSource>(),
+            new ClusterRegistry(provider.GetRequiredService<IWorkloadIdentitySource>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()),
+            SettingsOf(provider),
+            provider.GetRequiredService<MetricAggregate>(),
+            provider.GetRequiredService<TimeProvider>(),
+            Chance));
+        return services;
+    }
+
+    /// <summary>Leaves this client out of the mesh: it behaves as without <see cref="AddMesh"/>.</summary>
+    /// <param name="builder">The client.</param>
+    /// <returns><paramref name="builder"/>.</returns>
+    public static IHttpClientBuilder DisableMesh(this IHttpClientBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        builder.Services.Configure<MeshClientOptions>(builder.Name, options => options.IsDisabled = true);
+        return builder;
+    }
+
+#pragma warning disable RS0030 // where the program is put together, chance enters; this one is thread-safe
+    private static Random Chance => Random.Shared;
+#pragma warning restore RS0030
+
+    private static OutboundPipeline CreatePipeline(IServiceProvider provider) => new(
+        provider.GetRequiredService<IConfigSource>(),
+        provider.GetRequiredService<OutboundTableStore>(),
+        SettingsOf(provider),
+        provider.GetRequiredService<TelemetryStep>(),
+        provider.GetRequiredService<TimeProvider>(),
+        Chance);
+
+    private static OutboundSettings SettingsOf(IServiceProvider provider)
+    {
+        var options = provider.GetRequiredService<IOptions<MeshOptions>>().Value;
+        return new OutboundSettings(options.Workload ?? options.ServiceAccount, options.Namespace, options.ClusterDomain);
+    }
+}

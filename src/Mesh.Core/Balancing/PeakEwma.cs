@@ -1,0 +1,61 @@
+namespace Mesh.Balancing;
+
+/// <summary>What an endpoint's latency is worth now: a peak shows at once, calm is believed slowly.</summary>
+/// <remarks>
+/// A sample above the average replaces it; lower ones pull it down with a time constant of 10 s, and so does time without samples, so that an endpoint that was slow is tried again.
+/// Racing writers may lose a sample, which does no harm: there is no lock.
+/// </remarks>
+internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
+{
+    /// <summary>What an endpoint without history is worth when its cluster has none either (Linkerd's default).</summary>
+    public static readonly TimeSpan DefaultRtt = TimeSpan.FromMilliseconds(30);
+
+    private const double DecaySeconds = 10;
+
+    // A failure is cheap to serve and must not look attractive. It is forgotten soon: a wide memory of failures is the outlier detector's job.
+    private const double PenaltySeconds = 0.5;
+    private const double PenaltyDecaySeconds = 1;
+    private double _average = initial.TotalSeconds;
+    private long _averageAt = time.GetTimestamp();
+    private double _penalty;
+    private long _penaltyAt;
+
+    /// <summary>True once a call was measured.</summary>
+    public bool HasSamples { get; private set; }
+
+    public void Record(TimeSpan rtt, long now)
+    {
+        var sample = rtt.TotalSeconds;
+        var average = Volatile.Read(ref _average);
+        if (!HasSamples || sample >= average)
+        {
+            average = sample;
+        }
+        else
+        {
+            var keep = Keep(Volatile.Read(ref _averageAt), now, DecaySeconds);
+            average = (average * keep) + (sample * (1 - keep));
+        }
+
+        Volatile.Write(ref _average, average);
+        Volatile.Write(ref _averageAt, now);
+        HasSamples = true;
+    }
+
+    public void Penalize(long now)
+    {
+        Volatile.Write(ref _penalty, PenaltySeconds);
+        Volatile.Write(ref _penaltyAt, now);
+    }
+
+    /// <summary>Seconds.</summary>
+    public double Cost(long now)
+    {
+        var cost = Volatile.Read(ref _average) * Keep(Volatile.Read(ref _averageAt), now, DecaySeconds);
+        var penalty = Volatile.Read(ref _penalty);
+        return penalty == 0 ? cost : cost + (penalty * Keep(Volatile.Read(ref _penaltyAt), now, PenaltyDecaySeconds));
+    }
+
+    private double Keep(long since, long now, double decaySeconds) =>
+        Math.Exp(-Math.Max(0, (double)(now - since) / time.TimestampFrequency) / decaySeconds);
+}

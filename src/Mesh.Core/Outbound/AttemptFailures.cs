@@ -1,0 +1,30 @@
+using Mesh.Resilience;
+
+namespace Mesh.Outbound;
+
+/// <summary>Reads out of an exception of an attempt what it means for the next one.</summary>
+internal static class AttemptFailures
+{
+    // RFC 9113 §7: the stream was refused before any processing.
+    private const long RefusedStream = 0x7;
+
+    /// <param name="cancelled">The caller's token; a cancelled attempt whose caller did not give up has timed out.</param>
+    public static AttemptEnd Classify(Exception exception, CancellationToken cancelled)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            switch (e)
+            {
+                case EndpointConnectException:
+                    return AttemptEnd.ConnectFailure;
+                case HttpProtocolException { ErrorCode: RefusedStream }:
+                    return AttemptEnd.Refused;
+                case OperationCanceledException when ReferenceEquals(e, exception):
+                    return cancelled.IsCancellationRequested ? AttemptEnd.Cancelled : AttemptEnd.Timeout;
+            }
+        }
+
+        // Anything else is the request's own fault (its content threw, it is malformed), not the endpoint's.
+        return exception is HttpRequestException or IOException ? AttemptEnd.Reset : AttemptEnd.Cancelled;
+    }
+}

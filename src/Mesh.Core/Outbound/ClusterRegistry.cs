@@ -1,0 +1,53 @@
+using Mesh.Balancing;
+using Mesh.Config;
+using Mesh.Identity;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Outbound;
+
+/// <summary>The live clusters by name, kept across tables. Owned by the table store's publisher.</summary>
+internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers)
+{
+    private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
+    private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
+    private readonly ILogger<OutboundPipeline> _logger = loggers.CreateLogger<OutboundPipeline>();
+    private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
+
+    /// <summary>The live cluster of a name; made when it is new.</summary>
+    public OutboundCluster Get(string name)
+    {
+        if (!_clusters.TryGetValue(name, out var cluster))
+        {
+            _clusters[name] = cluster = new OutboundCluster(name, CreateBalancer, time);
+        }
+
+        return cluster;
+    }
+
+    /// <summary>Brings every cluster up to date; clusters that are gone from the snapshot are returned, to be drained once the new table is in force.</summary>
+    public IReadOnlyList<OutboundCluster> Update(MeshSnapshot snapshot)
+    {
+        var next = new Dictionary<string, ClusterResult>(StringComparer.Ordinal);
+        foreach (var (name, result) in snapshot.Clusters)
+        {
+            next[name] = result;
+            if (!_seen.TryGetValue(name, out var old) || !ReferenceEquals(old, result))
+            {
+                Get(name).Update(result);
+            }
+        }
+
+        List<OutboundCluster>? gone = null;
+        foreach (var name in _clusters.Keys.Where(n => !next.ContainsKey(n)).ToArray())
+        {
+            _clusters.Remove(name, out var cluster);
+            (gone ??= []).Add(cluster!);
+        }
+
+        _seen = next;
+        return gone ?? [];
+    }
+
+    private ClusterBalancer CreateBalancer(OutboundCluster cluster) =>
+        new(cluster.Name, (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, time, _logger), time, _balancerLogger);
+}

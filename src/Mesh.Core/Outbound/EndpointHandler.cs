@@ -1,0 +1,87 @@
+using System.Diagnostics.Metrics;
+using Mesh.Config;
+using Mesh.Identity;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Outbound;
+
+/// <summary>The connections to one endpoint under one generation of our identity. Closed when it is retired and its last call has ended. Thread-safe.</summary>
+#pragma warning disable CA1001 // Release disposes, when the last reference is gone
+internal sealed class EndpointHandler
+#pragma warning restore CA1001
+{
+    private readonly SocketsHttpHandler _handler;
+    private readonly HttpMessageInvoker _invoker;
+
+    // 1 for the owner, and 1 per call.
+    private int _references = 1;
+
+    public EndpointHandler(
+        Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, TimeProvider time, ILogger logger)
+    {
+        Generation = identity?.Generation ?? 0;
+        _handler = new SocketsHttpHandler
+        {
+            AllowAutoRedirect = false,
+            UseCookies = false,
+            UseProxy = false,
+            ActivityHeadersPropagator = null,
+            MeterFactory = SilentMeters.Instance,
+            EnableMultipleHttp2Connections = true,
+            KeepAlivePingDelay = TimeSpan.FromSeconds(20),
+            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
+            // The connector bounds it: so that a timeout is known to have sent nothing.
+            ConnectTimeout = Timeout.InfiniteTimeSpan,
+            // Whatever the URI says, this handler dials one endpoint.
+            ConnectCallback = (_, cancellationToken) =>
+                MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken),
+        };
+        _invoker = new HttpMessageInvoker(_handler, disposeHandler: true);
+    }
+
+    /// <summary><see cref="WorkloadIdentity.Generation"/>; 0 without identity.</summary>
+    public int Generation { get; }
+
+    /// <summary>False when it is closed already.</summary>
+    public bool TryAcquire()
+    {
+        var seen = Volatile.Read(ref _references);
+        while (seen > 0)
+        {
+            var found = Interlocked.CompareExchange(ref _references, seen + 1, seen);
+            if (found == seen)
+            {
+                return true;
+            }
+
+            seen = found;
+        }
+
+        return false;
+    }
+
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) => _invoker.SendAsync(request, cancellationToken);
+
+    /// <summary>A call has ended, or the owner lets go.</summary>
+    public void Release()
+    {
+        if (Interlocked.Decrement(ref _references) == 0)
+        {
+            _invoker.Dispose();
+        }
+    }
+
+    /// <summary>Meters that nobody can listen to by a provider's own factory: the inner handler would record each attempt with endpoint addresses (contracts §7).</summary>
+    private sealed class SilentMeters : IMeterFactory
+    {
+        public static readonly SilentMeters Instance = new();
+        private readonly Meter _meter = new("Mesh.Silent");
+
+        public Meter Create(MeterOptions options) => _meter;
+
+        public void Dispose()
+        {
+        }
+    }
+}

@@ -1,0 +1,120 @@
+using System.Diagnostics;
+using Mesh.Balancing;
+using Mesh.Config;
+using Mesh.Resilience;
+
+namespace Mesh.Outbound;
+
+/// <summary>One call of the app: what the steps pass along. Used by one flow at a time.</summary>
+#pragma warning disable CA1001 // the caller's content, wrapped: the caller disposes it
+internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancelled)
+#pragma warning restore CA1001
+{
+    private readonly Version _version = request.Version;
+    private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
+    private HttpContent? _callersContent;
+    private ReplayContent? _replay;
+    private bool _committed;
+
+    public OutboundPipeline Pipeline => pipeline;
+
+    public HttpRequestMessage Request => request;
+
+    public OutboundListener Listener => listener;
+
+    /// <summary>The caller's own token: tells giving up from a timeout.</summary>
+    public CancellationToken Cancelled => cancelled;
+
+    /// <summary>Timestamp.</summary>
+    public long Start => start;
+
+    public bool IsGrpc { get; } = IsGrpcRequest(request);
+
+    public OutboundRoute? Route { get; set; }
+
+    /// <summary>Chosen once: retries stay in it (gRFC A31).</summary>
+    public OutboundCluster? Cluster { get; set; }
+
+    /// <summary>Owned by the telemetry step.</summary>
+    public Activity? Activity { get; set; }
+
+    public int Attempts { get; set; }
+
+    /// <summary>How the latest attempt ended, as far as its headers tell.</summary>
+    public AttemptResult Last { get; set; }
+
+    public bool LastWasMesh { get; set; }
+
+    /// <summary>The body of the latest attempt's response; null when it had none.</summary>
+    public ResponseBody? Body { get; set; }
+
+    /// <summary>True when a response that is going to the app was chosen: the end of its body ends the call.</summary>
+    public bool IsCommitted => _committed;
+
+    private TriedEndpoints _tried;
+
+    public TriedEndpoints Tried => _tried;
+
+    public void AddTried(BalancedEndpoint endpoint) => _tried.Add(endpoint);
+
+    public bool MayRetry(RetryPolicy policy) =>
+        !cancelled.IsCancellationRequested && _replay is null or { CanReplay: true }
+        && RetryDecider.ShouldRetry(policy, Last, !IsGrpc && RetryDecider.IsIdempotent(request.Method));
+
+    /// <summary>Keeps the request body for another attempt, when that is needed and possible.</summary>
+    public void MakeBodyReplayable()
+    {
+        if (request.Content is { } content && !ReplayContent.RepeatsByItself(content))
+        {
+            _callersContent = content;
+            request.Content = _replay = new ReplayContent(content);
+        }
+    }
+
+    /// <summary>Version of the attempt: HTTP/2 between mesh peers unless the request can't ride it. Returns false when it must stay HTTP/1.1.</summary>
+    public bool ApplyVersion(Endpoint endpoint)
+    {
+        var http1Only = _version.Major < 2
+            && (_versionPolicy == HttpVersionPolicy.RequestVersionExact || request.Method == HttpMethod.Connect || request.Headers.NonValidated.Contains("Upgrade"));
+        if (http1Only)
+        {
+            return false;
+        }
+
+        // gRPC is HTTP/2 always; without TLS that is by prior knowledge.
+        if (IsGrpc || (endpoint.Tls == EndpointTls.Mesh && endpoint.SpeaksHttp2))
+        {
+            request.Version = System.Net.HttpVersion.Version20;
+            request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
+        }
+
+        return true;
+    }
+
+    /// <summary>The caller sees the request as it was written, and no newer version than it asked for.</summary>
+    public void RestoreVersion(HttpResponseMessage? response)
+    {
+        request.Version = _version;
+        request.VersionPolicy = _versionPolicy;
+        if (response is not null && response.Version > _version && _versionPolicy != HttpVersionPolicy.RequestVersionOrHigher)
+        {
+            response.Version = _version;
+        }
+    }
+
+    /// <summary>No more attempts.</summary>
+    public void Commit()
+    {
+        _committed = true;
+        if (_replay is not null)
+        {
+            _replay.StopKeeping();
+            request.Content = _callersContent;
+        }
+    }
+
+    private static bool IsGrpcRequest(HttpRequestMessage request) =>
+        request.Content is { } content && content.Headers.NonValidated.TryGetValues("Content-Type", out var type)
+        && type.ToString() is var text && text.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
+        && !text.StartsWith("application/grpc-web", StringComparison.OrdinalIgnoreCase);
+}

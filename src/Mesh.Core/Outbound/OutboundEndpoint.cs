@@ -1,0 +1,97 @@
+using Mesh.Balancing;
+using Mesh.Config;
+using Mesh.Identity;
+using Microsoft.Extensions.Logging;
+
+namespace Mesh.Outbound;
+
+/// <summary>A balanced endpoint with its own connections, always under our current identity. Thread-safe.</summary>
+internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config, PeakEwma latency, IWorkloadIdentitySource identities, TimeProvider time, ILogger logger)
+    : BalancedEndpoint(config, latency)
+{
+    private EndpointHandler? _http2;
+    private EndpointHandler? _http1;
+    private bool _retired;
+    private AttemptSeries[] _series = [];
+
+    public OutboundCluster Cluster => cluster;
+
+    public bool IsMesh => Config.Tls == EndpointTls.Mesh;
+
+    /// <summary>TLS of ours ends at it, so that we must have an identity first.</summary>
+    public bool NeedsIdentity => IsMesh || cluster.Config.UpstreamTls is not null;
+
+    /// <summary>The connections to send on; null when it needs an identity that is not there yet. Release it when the call has ended.</summary>
+    /// <param name="http1Only">The request must not ride HTTP/2 (upgrades, CONNECT, exactly 1.x).</param>
+    public EndpointHandler? TryAcquire(bool http1Only)
+    {
+        var identity = NeedsIdentity ? identities.Current : null;
+        if (identity is null && NeedsIdentity)
+        {
+            return null;
+        }
+
+        ref var slot = ref http1Only ? ref _http1 : ref _http2;
+        while (true)
+        {
+            var current = Volatile.Read(ref slot);
+            if (current is not null && current.Generation == (identity?.Generation ?? 0) && current.TryAcquire())
+            {
+                return current;
+            }
+
+            var next = new EndpointHandler(Config, cluster.Config, identity, http2: !http1Only, time, logger);
+            next.TryAcquire();
+            if (Volatile.Read(ref _retired))
+            {
+                // A call that still holds the old table: it alone owns this one.
+                next.Release();
+                return next;
+            }
+
+            if (Interlocked.CompareExchange(ref slot, next, current) == current)
+            {
+                // The old generation's connections close when the calls on them have ended.
+                current?.Release();
+                if (Volatile.Read(ref _retired))
+                {
+                    Retire();
+                }
+
+                return next;
+            }
+
+            next.Release();
+            next.Release();
+        }
+    }
+
+    /// <summary>Waits for the first identity. The deadline is the caller's token.</summary>
+    public ValueTask<WorkloadIdentity> WaitForIdentityAsync(CancellationToken cancellationToken) => identities.GetAsync(cancellationToken);
+
+    /// <summary>The endpoint is gone: its connections close when the calls on them have ended.</summary>
+    public void Retire()
+    {
+        Volatile.Write(ref _retired, true);
+        Interlocked.Exchange(ref _http2, null)?.Release();
+        Interlocked.Exchange(ref _http1, null)?.Release();
+    }
+
+    /// <summary>The series of attempts at this endpoint for calls to one destination; found without a dictionary.</summary>
+    public AttemptSeries SeriesFor(Destination destination)
+    {
+        var all = Volatile.Read(ref _series);
+        for (var i = 0; i < all.Length; i++)
+        {
+            if (ReferenceEquals(all[i].Destination, destination))
+            {
+                return all[i];
+            }
+        }
+
+        var series = new AttemptSeries(destination, this);
+        // A racing writer may lose its entry: the next attempt adds it again, and the aggregate gives the same series.
+        Volatile.Write(ref _series, [.. all, series]);
+        return series;
+    }
+}

@@ -1,0 +1,207 @@
+using System.Runtime.CompilerServices;
+using Mesh.Config;
+using Mesh.Outbound.Steps;
+using Mesh.Resilience;
+using Polly;
+using Polly.Timeout;
+
+namespace Mesh.Outbound;
+
+/// <summary>The path of an outbound call. Thread-safe.</summary>
+/// <remarks>
+/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
+/// → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// The end of the response's body ends attempt and call.
+/// </remarks>
+internal sealed class OutboundPipeline(
+    IConfigSource source, OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
+{
+    private readonly RouteStep _route = new(random);
+
+    public TelemetryStep Telemetry => telemetry;
+
+    public TimeProvider Time => time;
+
+    /// <param name="passThrough">Where calls go that are none of the mesh's: the client's own primary handler.</param>
+    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true } uri)
+        {
+            return passThrough.SendAsync(request, cancellationToken);
+        }
+
+        var key = ListenerKey.Of(uri);
+        return tables.Current.Find(key) switch
+        {
+            { Host: not null } listener => CallAsync(request, listener, time.GetTimestamp(), cancellationToken),
+            { PassesThrough: true } => passThrough.SendAsync(request, cancellationToken),
+            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => passThrough.SendAsync(request, cancellationToken),
+            _ => AskAsync(request, key, passThrough, cancellationToken),
+        };
+    }
+
+    /// <summary>One attempt; Polly calls it, or the call itself when nothing is armed. Never throws.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(OutboundCall call, CancellationToken cancellationToken)
+    {
+        var cluster = call.Cluster!;
+        call.Body = null;
+        if (!cluster.Limit.TryEnter())
+        {
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Limit.Max} calls are in flight to cluster '{cluster.Name}', which is its limit.");
+        }
+
+        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp()) is not OutboundEndpoint endpoint)
+        {
+            cluster.Limit.Exit();
+            return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");
+        }
+
+        call.Attempts++;
+        call.AddTried(endpoint);
+        call.LastWasMesh = endpoint.IsMesh;
+        endpoint.AttemptStarted();
+        var http1Only = !call.ApplyVersion(endpoint.Config);
+        var start = time.GetTimestamp();
+        OutboundAttempt? attempt = null;
+        HttpResponseMessage? response = null;
+        try
+        {
+            var handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
+            if (handler is null)
+            {
+                endpoint.AttemptEnded();
+                cluster.Limit.Exit();
+                return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
+            }
+
+            attempt = new OutboundAttempt(call, endpoint, handler, start);
+            response = await handler.SendAsync(call.Request, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            call.Last = new AttemptResult(AttemptFailures.Classify(e, call.Cancelled));
+            if (attempt is not null)
+            {
+                attempt.End(call.Last);
+            }
+            else
+            {
+                endpoint.AttemptEnded();
+                cluster.Limit.Exit();
+            }
+
+            return Outcome.FromException<HttpResponseMessage>(e);
+        }
+        finally
+        {
+            call.RestoreVersion(response);
+        }
+
+        call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
+        attempt.Answered(call.Last);
+        if (HasBody(response))
+        {
+            response.Content = call.Body = new ResponseBody(call, attempt, response);
+        }
+        else
+        {
+            attempt.End(call.Last);
+        }
+
+        return Outcome.FromResult(response);
+    }
+
+    private async Task<HttpResponseMessage> CallAsync(HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken)
+    {
+        var call = new OutboundCall(this, request, listener, start, cancellationToken);
+        TelemetryStep.StartCall(call);
+        if (_route.Route(call) is { } answer)
+        {
+            telemetry.EndCall(call, new(AttemptEnd.Response, (int)answer.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(answer.Headers) : -1), (int)answer.StatusCode, answer.Version);
+            return answer;
+        }
+
+        call.Cluster!.Budget.CountCall(start);
+        var resilience = call.Route!.Resilience;
+        if (resilience is { Retries: true })
+        {
+            call.MakeBodyReplayable();
+        }
+
+        var outcome = resilience is null
+            ? await AttemptAsync(call, cancellationToken).ConfigureAwait(false)
+            : await resilience.ExecuteAsync(call).ConfigureAwait(false);
+        call.Commit();
+        if (outcome.Exception is { } exception)
+        {
+            if (exception is TimeoutRejectedException && !cancellationToken.IsCancellationRequested)
+            {
+                telemetry.EndCall(call, new(AttemptEnd.Timeout), 504, request.Version);
+                return OutboundErrors.Respond(request, call.IsGrpc, MeshErrorCode.TimedOut, $"'{request.RequestUri!.Authority}' did not answer in time ({call.Attempts} attempts, {time.GetElapsedTime(start).TotalSeconds:0.###} s).");
+            }
+
+            telemetry.EndCall(call, call.Last, 0, null);
+            cancellationToken.ThrowIfCancellationRequested();
+            outcome.ThrowIfException();
+        }
+
+        var response = outcome.Result!;
+        if (call.Body is not { HasEnded: false } body)
+        {
+            telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);
+        }
+        else if (resilience?.Timeout is { } timeout)
+        {
+            body.ArmDeadline(time, timeout - time.GetElapsedTime(start));
+        }
+
+        return response;
+    }
+
+    /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
+    private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
+    {
+        var start = time.GetTimestamp();
+        source.Watch(key.Name);
+        var listener = await tables.WaitForAsync(key, settings.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+        if (listener is { PassesThrough: true })
+        {
+            return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (listener is { Unavailable: null })
+        {
+            return await CallAsync(request, listener, start, cancellationToken).ConfigureAwait(false);
+        }
+
+        var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
+        var head = new HttpRequestMessageHead(request);
+        return OutboundErrors.Respond(request, head.IsGrpc, MeshErrorCode.NoConfiguration, $"No configuration for '{key.Name}' within {settings.ReadyTimeout.TotalSeconds:0.#} s: {why}.");
+    }
+
+    private async ValueTask<EndpointHandler?> AcquireAsync(OutboundEndpoint endpoint, bool http1Only, CancellationToken cancellationToken)
+    {
+        using var timed = new CancellationTokenSource(settings.ReadyTimeout, time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timed.Token);
+        try
+        {
+            await endpoint.WaitForIdentityAsync(linked.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            return null;
+        }
+
+        return endpoint.TryAcquire(http1Only);
+    }
+
+    private static Outcome<HttpResponseMessage> Unsent(OutboundCall call, AttemptEnd end, MeshErrorCode code, string detail)
+    {
+        call.Last = new AttemptResult(end);
+        return Outcome.FromResult(OutboundErrors.Respond(call.Request, call.IsGrpc, code, detail));
+    }
+
+    private static bool HasBody(HttpResponseMessage response) =>
+        !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
+}

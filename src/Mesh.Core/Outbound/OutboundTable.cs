@@ -1,0 +1,43 @@
+using System.Collections.Frozen;
+using Mesh.Config;
+using Mesh.Routing;
+
+namespace Mesh.Outbound;
+
+/// <summary>A snapshot compiled for calls. Immutable; a call reads it once.</summary>
+internal sealed class OutboundTable(FrozenDictionary<ListenerKey, OutboundListener> listeners)
+{
+    public static OutboundTable Empty { get; } = new(FrozenDictionary<ListenerKey, OutboundListener>.Empty);
+
+    /// <summary>Null when the name has had no answer yet, or was never asked for.</summary>
+    public OutboundListener? Find(ListenerKey key) => listeners.GetValueOrDefault(key);
+}
+
+/// <summary>What is known of one name that was asked for. Immutable.</summary>
+/// <param name="Result">What it was compiled from.</param>
+internal sealed record OutboundListener(ListenerResult Result)
+{
+    /// <summary>The control plane knows no such name: the call goes its own way.</summary>
+    public bool PassesThrough => Result is ListenerResult.DoesNotExist;
+
+    /// <summary>Why there are no routes; null when there are.</summary>
+    public string? Unavailable { get; init; }
+
+    /// <summary>Routes for the authority; null when the routes have no virtual host for it.</summary>
+    public VirtualHostRoutes<OutboundRoute>? Host { get; init; }
+
+    public Destination? Destination { get; init; }
+
+    /// <summary>The clusters that its routes were compiled with.</summary>
+    public IReadOnlyList<OutboundCluster> Clusters { get; init; } = [];
+}
+
+/// <summary>One route compiled: where to, and how failure is treated. Immutable.</summary>
+internal sealed record OutboundRoute(Route Config)
+{
+    /// <summary>Null when the route does not forward.</summary>
+    public WeightedClusters<OutboundCluster>? Clusters { get; init; }
+
+    /// <summary>Null when nothing is armed.</summary>
+    public RouteResilience? Resilience { get; init; }
+}

@@ -1,0 +1,161 @@
+using System.Collections.Frozen;
+using Mesh.Concurrency;
+using Mesh.Config;
+using Mesh.Routing;
+using Mesh.Telemetry;
+
+namespace Mesh.Outbound;
+
+/// <summary>Compiles every snapshot into a table and holds the one in force. Thread-safe.</summary>
+internal sealed class OutboundTableStore : IDisposable
+{
+    private readonly Published<OutboundTable> _table = new(OutboundTable.Empty);
+    private readonly Lock _lock = new();
+    private readonly Dictionary<(string, string), Destination> _destinations = [];
+    private readonly ClusterRegistry _clusters;
+    private readonly OutboundSettings _settings;
+    private readonly MetricAggregate _aggregate;
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private readonly IDisposable _subscription;
+    private Dictionary<string, OutboundListener> _compiled = new(StringComparer.Ordinal);
+    private TaskCompletionSource _changed = NewSignal();
+
+    public OutboundTableStore(IConfigSource source, ClusterRegistry clusters, OutboundSettings settings, MetricAggregate aggregate, TimeProvider time, Random random)
+    {
+        (_clusters, _settings, _aggregate, _time, _random) = (clusters, settings, aggregate, time, random);
+        _subscription = source.Snapshots.Subscribe(Compile);
+    }
+
+    public OutboundTable Current => _table.Current;
+
+    /// <summary>Waits until a name has an answer; null when the time is over first.</summary>
+    public async Task<OutboundListener?> WaitForAsync(ListenerKey key, TimeSpan timeout, CancellationToken cancellationToken)
+    {
+        var start = _time.GetTimestamp();
+        while (true)
+        {
+            // Before the table is read, so that no change between the two is missed.
+            var changed = Volatile.Read(ref _changed).Task;
+            if (Current.Find(key) is { Unavailable: null } found)
+            {
+                return found;
+            }
+
+            var left = timeout - _time.GetElapsedTime(start);
+            if (left <= TimeSpan.Zero)
+            {
+                return Current.Find(key);
+            }
+
+            try
+            {
+                await changed.WaitAsync(left, _time, cancellationToken).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                // The loop looks a last time.
+            }
+        }
+    }
+
+    public void Dispose() => _subscription.Dispose();
+
+    private void Compile(MeshSnapshot snapshot)
+    {
+        lock (_lock)
+        {
+            CompileLocked(snapshot);
+        }
+
+        // Continuations run elsewhere: the signal was made so.
+        Interlocked.Exchange(ref _changed, NewSignal()).TrySetResult();
+    }
+
+    private void CompileLocked(MeshSnapshot snapshot)
+    {
+        var gone = _clusters.Update(snapshot);
+        var compiled = new Dictionary<string, OutboundListener>(snapshot.Listeners.Count, StringComparer.Ordinal);
+        var table = new Dictionary<ListenerKey, OutboundListener>(snapshot.Listeners.Count);
+        foreach (var (name, result) in snapshot.Listeners)
+        {
+            if (result is ListenerResult.Found { Routes: null })
+            {
+                // Inbound.
+                continue;
+            }
+
+            var listener = _compiled.TryGetValue(name, out var old) && ReferenceEquals(old.Result, result) && old.Clusters.All(c => ReferenceEquals(_clusters.Get(c.Name), c))
+                ? old
+                : CompileListener(name, result);
+            compiled[name] = listener;
+            table[ListenerKey.Parse(name)] = listener;
+        }
+
+        _compiled = compiled;
+        _table.Publish(new OutboundTable(table.ToFrozenDictionary()));
+        foreach (var cluster in gone)
+        {
+            cluster.Drain();
+        }
+    }
+
+    private OutboundListener CompileListener(string name, ListenerResult result)
+    {
+        if (result is not ListenerResult.Found { Routes: { } configuration } found)
+        {
+            return new OutboundListener(result) { Unavailable = (result as ListenerResult.Unavailable)?.Reason };
+        }
+
+        var clusters = new List<OutboundCluster>();
+        var routes = new RouteTable<OutboundRoute>(configuration, route => CompileRoute(route, found.Listener.Api?.MaxStreamDuration, clusters));
+        return new OutboundListener(result)
+        {
+            Host = routes.Find(name),
+            Destination = DestinationOf(configuration.Name.Length > 0 ? configuration.Name : name),
+            Clusters = clusters,
+        };
+    }
+
+    private OutboundRoute CompileRoute(Route route, TimeSpan? maxStreamDuration, List<OutboundCluster> clusters)
+    {
+        if (route.Action is not RouteAction.Forward forward)
+        {
+            return new OutboundRoute(route);
+        }
+
+        var weighted = new (OutboundCluster, int)[forward.Clusters.Count];
+        for (var i = 0; i < weighted.Length; i++)
+        {
+            weighted[i] = (_clusters.Get(forward.Clusters[i].Name), forward.Clusters[i].Weight);
+            clusters.Add(weighted[i].Item1);
+        }
+
+        return new OutboundRoute(route)
+        {
+            Clusters = new WeightedClusters<OutboundCluster>(weighted),
+            Resilience = RouteResilience.Compile(forward, maxStreamDuration, _time, _random),
+        };
+    }
+
+    private Destination DestinationOf(string name)
+    {
+        var key = ServiceNames.Parse(name);
+        if (!_destinations.TryGetValue(key, out var destination))
+        {
+            _destinations[key] = destination = new Destination(key.Service, key.Namespace, _settings.Source, _settings.SourceNamespace, _aggregate);
+        }
+
+        return destination;
+    }
+
+    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+}
+
+/// <summary>What the outbound path needs of the options.</summary>
+/// <param name="Source">Our workload's name in metrics.</param>
+internal sealed record OutboundSettings(string Source, string SourceNamespace, string ClusterDomain)
+{
+    /// <summary>Longest wait for configuration or identity when the call itself sets no deadline (contracts §5).</summary>
+    public TimeSpan ReadyTimeout { get; init; } = TimeSpan.FromSeconds(10);
+}

@@ -1,0 +1,133 @@
+using System.Net;
+using System.Net.Http.Json;
+
+namespace Mesh.Outbound;
+
+/// <summary>A request body that is kept while it is sent, up to 64 KiB, so that another attempt can send it again.</summary>
+/// <remarks>A body that was begun and not finished, or is longer, can't be sent again (Linkerd's limit).</remarks>
+internal sealed class ReplayContent : HttpContent
+{
+    private const int MaxBytes = 64 * 1024;
+    private readonly HttpContent _inner;
+    private volatile State _state;
+    private MemoryStream? _kept;
+    private volatile bool _keeping = true;
+
+    public ReplayContent(HttpContent inner)
+    {
+        _inner = inner;
+        HttpHeaderCopy.Copy(inner.Headers, Headers);
+    }
+
+    private enum State
+    {
+        NotStarted,
+        Writing,
+        Kept,
+        Spent,
+    }
+
+    public bool CanReplay => _state is State.NotStarted or State.Kept;
+
+    /// <summary>Contents of the framework that write the same bytes each time they are asked.</summary>
+    public static bool RepeatsByItself(HttpContent content) =>
+        content is JsonContent or ReadOnlyMemoryContent || content.GetType() == typeof(ByteArrayContent)
+        || content.GetType() == typeof(StringContent) || content.GetType() == typeof(FormUrlEncodedContent);
+
+    /// <summary>No more attempts: what is still being sent need not be kept.</summary>
+    public void StopKeeping() => _keeping = false;
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        switch (_state)
+        {
+            case State.NotStarted:
+                _state = State.Writing;
+                var copy = new CopyingStream(this, stream);
+                await using (copy.ConfigureAwait(false))
+                {
+                    await _inner.CopyToAsync(copy, context, cancellationToken).ConfigureAwait(false);
+                }
+
+                _state = _keeping ? State.Kept : State.Spent;
+                break;
+            case State.Kept:
+                if (_kept is { } kept)
+                {
+                    await stream.WriteAsync(kept.GetBuffer().AsMemory(0, (int)kept.Length), cancellationToken).ConfigureAwait(false);
+                }
+
+                break;
+            default:
+                throw new IOException("The request body was begun on another connection and can't be sent again.");
+        }
+    }
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = _inner.Headers.ContentLength ?? 0;
+        return _inner.Headers.ContentLength is not null;
+    }
+
+    private void Keep(ReadOnlySpan<byte> bytes)
+    {
+        if (!_keeping)
+        {
+            _kept = null;
+        }
+        else if ((_kept?.Length ?? 0) + bytes.Length > MaxBytes)
+        {
+            (_keeping, _kept) = (false, null);
+        }
+        else
+        {
+            (_kept ??= new MemoryStream()).Write(bytes);
+        }
+    }
+
+    private sealed class CopyingStream(ReplayContent content, Stream inner) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            content.Keep(buffer);
+            inner.Write(buffer);
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            content.Keep(buffer.Span);
+            return inner.WriteAsync(buffer, cancellationToken);
+        }
+
+        public override void Flush() => inner.Flush();
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}

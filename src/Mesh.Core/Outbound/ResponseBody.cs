@@ -1,0 +1,192 @@
+using System.Net;
+using System.Runtime.CompilerServices;
+using Mesh.Resilience;
+
+namespace Mesh.Outbound;
+
+/// <summary>A response's body: its end, and not the headers, ends the attempt, and the call when this response went to the app.</summary>
+internal sealed class ResponseBody : HttpContent
+{
+    private readonly OutboundCall _call;
+    private readonly OutboundAttempt _attempt;
+    private readonly HttpResponseMessage _response;
+    private readonly HttpContent _inner;
+    private ITimer? _deadline;
+    private int _ended;
+    private volatile bool _expired;
+
+    public ResponseBody(OutboundCall call, OutboundAttempt attempt, HttpResponseMessage response)
+    {
+        (_call, _attempt, _response, _inner) = (call, attempt, response, response.Content);
+        HttpHeaderCopy.Copy(_inner.Headers, Headers);
+    }
+
+    public bool HasEnded => Volatile.Read(ref _ended) != 0;
+
+    /// <summary>The call's time ends while the body streams: the body is aborted then.</summary>
+    public void ArmDeadline(TimeProvider time, TimeSpan left) =>
+        _deadline = time.CreateTimer(static body => ((ResponseBody)body!).Expire(), this, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+
+    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            throw Broken(e);
+        }
+
+        Completed();
+    }
+
+    protected override async Task<Stream> CreateContentReadStreamAsync() => new BodyStream(this, await _inner.ReadAsStreamAsync().ConfigureAwait(false));
+
+    protected override Stream CreateContentReadStream(CancellationToken cancellationToken) => new BodyStream(this, _inner.ReadAsStream(cancellationToken));
+
+    protected override bool TryComputeLength(out long length)
+    {
+        length = 0;
+        return false;
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            // Left early: judged by what the headers said.
+            End(_attempt.Result);
+            _inner.Dispose();
+        }
+
+        base.Dispose(disposing);
+    }
+
+    private void Completed()
+    {
+        var result = _attempt.Result;
+        if (_call.IsGrpc && OutboundErrors.GrpcStatus(_response.TrailingHeaders) is >= 0 and var status)
+        {
+            result = result with { GrpcStatus = status };
+        }
+
+        End(result);
+    }
+
+    private Exception Broken(Exception e)
+    {
+        End(_expired ? new(AttemptEnd.Timeout) : e is OperationCanceledException ? new(AttemptEnd.Cancelled) : new(AttemptEnd.Reset));
+        return _expired ? new HttpIOException(HttpRequestError.ResponseEnded, "The call's time was over before its response ended.", new TimeoutException()) : e;
+    }
+
+    private void Expire()
+    {
+        _expired = true;
+        End(new(AttemptEnd.Timeout));
+        _inner.Dispose();
+    }
+
+    private void End(AttemptResult result)
+    {
+        if (Interlocked.Exchange(ref _ended, 1) != 0)
+        {
+            return;
+        }
+
+        _deadline?.Dispose();
+        _attempt.End(result);
+        if (_call.IsCommitted)
+        {
+            _call.Pipeline.Telemetry.EndCall(_call, result, (int)_response.StatusCode, _response.Version);
+        }
+    }
+
+    private sealed class BodyStream(ResponseBody body, Stream inner) : Stream
+    {
+        public override bool CanRead => inner.CanRead;
+
+        public override bool CanSeek => false;
+
+        // An upgraded connection is written to through its response.
+        public override bool CanWrite => inner.CanWrite;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
+
+        public override int Read(Span<byte> buffer)
+        {
+            try
+            {
+                return Done(inner.Read(buffer), buffer.Length);
+            }
+            catch (Exception e) when (e is not NotSupportedException)
+            {
+                throw body.Broken(e);
+            }
+        }
+
+        public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                return Done(await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false), buffer.Length);
+            }
+            catch (Exception e)
+            {
+                throw body.Broken(e);
+            }
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => inner.Write(buffer, offset, count);
+
+        public override void Write(ReadOnlySpan<byte> buffer) => inner.Write(buffer);
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+            inner.WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer, cancellationToken);
+
+        public override void Flush() => inner.Flush();
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        protected override void Dispose(bool disposing)
+        {
+            if (disposing)
+            {
+                inner.Dispose();
+                body.End(body._attempt.Result);
+            }
+
+            base.Dispose(disposing);
+        }
+
+        private int Done(int read, int asked)
+        {
+            if (read == 0 && asked > 0)
+            {
+                body.Completed();
+            }
+
+            return read;
+        }
+    }
+}
