@@ -23,7 +23,11 @@ internal readonly record struct ServiceName(string Namespace, string Name)
 }
 
 /// <summary>A Service with the endpoints behind it.</summary>
-internal sealed record Service(ServiceName Name, ImmutableArray<ServicePort> Ports, ImmutableArray<ServiceEndpoint> Endpoints);
+internal sealed record Service(ServiceName Name, ImmutableArray<ServicePort> Ports, ImmutableArray<ServiceEndpoint> Endpoints)
+{
+    /// <summary>The Service's own addresses, when it has some: an address of a listener, as an endpoint's is.</summary>
+    public ImmutableArray<string> ClusterIps { get; init; } = [];
+}
 
 /// <param name="Name">May be empty when it is the only one.</param>
 /// <param name="Port">1–65535, what callers write.</param>

@@ -42,4 +42,8 @@ internal sealed record NameValueMatch(string Name, string Value, bool IsRegularE
 
 /// <param name="Service">Where to; it may be unknown, then its share is answered 500 (Gateway API).</param>
 /// <param name="Weight">0 or more; default 1.</param>
-internal sealed record BackendRef(ServiceName Service, int Port, int Weight);
+internal sealed record BackendRef(ServiceName Service, int Port, int Weight)
+{
+    /// <summary>The reference may not be followed (another namespace without a ReferenceGrant, an unknown kind, a filter we lack): its share is answered 500.</summary>
+    public bool Refused { get; init; }
+}

@@ -1,0 +1,2 @@
+// Stands in until the host is here.
+return;

@@ -1,0 +1,56 @@
+namespace Mesh.ControlPlane.Sources.Files;
+
+/// <summary>What tells whether a file changed, without reading it.</summary>
+/// <param name="Path">Relative to the folder, with '/'.</param>
+internal sealed record FileStamp(string Path, DateTime Modified, long Size, string? Target);
+
+/// <summary>Lists the manifests of a folder.</summary>
+internal static class FolderScanner
+{
+    /// <summary>Far more than any manifest; a larger file is some other thing.</summary>
+    public const long MaxFileBytes = 16 * 1024 * 1024;
+
+    // Hidden entries are left out: Kubernetes mounts a ConfigMap as links into a hidden '..data' folder, editors keep their copies so.
+    private static readonly EnumerationOptions Options = new()
+    {
+        RecurseSubdirectories = true,
+        MaxRecursionDepth = 32,
+        IgnoreInaccessible = true,
+        AttributesToSkip = FileAttributes.Hidden | FileAttributes.System,
+    };
+
+    /// <summary>Every *.yaml and *.yml, in ordinal order of the path.</summary>
+    public static List<FileStamp> Scan(string folder)
+    {
+        var stamps = new List<FileStamp>();
+        foreach (var path in Directory.EnumerateFiles(folder, "*", Options))
+        {
+            if (!path.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) && !path.EndsWith(".yml", StringComparison.OrdinalIgnoreCase))
+            {
+                continue;
+            }
+
+            var file = new FileInfo(path);
+            try
+            {
+                var target = file.LinkTarget is null ? null : file.ResolveLinkTarget(returnFinalTarget: true);
+                var real = target as FileInfo ?? file;
+                if (real.Exists)
+                {
+                    stamps.Add(new FileStamp(Path.GetRelativePath(folder, path).Replace('\\', '/'), real.LastWriteTimeUtc, real.Length, DataLink(file)));
+                }
+            }
+            catch (IOException)
+            {
+                // Gone or replaced between listing and looking: the next look sees what came of it.
+            }
+        }
+
+        stamps.Sort((a, b) => string.CompareOrdinal(a.Path, b.Path));
+        return stamps;
+    }
+
+    /// <summary>Where the folder's <c>..data</c> points: Kubernetes swaps that one link, the files' own links stay.</summary>
+    private static string? DataLink(FileInfo file) => file.LinkTarget is null || file.DirectoryName is null ? null
+        : new DirectoryInfo(Path.Combine(file.DirectoryName, "..data")).LinkTarget ?? file.LinkTarget;
+}

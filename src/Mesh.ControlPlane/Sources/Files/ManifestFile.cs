@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using Mesh.ControlPlane.Model;
+
+namespace Mesh.ControlPlane.Sources.Files;
+
+/// <summary>What is in force of one file: its valid objects, and the last good version of those that are not.</summary>
+/// <param name="Path">Relative to the folder, with '/'.</param>
+internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Objects, ImmutableArray<SourceProblem> Problems)
+{
+    private const string Kept = " The last good version stays in force.";
+    private const string NotUsed = " It is not used.";
+    private const string FileKept = " What was last read from the file stays in force.";
+    private const string FileNotUsed = " Nothing of it is used.";
+
+    /// <summary>Reads a file's new text over what was in force of it. Pure.</summary>
+    /// <param name="before">Null when the file is new.</param>
+    public static ManifestFile Read(string path, string text, ManifestFile? before)
+    {
+        // An editor may empty a file before it writes it: that must not take a service away.
+        if (string.IsNullOrWhiteSpace(text) && before is { Objects.Length: > 0 })
+        {
+            return Unread(path, new SourceProblem($"{path}:1", "The file is empty. Delete the file to remove its objects."), before);
+        }
+
+        IReadOnlyList<ParsedDocument> documents;
+        try
+        {
+            documents = ManifestParser.Parse(path, text);
+        }
+        catch (ManifestSyntaxException e)
+        {
+            return Unread(path, new SourceProblem(e.Where, e.Message), before);
+        }
+
+        var objects = ImmutableArray.CreateBuilder<Manifest>();
+        var problems = ImmutableArray.CreateBuilder<SourceProblem>();
+        var lastGood = before?.Objects.ToDictionary(o => o.Key) ?? [];
+        var nameless = false;
+        foreach (var document in documents)
+        {
+            var inForce = document.Object;
+            var refused = inForce is null;
+            if (refused && document.Key is { } key && lastGood.TryGetValue(key, out var kept))
+            {
+                inForce = kept;
+            }
+
+            nameless |= refused && document.Key is null;
+            problems.AddRange(document.Problems.All.Select(p =>
+                !p.Refuses ? p.Problem : p.Problem with { What = p.Problem.What + (inForce is not null ? Kept : NotUsed) }));
+            if (inForce is null)
+            {
+                continue;
+            }
+
+            if (objects.FirstOrDefault(o => o.Key == inForce.Key) is { } first)
+            {
+                problems.Add(new SourceProblem(inForce.Where, $"{inForce.Key} stands already at {first.Where}, which is used. Remove one of the two."));
+                continue;
+            }
+
+            objects.Add(inForce);
+        }
+
+        if (nameless)
+        {
+            // One of those that are gone may be the one whose name cannot be read.
+            objects.AddRange(lastGood.Values.Where(o => !objects.Any(n => n.Key == o.Key)));
+        }
+
+        return new ManifestFile(path, objects.ToImmutable(), problems.ToImmutable());
+    }
+
+    /// <summary>The file as it was, with the reason why it could not be read again.</summary>
+    public static ManifestFile Unread(string path, SourceProblem problem, ManifestFile? before) => new(
+        path, before?.Objects ?? [], [problem with { What = problem.What + (before is { Objects.Length: > 0 } ? FileKept : FileNotUsed) }]);
+}

@@ -1,0 +1,38 @@
+using System.Collections.Immutable;
+using Mesh.ControlPlane.Model;
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Sources.Files;
+
+/// <summary>Joins the objects of all files and the mesh marks into one model. Pure: the same input gives the same model.</summary>
+internal static class ModelAssembler
+{
+    /// <param name="files">In the order in which duplicates are decided: the first wins.</param>
+    /// <param name="addressesOf">The addresses of a host name (<c>addressType: FQDN</c>); empty while unknown.</param>
+    public static MeshModel Assemble(
+        IEnumerable<ManifestFile> files, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf)
+    {
+        var problems = ImmutableArray.CreateBuilder<SourceProblem>();
+        var objects = new Dictionary<ManifestKey, Manifest>();
+        foreach (var file in files)
+        {
+            problems.AddRange(file.Problems);
+            foreach (var manifest in file.Objects)
+            {
+                if (!objects.TryAdd(manifest.Key, manifest))
+                {
+                    problems.Add(new SourceProblem(manifest.Where, $"{manifest.Key} stands already at {objects[manifest.Key].Where}, which is used. Remove one of the two."));
+                }
+            }
+        }
+
+        var endpoints = new EndpointAssembler(objects, trustDomain, marks, addressesOf, problems);
+        var services = objects.Values.OfType<ServiceManifest>().OrderBy(s => s.Key.Namespace, StringComparer.Ordinal).ThenBy(s => s.Key.Name, StringComparer.Ordinal)
+            .ToImmutableDictionary(
+                s => s.Name,
+                s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol))], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
+        endpoints.ReportOrphans(services);
+        var routes = new RouteAssembler(objects, services, problems).Assemble();
+        return new MeshModel { Services = services, Routes = routes, Problems = problems.ToImmutable() };
+    }
+}

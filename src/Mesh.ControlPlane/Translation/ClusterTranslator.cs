@@ -1,0 +1,63 @@
+using Google.Protobuf.WellKnownTypes;
+using Mesh.ControlPlane.Model;
+using Mesh.Protos.Envoy.Cluster;
+using Mesh.Protos.Envoy.Core;
+using Mesh.Protos.Envoy.Matcher;
+using Mesh.Protos.Envoy.Tls;
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Translation;
+
+/// <summary>Writes clusters.</summary>
+internal sealed class ClusterTranslator(TrustDomain trustDomain)
+{
+    /// <param name="ns">The Service's namespace.</param>
+    public Cluster Translate(string name, string ns, NodeContext node, IReadOnlyList<ServiceEndpoint> endpoints)
+    {
+        var cluster = new Cluster
+        {
+            Name = name,
+            Type = Cluster.Types.DiscoveryType.Eds,
+            EdsClusterConfig = new Cluster.Types.EdsClusterConfig { EdsConfig = ListenerTranslator.Ads(), ServiceName = name },
+            ConnectTimeout = Duration.FromTimeSpan(TimeSpan.FromSeconds(5)),
+            // Every peer knows it. Ours reads it, without a policy list, as its default: peak EWMA.
+            LbPolicy = Cluster.Types.LbPolicy.RoundRobin,
+        };
+
+        if (node.IsMesh)
+        {
+            // gRPC peers ignore consecutive_5xx and would take an empty rest as success-rate ejection with their own defaults (gRFC A50).
+            cluster.OutlierDetection = new OutlierDetection
+            {
+                Consecutive5Xx = 5,
+                BaseEjectionTime = Duration.FromTimeSpan(TimeSpan.FromSeconds(10)),
+                MaxEjectionTime = Duration.FromTimeSpan(TimeSpan.FromSeconds(300)),
+                MaxEjectionPercent = 50,
+                EnforcingSuccessRate = 0,
+            };
+        }
+
+        if (node.HasDefaultTls && endpoints.Count > 0 && endpoints.All(e => e.Meshed))
+        {
+            cluster.TransportSocket = new TransportSocket { Name = ListenerTranslator.TlsTransportSocket, TypedConfig = Any.Pack(UpstreamTls(ns, endpoints)) };
+        }
+
+        return cluster;
+    }
+
+    private UpstreamTlsContext UpstreamTls(string ns, IReadOnlyList<ServiceEndpoint> endpoints)
+    {
+        var instance = new CertificateProviderPluginInstance { InstanceName = ListenerTranslator.ProviderInstance };
+        var validation = new CertificateValidationContext { CaCertificateProviderInstance = instance.Clone() };
+        validation.MatchSubjectAltNames.AddRange(endpoints.Select(e => e.ServiceAccount!).Distinct().Order(StringComparer.Ordinal)
+            .Select(account => new StringMatcher { Exact = SpiffeId.ForServiceAccount(trustDomain, ns, account).ToString() }));
+        return new UpstreamTlsContext
+        {
+            CommonTlsContext = new CommonTlsContext
+            {
+                TlsCertificateProviderInstance = instance,
+                CombinedValidationContext = new CommonTlsContext.Types.CombinedCertificateValidationContext { DefaultValidationContext = validation },
+            },
+        };
+    }
+}

@@ -1,0 +1,98 @@
+using Google.Protobuf.WellKnownTypes;
+using Mesh.Protos.Envoy.Core;
+using Mesh.Protos.Envoy.Filters;
+using Mesh.Protos.Envoy.Hcm;
+using Mesh.Protos.Envoy.Listener;
+using Mesh.Protos.Envoy.Route;
+using Mesh.Protos.Envoy.Tls;
+using Route = Mesh.Protos.Envoy.Route.Route;
+
+namespace Mesh.ControlPlane.Translation;
+
+/// <summary>Writes listeners.</summary>
+internal static class ListenerTranslator
+{
+    public const string TlsTransportSocket = "envoy.transport_sockets.tls";
+
+    /// <summary>The name of the certificate provider that peers are told to use.</summary>
+    public const string ProviderInstance = "default";
+
+    private const string RouterFilter = "envoy.filters.http.router";
+    private const string HcmFilter = "envoy.filters.network.http_connection_manager";
+
+    /// <summary>What a client asks for: where the routes of that name are.</summary>
+    /// <param name="name">As asked.</param>
+    /// <param name="routes">The canonical name.</param>
+    public static Listener Outbound(string name, string routes) => new()
+    {
+        Name = name,
+        ApiListener = new ApiListener
+        {
+            ApiListener_ = Any.Pack(new HttpConnectionManager
+            {
+                StatPrefix = routes,
+                Rds = new Rds { ConfigSource = Ads(), RouteConfigName = routes },
+                HttpFilters = { Router() },
+            }),
+        },
+    };
+
+    /// <summary>What a server asks for: mesh TLS with a client certificate, and plaintext beside it (permissive).</summary>
+    public static Listener Inbound(string name, string address, int port) => new()
+    {
+        Name = name,
+        Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
+        TrafficDirection = TrafficDirection.Inbound,
+        FilterChains =
+        {
+            new FilterChain
+            {
+                Name = "mesh-tls",
+                FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
+                TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
+                Filters = { InboundHcm() },
+            },
+        },
+        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm() } },
+    };
+
+    public static ConfigSource Ads() => new() { Ads = new AggregatedConfigSource(), ResourceApiVersion = ApiVersion.V3 };
+
+    private static HttpFilter Router() => new() { Name = RouterFilter, TypedConfig = Any.Pack(new Router()) };
+
+    private static Filter InboundHcm() => new()
+    {
+        Name = HcmFilter,
+        TypedConfig = Any.Pack(new HttpConnectionManager
+        {
+            StatPrefix = "inbound",
+            RouteConfig = new RouteConfiguration
+            {
+                Name = "inbound",
+                VirtualHosts =
+                {
+                    new VirtualHost
+                    {
+                        Name = "inbound",
+                        Domains = { "*" },
+                        Routes = { new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, NonForwardingAction = new NonForwardingAction() } },
+                    },
+                },
+            },
+            HttpFilters = { Router() },
+        }),
+    };
+
+    private static DownstreamTlsContext DownstreamTls() => new()
+    {
+        RequireClientCertificate = true,
+        CommonTlsContext = new CommonTlsContext
+        {
+            TlsCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+            ValidationContext = new CertificateValidationContext
+            {
+                CaCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+            },
+        },
+    };
+}

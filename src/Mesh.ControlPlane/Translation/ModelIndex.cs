@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using Mesh.ControlPlane.Model;
+
+namespace Mesh.ControlPlane.Translation;
+
+/// <summary>A model arranged for questions, built once per model.</summary>
+internal sealed class ModelIndex
+{
+    private readonly Dictionary<string, (ServiceName Service, int Port)> _listenerByAddress = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _endpoints = new(StringComparer.Ordinal);
+    private readonly ILookup<ServiceName, TrafficRoute> _routes;
+
+    public ModelIndex(MeshModel model)
+    {
+        _routes = model.Routes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
+        foreach (var service in model.Services.Values.OrderBy(s => s.Name.Namespace, StringComparer.Ordinal).ThenBy(s => s.Name.Name, StringComparer.Ordinal))
+        {
+            foreach (var port in service.Ports)
+            {
+                foreach (var ip in service.ClusterIps)
+                {
+                    _listenerByAddress[HostPort(ip, port.Port)] = (service.Name, port.Port);
+                }
+
+                foreach (var endpoint in service.Endpoints.Where(e => e.PortName == port.Name))
+                {
+                    _endpoints.Add(endpoint.HostPort);
+                    // Several Services may select one Pod: the first by name has its address. A ClusterIP goes before an endpoint.
+                    _listenerByAddress.TryAdd(endpoint.HostPort, (service.Name, port.Port));
+                }
+            }
+        }
+    }
+
+    public bool IsEndpoint(string hostPort) => _endpoints.Contains(hostPort);
+
+    public bool TryListener(string hostPort, out ServiceName service, out int port)
+    {
+        var found = _listenerByAddress.TryGetValue(hostPort, out var listener);
+        (service, port) = listener;
+        return found;
+    }
+
+    /// <summary>The routes in force for callers of one namespace, best first.</summary>
+    /// <remarks>
+    /// Gateway API, GAMMA: a route of the caller's namespace (consumer route) replaces those of the Service's namespace; a route of a third one has no effect.
+    /// GRPCRoutes go before HTTPRoutes on the same port.
+    /// </remarks>
+    public ImmutableArray<TrafficRoute> RoutesFor(ServiceName service, int port, string callerNamespace)
+    {
+        var attached = _routes[service].Where(r => r.Parents.Any(p => p.Service == service && (p.Port is null || p.Port == port))).ToArray();
+        var consumer = callerNamespace == service.Namespace ? [] : Array.FindAll(attached, r => r.Namespace == callerNamespace);
+        var inForce = consumer.Length > 0 ? consumer : Array.FindAll(attached, r => r.Namespace == service.Namespace);
+        var grpc = Array.FindAll(inForce, r => r.Grpc);
+        return [.. grpc.Length > 0 ? grpc : inForce];
+    }
+
+    public static string HostPort(string ip, int port) => ip.Contains(':', StringComparison.Ordinal) ? $"[{ip}]:{port}" : $"{ip}:{port}";
+}

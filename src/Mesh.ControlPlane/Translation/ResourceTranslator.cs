@@ -1,0 +1,149 @@
+using System.Runtime.CompilerServices;
+using Mesh.ControlPlane.Model;
+using Mesh.Xds.Decoding;
+
+namespace Mesh.ControlPlane.Translation;
+
+/// <summary>Finds what a name means in the model and lets the translator of its type write it.</summary>
+/// <remarks>Thread-safe. Equal models and nodes give equal bytes: everything is written in a fixed order.</remarks>
+internal sealed class ResourceTranslator : IResourceTranslator
+{
+    private readonly ResourceNames _names;
+    private readonly ClusterTranslator _clusters;
+    private readonly EndpointTranslator _endpoints;
+    private readonly RouteTranslator _routes;
+
+    // An index lives as long as its model does.
+    private readonly ConditionalWeakTable<MeshModel, ModelIndex> _indexes = [];
+
+    public ResourceTranslator(TranslationOptions options)
+    {
+        _names = new ResourceNames(options.ClusterDomain);
+        _clusters = new ClusterTranslator(options.TrustDomain);
+        _endpoints = new EndpointTranslator(options.TrustDomain);
+        _routes = new RouteTranslator(_names);
+    }
+
+    public TranslatedResource Translate(MeshModel model, NodeContext node, string typeUrl, string name) => typeUrl switch
+    {
+        XdsTypes.Listener => Listener(model, node, name),
+        XdsTypes.RouteConfiguration => Routes(model, node, name),
+        XdsTypes.Cluster => Cluster(model, node, name),
+        XdsTypes.ClusterLoadAssignment => Endpoints(model, name),
+        _ => None($"Resources of type '{typeUrl}' are not translated from the model."),
+    };
+
+    private ModelIndex IndexOf(MeshModel model) => _indexes.GetValue(model, static m => new ModelIndex(m));
+
+    private TranslatedResource Listener(MeshModel model, NodeContext node, string name)
+    {
+        if (name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
+        {
+            return Inbound(model, node, name);
+        }
+
+        if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
+        {
+            return IndexOf(model).TryListener(ModelIndex.HostPort(ip.ToString(), ipPort), out var owner, out var ownerPort)
+                ? new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(owner, ownerPort)), null)
+                : None($"No Service has the address {name}. Add it to a Service's EndpointSlice, or call the Service by name.");
+        }
+
+        if (!ResourceNames.TrySplit(name, out var host, out var port) || !_names.TryHost(host, node.Namespace, out var service))
+        {
+            return None($"'{name}' is no name of a Service. Use <service>, <service>.<namespace>, <service>.<namespace>.svc or the full name, with or without a port.");
+        }
+
+        if (!model.Services.TryGetValue(service, out var found))
+        {
+            return None($"There is no Service '{service}' ('{name}' asked by {node.Id} in namespace '{node.Namespace}').");
+        }
+
+        if (port is null)
+        {
+            port = found.Ports.Any(p => p.Port == 80) ? 80 : found.Ports.Length == 1 ? found.Ports[0].Port : null;
+            if (port is null)
+            {
+                return None($"'{name}' names no port and Service '{service}' has neither port 80 nor only one. Add one of {Ports(found)}.");
+            }
+        }
+        else if (!found.Ports.Any(p => p.Port == port))
+        {
+            return None($"Service '{service}' has no port {port}. Use one of {Ports(found)}.");
+        }
+
+        return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port.Value)), null);
+    }
+
+    private TranslatedResource Inbound(MeshModel model, NodeContext node, string name)
+    {
+        var address = name[XdsTypes.InboundPrefix.Length..];
+        if (!ResourceNames.TryAddress(address, out var ip, out var port))
+        {
+            return None($"'{address}' is no address with port. Ask for {XdsTypes.InboundPrefix}<ip>:<port>, IPv6 in brackets.");
+        }
+
+        var index = IndexOf(model);
+        var anywhere = ip.Equals(System.Net.IPAddress.Any) || ip.Equals(System.Net.IPAddress.IPv6Any);
+        var exists = anywhere
+            ? node.InstanceIps.Any(own => System.Net.IPAddress.TryParse(own, out var parsed) && index.IsEndpoint(ModelIndex.HostPort(parsed.ToString(), port)))
+            : index.IsEndpoint(ModelIndex.HostPort(ip.ToString(), port));
+        return exists
+            ? new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port), null)
+            : None(anywhere
+                ? $"No Service has an endpoint at port {port} of {(node.InstanceIps.IsDefaultOrEmpty ? "the node, which told no address (INSTANCE_IPS)" : string.Join(", ", node.InstanceIps))}. Add it to an EndpointSlice."
+                : $"No Service has an endpoint at {address}. Add it to an EndpointSlice.");
+    }
+
+    private TranslatedResource Routes(MeshModel model, NodeContext node, string name)
+    {
+        if (!_names.TryRoutes(name, out var service, out var port))
+        {
+            return None($"'{name}' is no name of routes. They are named as the canonical listener: {_names.Listener(new ServiceName("<namespace>", "<service>"), 80)}.");
+        }
+
+        return Missing(model, service, port) is { } reason
+            ? None(reason)
+            : new TranslatedResource(_routes.Translate(name, model, node, service, port, IndexOf(model).RoutesFor(service, port, node.Namespace)), null);
+    }
+
+    private TranslatedResource Cluster(MeshModel model, NodeContext node, string name)
+    {
+        if (ResourceNames.IsInvalidCluster(name))
+        {
+            return new TranslatedResource(_clusters.Translate(name, string.Empty, node, []), null);
+        }
+
+        if (!_names.TryCluster(name, out var service, out var port))
+        {
+            return None($"'{name}' is no name of a cluster. They are named {_names.Cluster(new ServiceName("<namespace>", "<service>"), 80)}.");
+        }
+
+        return Missing(model, service, port) is { } reason
+            ? None(reason)
+            : new TranslatedResource(_clusters.Translate(name, service.Namespace, node, EndpointsOf(model.Services[service], port)), null);
+    }
+
+    /// <summary>A name we do not know has no endpoints: nobody waits for them (contracts §2).</summary>
+    private TranslatedResource Endpoints(MeshModel model, string name)
+    {
+        var known = _names.TryCluster(name, out var service, out var port) && Missing(model, service, port) is null;
+        var protocol = known ? model.Services[service].Ports.First(p => p.Port == port).AppProtocol : null;
+        return new TranslatedResource(_endpoints.Translate(name, service.Namespace, known ? EndpointsOf(model.Services[service], port) : [], protocol), null);
+    }
+
+    private static ServiceEndpoint[] EndpointsOf(Service service, int port)
+    {
+        var name = service.Ports.First(p => p.Port == port).Name;
+        return [.. service.Endpoints.Where(e => e.PortName == name)];
+    }
+
+    private static string? Missing(MeshModel model, ServiceName service, int port) =>
+        !model.Services.TryGetValue(service, out var found) ? $"There is no Service '{service}'."
+        : found.Ports.Any(p => p.Port == port) ? null
+        : $"Service '{service}' has no port {port}. Use one of {Ports(found)}.";
+
+    private static string Ports(Service service) => string.Join(", ", service.Ports.Select(p => p.Port));
+
+    private static TranslatedResource None(string reason) => new(null, reason);
+}

@@ -1,0 +1,102 @@
+using System.Runtime.CompilerServices;
+using System.Text;
+using System.Text.RegularExpressions;
+using Google.Protobuf;
+using Google.Protobuf.Reflection;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Tests.Sources;
+using Mesh.ControlPlane.Translation;
+using Mesh.Protos.Envoy.Filters;
+using Mesh.Protos.Envoy.Hcm;
+using Mesh.Protos.Envoy.Tls;
+using Mesh.Xds.Decoding;
+using Xunit;
+
+namespace Mesh.ControlPlane.Tests.Translation;
+
+/// <summary>
+/// Golden/&lt;case&gt;/in.yaml and ask.txt → out.json. Rewritten with MESH_UPDATE_GOLDEN=1, then reviewed as a diff.
+/// A line of ask.txt: <c>mesh|grpc|grpc+tls &lt;namespace&gt; LDS|RDS|CDS|EDS &lt;name&gt;</c>; <c>meshed ip:port …</c> marks endpoints; <c>problems</c> prints what is wrong with in.yaml.
+/// </summary>
+public partial class GoldenTests
+{
+    private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithIndentation("  ").WithTypeRegistry(TypeRegistry.FromMessages(
+        HttpConnectionManager.Descriptor, Router.Descriptor, UpstreamTlsContext.Descriptor, DownstreamTlsContext.Descriptor)));
+
+    public static TheoryData<string> Cases => [.. Directory.GetDirectories(Folder()).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Case_TranslatesAsRecorded(string name)
+    {
+        var folder = Path.Combine(Folder(), name);
+        var actual = Run(File.ReadAllText(Path.Combine(folder, "in.yaml")), File.ReadAllLines(Path.Combine(folder, "ask.txt")));
+        var golden = Path.Combine(folder, "out.json");
+        if (Environment.GetEnvironmentVariable("MESH_UPDATE_GOLDEN") == "1")
+        {
+            File.WriteAllText(golden, actual);
+        }
+
+        Assert.True(File.Exists(golden), $"{golden} is missing. Run with MESH_UPDATE_GOLDEN=1 and review it.");
+        Assert.Equal(File.ReadAllText(golden), actual);
+    }
+
+    private static string Run(string yaml, string[] asks)
+    {
+        var lines = asks.Select(a => a.Trim()).Where(a => a.Length > 0 && a[0] != '#').ToArray();
+        var meshed = lines.Where(l => l.StartsWith("meshed ", StringComparison.Ordinal)).SelectMany(l => l.Split(' ')[1..]).ToArray();
+        var model = Manifests.Model(yaml, meshed);
+        var translator = new ResourceTranslator(new TranslationOptions(Manifests.TrustDomain, "cluster.local"));
+        var text = new StringBuilder("{\n");
+        var first = true;
+        foreach (var line in lines.Where(l => !l.StartsWith("meshed ", StringComparison.Ordinal)))
+        {
+            text.Append(first ? string.Empty : ",\n").Append("  \"").Append(line).Append("\": ").Append(Indent(Answer(translator, model, line)));
+            first = false;
+        }
+
+        return text.Append("\n}\n").ToString();
+    }
+
+    private static string Answer(ResourceTranslator translator, MeshModel model, string line)
+    {
+        if (line == "problems")
+        {
+            return "[" + string.Join(',', model.Problems.Select(p => $"\n  {Quote($"{p.Where}: {p.What}")}")) + "\n]";
+        }
+
+        var parts = line.Split(' ', 4);
+        var node = new NodeContext("client-1", parts[1], null)
+        {
+            IsMesh = parts[0] == "mesh",
+            HasDefaultTls = parts[0] == "grpc+tls",
+            InstanceIps = ["127.0.0.1"],
+        };
+        var type = parts[2] switch
+        {
+            "LDS" => XdsTypes.Listener,
+            "RDS" => XdsTypes.RouteConfiguration,
+            "CDS" => XdsTypes.Cluster,
+            _ => XdsTypes.ClusterLoadAssignment,
+        };
+        var result = translator.Translate(model, node, type, parts[3]);
+        if (result.Message is null)
+        {
+            return $"{{ \"doesNotExist\": {Quote(result.Reason!)} }}";
+        }
+
+        Assert.Null(result.Reason);
+        var again = new ResourceTranslator(new TranslationOptions(Manifests.TrustDomain, "cluster.local")).Translate(model with { }, node, type, parts[3]);
+        Assert.Equal(result.Message.ToByteArray(), again.Message!.ToByteArray());
+        return Json.Format(result.Message);
+    }
+
+    private static string Quote(string text) => '"' + text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal) + '"';
+
+    private static string Indent(string json) => LineBreak().Replace(json, "\n  ");
+
+    private static string Folder([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden"));
+
+    [GeneratedRegex(@"\r?\n")]
+    private static partial Regex LineBreak();
+}
