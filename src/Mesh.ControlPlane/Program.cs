@@ -1,0 +1,3 @@
+using Mesh.ControlPlane.Hosting;
+
+return await ControlPlaneProgram.RunAsync(args, ControlPlaneParts.Default);
