@@ -1,2 +1,3 @@
-// Stands in until the host is here.
-return;
+using Mesh.ControlPlane.Hosting;
+
+return await ControlPlaneProgram.RunAsync(args, ControlPlaneParts.Default);

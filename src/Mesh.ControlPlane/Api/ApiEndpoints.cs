@@ -1,0 +1,119 @@
+using System.Reflection;
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Telemetry;
+using Mesh.ControlPlane.Xds;
+
+namespace Mesh.ControlPlane.Api;
+
+/// <summary>The HTTP API: what runs, what was seen, and the few things an operator does.</summary>
+internal static class ApiEndpoints
+{
+    private static readonly string Version =
+        typeof(ApiEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
+
+    public static void MapControlPlaneApi(this IEndpointRouteBuilder root)
+    {
+        root.MapGet("/livez", () => "ok");
+        root.MapGet("/readyz", () => "ok");
+        root.MapGet("/metrics", PrometheusText.Write);
+
+        var api = root.MapGroup("/api").AddEndpointFilter(RequireTokenAsync);
+        api.MapGet("/v1/pairs", (GoldenStore store, string? window) => Windowed(window, w => store.Pairs(w)));
+        api.MapGet("/v1/endpoints", (GoldenStore store, string? window) => Windowed(window, w => store.Endpoints(w)));
+        api.MapGet("/v1/status", (ClientRegistry clients, Uptime uptime) => new
+        {
+            clients = clients.Count,
+            acks = clients.Acks,
+            nacks = clients.Nacks,
+            uptime_s = Math.Round(uptime.Elapsed.TotalSeconds, 3),
+            version = Version,
+        });
+        api.MapGet("/v1/clients", (ClientRegistry clients) => clients.Clients.Select(c => new
+        {
+            id = c.Node.Id,
+            identity = c.Node.Identity?.ToString(),
+            c.Address,
+            c.ConnectedSince,
+            c.Variant,
+            c.Acks,
+            c.Nacks,
+            c.LastNack,
+            subscriptions = c.Types.Select(t => new { t.TypeUrl, names = t.Resources.Select(r => r.Name), t.VersionSent, t.VersionAcked, t.Status }),
+        }));
+        api.MapGet("/v1/workloads", (ModelStore store, MeshControlPlaneOptions options) => Workloads.List(store.Current, options.TrustDomain));
+        api.MapGet("/v1/checks", Checks.Run);
+        api.MapGet("/v1/config_dump", (ClientRegistry clients, string? node) => ConfigDump.Write(clients, node));
+        api.MapGet("/v1/identities", (IssuanceLog log) => log.Newest);
+        api.MapPost("/v1/tokens", CreateToken);
+        api.MapPut("/v1/identity/leaf_life", SetLeafLife);
+        api.MapPost("/v1/identity/rotate", (LeafPolicyStore policy) => new { issued_after = policy.Rotate() });
+        api.MapFallback("/{**path}", (HttpContext context) => Problem(404, "Not found", $"'{context.Request.Method} {context.Request.Path}' is not part of the API."));
+    }
+
+    internal static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);
+
+    private static async ValueTask<object?> RequireTokenAsync(EndpointFilterInvocationContext invocation, EndpointFilterDelegate next)
+    {
+        const string Scheme = "Bearer ";
+        var context = invocation.HttpContext;
+        var header = context.Request.Headers.Authorization.ToString();
+        if (header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
+            && context.RequestServices.GetRequiredService<AdminToken>().Matches(header[Scheme.Length..].Trim()))
+        {
+            return await next(invocation);
+        }
+
+        context.Response.Headers.WWWAuthenticate = "Bearer";
+        return Problem(401, "Not permitted", "Send 'Authorization: Bearer <token>' with the token of the control plane's ready line (file admin-token of its data folder).");
+    }
+
+    private static IResult Windowed<T>(string? window, Func<TimeSpan?, T> read)
+    {
+        if (window is null)
+        {
+            return Results.Ok(read(null));
+        }
+
+        return int.TryParse(window, out var seconds) && seconds is >= 1 and <= 900
+            ? Results.Ok(read(TimeSpan.FromSeconds(seconds)))
+            : Problem(400, "Bad window", $"window is '{window}'. Give seconds, 1–900, or leave it out for all since start.");
+    }
+
+    private static IResult CreateToken(TokenRequest? request, JoinTokens tokens)
+    {
+        if (request is not { Namespace.Length: > 0, ServiceAccount.Length: > 0 } || !IsLabel(request.Namespace) || !IsLabel(request.ServiceAccount))
+        {
+            return Problem(400, "Bad identity", "Give 'namespace' and 'service_account', each 1–253 of a–z, 0–9, '-' and '.' as Kubernetes names them.");
+        }
+
+        try
+        {
+            var token = tokens.Create(request.Namespace, request.ServiceAccount);
+            return Results.Ok(new { token.Token, token.ExpiresAt });
+        }
+        catch (InvalidOperationException e)
+        {
+            return Problem(429, "Too many tokens", e.Message);
+        }
+    }
+
+    private static IResult SetLeafLife(LeafLifeRequest? request, LeafPolicyStore policy)
+    {
+        var (shortest, longest) = (LeafPolicyStore.ShortestLife.TotalSeconds, LeafPolicyStore.LongestLife.TotalSeconds);
+        if (request is null || !(request.Seconds >= shortest) || !(request.Seconds <= longest))
+        {
+            return Problem(400, "Bad life", $"seconds is '{request?.Seconds}'. Give {shortest}–{longest}.");
+        }
+
+        policy.LeafLife = TimeSpan.FromSeconds(request.Seconds!.Value);
+        return Results.Ok(new { seconds = request.Seconds });
+    }
+
+    private static bool IsLabel(string name) =>
+        name.Length <= 253 && char.IsAsciiLetterOrDigit(name[0]) && char.IsAsciiLetterOrDigit(name[^1]) && name.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '.');
+
+    private sealed record TokenRequest(string? Namespace, string? ServiceAccount);
+
+    private sealed record LeafLifeRequest(double? Seconds);
+}

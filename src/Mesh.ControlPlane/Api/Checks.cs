@@ -1,0 +1,93 @@
+using System.Globalization;
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Xds;
+
+namespace Mesh.ControlPlane.Api;
+
+/// <summary>One thing looked at. Result is <c>ok</c>, <c>warning</c> or <c>error</c>.</summary>
+internal sealed record Check(string Id, string Category, string Description, string Result, string? Detail, string? Fix)
+{
+    public static Check Ok(string id, string category, string description, string? detail = null) => new(id, category, description, "ok", detail, null);
+
+    public static Check Warning(string id, string category, string description, string detail, string fix) => new(id, category, description, "warning", detail, fix);
+
+    public static Check Error(string id, string category, string description, string detail, string fix) => new(id, category, description, "error", detail, fix);
+}
+
+/// <summary>What <c>mesh check</c> asks of a running control plane.</summary>
+internal static class Checks
+{
+    public static IReadOnlyList<Check> Run(
+        ModelStore store, ClientRegistry clients, Issuer issuer, ServingCertificate serving, DataFolder data, MeshControlPlaneOptions options, TimeProvider time) =>
+    [
+        .. Configuration(store.Current),
+        .. Identity(store.Current, options.TrustDomain),
+        .. Clients(clients),
+        .. Certificates(issuer, serving, time.GetUtcNow()),
+        data.WriteProblem() is { } problem
+            ? Check.Error("data-folder", "storage", "the data folder can be written", $"{data.Path}: {problem}", "Make room or give write permission: join tokens and marks can't be saved.")
+            : Check.Ok("data-folder", "storage", "the data folder can be written", data.Path),
+    ];
+
+    private static IEnumerable<Check> Configuration(MeshModel model)
+    {
+        const string Description = "every manifest is valid and used";
+        if (model.Problems.IsEmpty)
+        {
+            yield return Check.Ok("manifests", "configuration", Description, $"{model.Services.Count} services, {model.Routes.Length} routes");
+        }
+
+        foreach (var problem in model.Problems)
+        {
+            yield return Check.Error("manifests", "configuration", Description, $"{problem.Where}: {problem.What}", $"Edit {problem.Where}; it is read again at once.");
+        }
+    }
+
+    private static IEnumerable<Check> Identity(MeshModel model, string trustDomain)
+    {
+        var found = false;
+        foreach (var workload in Workloads.List(model, trustDomain).Where(w => !w.Meshed))
+        {
+            found = true;
+            var where = $"{workload.Namespace}/{workload.Service} {workload.Address}";
+            yield return workload.Identity is null
+                ? Check.Warning("endpoint-identity", "identity", "every endpoint has an identity", $"{where} has none: it is reached in plaintext", workload.Reason!)
+                : Check.Warning("endpoint-meshed", "identity", "every endpoint with an identity is meshed", $"{where} is not: it is reached in plaintext", workload.Reason!);
+        }
+
+        if (!found)
+        {
+            yield return Check.Ok("endpoint-meshed", "identity", "every endpoint is meshed");
+        }
+    }
+
+    private static IEnumerable<Check> Clients(ClientRegistry registry)
+    {
+        const string Description = "every client took its configuration";
+        var clients = registry.Clients;
+        var refusing = clients.Where(c => c.Types.Any(t => t.Status == "nacked")).ToList();
+        if (refusing.Count == 0)
+        {
+            yield return Check.Ok("client-nack", "clients", Description, $"{clients.Count} connected");
+        }
+
+        foreach (var client in refusing)
+        {
+            yield return Check.Error("client-nack", "clients", Description, $"{client.Node.Id}: {client.LastNack}", "The client runs on its last good configuration. See 'mesh config dump' for what it was sent.");
+        }
+    }
+
+    private static IEnumerable<Check> Certificates(Issuer issuer, ServingCertificate serving, DateTimeOffset now)
+    {
+        var rootEnd = new DateTimeOffset(issuer.Root.Certificate.NotAfter, TimeSpan.Zero);
+        var detail = string.Create(CultureInfo.InvariantCulture, $"valid to {rootEnd:u}");
+        yield return rootEnd - now < TimeSpan.FromDays(30)
+            ? Check.Warning("root-certificate", "certificates", "the root is valid for 30 days and more", detail, "Give a new root with --root-cert and --root-key.")
+            : Check.Ok("root-certificate", "certificates", "the root is valid for 30 days and more", detail);
+
+        _ = serving.Current;
+        yield return Check.Ok("serving-certificate", "certificates", "the control plane's own certificate is valid",
+            string.Create(CultureInfo.InvariantCulture, $"{(serving.NotAfter - now).TotalHours:0.0} h left"));
+    }
+}

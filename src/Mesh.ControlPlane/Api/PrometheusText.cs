@@ -1,0 +1,27 @@
+using System.Globalization;
+using System.Text;
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Telemetry;
+using Mesh.ControlPlane.Xds;
+
+namespace Mesh.ControlPlane.Api;
+
+/// <summary>The control plane's own numbers in Prometheus' text format.</summary>
+internal static class PrometheusText
+{
+    public static IResult Write(ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden)
+    {
+        var text = new StringBuilder();
+        Add(text, "mesh_controlplane_clients", "gauge", "Open ADS streams.", clients.Count);
+        Add(text, "mesh_controlplane_acks_total", "counter", "Responses that clients took.", clients.Acks);
+        Add(text, "mesh_controlplane_nacks_total", "counter", "Responses that clients refused.", clients.Nacks);
+        Add(text, "mesh_controlplane_certificates_issued_total", "counter", "Workload certificates issued.", issued.Count);
+        Add(text, "mesh_controlplane_model_problems", "gauge", "Problems in the configuration folder.", store.Current.Problems.Length);
+        Add(text, "mesh_controlplane_telemetry_dropped_total", "counter", "Data points dropped because too many pairs or endpoints are known.", golden.Dropped);
+        return Results.Text(text.ToString(), "text/plain; version=0.0.4; charset=utf-8");
+    }
+
+    private static void Add(StringBuilder text, string name, string type, string help, long value) =>
+        text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n{name} {value}\n");
+}

@@ -1,0 +1,131 @@
+using System.Globalization;
+using System.Net;
+
+namespace Mesh.ControlPlane.Hosting;
+
+/// <summary>The program's arguments.</summary>
+internal static class CommandLine
+{
+    public const string Usage = """
+        Runs a Mesh control plane.
+
+          --config DIR             folder with the manifests (required)
+          --data DIR               the control plane's own files: root key, tokens, marks (default: mesh-data)
+          --trust-domain NAME      default: cluster.local
+          --cluster-domain NAME    default: cluster.local
+          --address IP             where the gRPC and HTTP ports listen (default: 127.0.0.1; plaintext ADS stays on loopback)
+          --port-base N            ADS on N, gRPC on N+2, HTTP on N+4; 0 is any free ones (default: 15010)
+          --ads-port N  --grpc-port N  --http-port N
+                                   one port each; 0 is any free one
+          --root-cert FILE  --root-key FILE
+                                   a given root, PEM (default: an own one in the data folder)
+          --leaf-life TIME         life of workload certificates, such as 20s, 30m, 24h, 7d (default: 24h)
+          --help
+        """;
+
+    /// <returns>Null with every problem when the arguments can't be used.</returns>
+    public static MeshControlPlaneOptions? Parse(IReadOnlyList<string> args, out IReadOnlyList<string> problems)
+    {
+        var options = new MeshControlPlaneOptions();
+        var found = new List<string>();
+        problems = found;
+        int? portBase = null, ads = null, grpc = null, http = null;
+        for (var i = 0; i < args.Count; i++)
+        {
+            var flag = args[i];
+            string? value = null;
+            if (flag.IndexOf('=', StringComparison.Ordinal) is > 0 and var at)
+            {
+                (flag, value) = (flag[..at], flag[(at + 1)..]);
+            }
+
+            if (!Known.Contains(flag))
+            {
+                found.Add($"'{args[i]}' is not known. See --help.");
+                continue;
+            }
+
+            if (value is null && ++i >= args.Count)
+            {
+                found.Add($"{flag} needs a value. See --help.");
+                break;
+            }
+
+            value ??= args[i];
+            switch (flag)
+            {
+                case "--config": options.ConfigFolder = value; break;
+                case "--data": options.DataFolder = value; break;
+                case "--trust-domain": options.TrustDomain = value; break;
+                case "--cluster-domain": options.ClusterDomain = value; break;
+                case "--root-cert": options.RootCertificate = value; break;
+                case "--root-key": options.RootKey = value; break;
+                case "--port-base": portBase = Port(flag, value, found); break;
+                case "--ads-port": ads = Port(flag, value, found); break;
+                case "--grpc-port": grpc = Port(flag, value, found); break;
+                case "--http-port": http = Port(flag, value, found); break;
+                case "--address":
+                    if (IPAddress.TryParse(value, out var address))
+                    {
+                        options.Address = address;
+                    }
+                    else
+                    {
+                        found.Add($"--address '{value}' is no IP address. Use one such as 127.0.0.1 or 0.0.0.0.");
+                    }
+
+                    break;
+                default:
+                    if (Time(value) is { } life)
+                    {
+                        options.LeafLife = life;
+                    }
+                    else
+                    {
+                        found.Add($"--leaf-life '{value}' is no time. Use one such as 20s, 30m, 24h or 7d.");
+                    }
+
+                    break;
+            }
+        }
+
+        options.AdsPort = ads ?? portBase ?? options.AdsPort;
+        options.GrpcPort = grpc ?? (portBase is null ? options.GrpcPort : portBase == 0 ? 0 : portBase.Value + 2);
+        options.HttpPort = http ?? (portBase is null ? options.HttpPort : portBase == 0 ? 0 : portBase.Value + 4);
+        return found.Count == 0 ? options : null;
+    }
+
+    private static readonly HashSet<string> Known =
+    [
+        "--config", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
+        "--leaf-life",
+    ];
+
+    private static int? Port(string flag, string value, List<string> problems)
+    {
+        if (int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port <= 65535)
+        {
+            return port;
+        }
+
+        problems.Add($"{flag} '{value}' is no port. Use 0–65535.");
+        return null;
+    }
+
+    private static TimeSpan? Time(string value)
+    {
+        if (value.Length < 2 || !int.TryParse(value[..^1], NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        {
+            return null;
+        }
+
+        return value[^1] switch
+        {
+            's' => TimeSpan.FromSeconds(number),
+            'm' => TimeSpan.FromMinutes(number),
+            'h' => TimeSpan.FromHours(number),
+            'd' when number <= 3650 => TimeSpan.FromDays(number),
+            _ => null,
+        };
+    }
+}

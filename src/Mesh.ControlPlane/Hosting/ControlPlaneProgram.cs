@@ -1,0 +1,65 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Mesh.Hosting;
+using Microsoft.Extensions.Logging.Console;
+
+namespace Mesh.ControlPlane.Hosting;
+
+/// <summary>The program: standard output holds the ready line and nothing else, all logs go to standard error.</summary>
+internal static class ControlPlaneProgram
+{
+    private const int Good = 0;
+    private const int Failure = 1;
+    private const int BadUsage = 64;
+
+    public static async Task<int> RunAsync(string[] args, ControlPlaneParts parts)
+    {
+        if (args.Contains("--help"))
+        {
+            Console.WriteLine(CommandLine.Usage);
+            return Good;
+        }
+
+        if (CommandLine.Parse(args, out var problems) is not { } options)
+        {
+            await Console.Error.WriteLineAsync(string.Join(Environment.NewLine, problems));
+            return BadUsage;
+        }
+
+        using var loggers = LoggerFactory.Create(logging =>
+        {
+            logging.AddFilter("Microsoft", LogLevel.Warning).AddFilter("Grpc", LogLevel.Warning);
+            logging.AddSimpleConsole(o => (o.SingleLine, o.TimestampFormat, o.UseUtcTimestamp, o.ColorBehavior) = (true, "HH:mm:ss.fff ", true, LoggerColorBehavior.Disabled));
+            logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
+        });
+        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        await using var host = new MeshControlPlaneHost(options, parts, TimeProvider.System, loggers);
+        try
+        {
+            var ready = await host.StartAsync(CancellationToken.None);
+            Console.WriteLine(JsonSerializer.Serialize(new { ready = true, ads = ready.Ads, grpc = ready.Grpc, http = ready.Http, trust_bundle = ready.TrustBundle, token = ready.Token }));
+        }
+        catch (MeshConfigurationException e)
+        {
+            await Console.Error.WriteLineAsync(string.Join(Environment.NewLine, e.Problems));
+            return Failure;
+        }
+        catch (IOException e)
+        {
+            await Console.Error.WriteLineAsync(e.Message);
+            return Failure;
+        }
+
+        await stop.Task;
+        await host.StopAsync();
+        return Good;
+
+        void Stop(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            stop.TrySetResult();
+        }
+    }
+}

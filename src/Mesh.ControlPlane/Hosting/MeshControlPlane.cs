@@ -1,0 +1,38 @@
+using Mesh.ControlPlane.CertificateAuthority;
+
+namespace Mesh.ControlPlane.Hosting;
+
+/// <summary>A control plane that runs inside this process, added by <c>services.AddMeshControlPlane(…)</c>. Thread-safe.</summary>
+public sealed class MeshControlPlane
+{
+    private readonly TaskCompletionSource<ControlPlaneAddresses> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private volatile JoinTokens? _tokens;
+
+    internal MeshControlPlane()
+    {
+    }
+
+    /// <summary>Ends when it serves: where it is reached, and the path of its trust bundle. Fails when it could not start.</summary>
+    public Task<ControlPlaneAddresses> Ready => _ready.Task;
+
+    /// <summary>Makes a token that lets one workload join once, within 24 hours.</summary>
+    /// <param name="namespace">The workload's Kubernetes namespace.</param>
+    /// <param name="serviceAccount">The service account it runs as.</param>
+    /// <exception cref="InvalidOperationException">The control plane does not run yet: await <see cref="Ready"/>.</exception>
+    /// <exception cref="FormatException">A name has characters that no identity may hold.</exception>
+    public string CreateJoinToken(string @namespace, string serviceAccount) =>
+        (_tokens ?? throw new InvalidOperationException("The control plane does not run yet. Await MeshControlPlane.Ready first.")).Create(@namespace, serviceAccount).Token;
+
+    internal void Started(ControlPlaneAddresses addresses, JoinTokens tokens)
+    {
+        _tokens = tokens;
+        _ready.TrySetResult(addresses);
+    }
+
+    internal void Failed(Exception problem)
+    {
+        _ready.TrySetException(problem);
+        // Whoever awaits sees it; if nobody does, the host's own start has thrown it already.
+        _ = _ready.Task.Exception;
+    }
+}

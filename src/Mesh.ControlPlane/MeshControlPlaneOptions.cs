@@ -1,0 +1,91 @@
+using System.Net;
+
+namespace Mesh.ControlPlane;
+
+/// <summary>What an operator sets when a control plane starts.</summary>
+public sealed class MeshControlPlaneOptions
+{
+    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes. Required.</summary>
+    public string ConfigFolder { get; set; } = string.Empty;
+
+    /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>
+    public string DataFolder { get; set; } = "mesh-data";
+
+    /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
+    public string TrustDomain { get; set; } = "cluster.local";
+
+    /// <summary>The suffix of service names. Default: <c>cluster.local</c>.</summary>
+    public string ClusterDomain { get; set; } = "cluster.local";
+
+    /// <summary>Address that the TLS and HTTP ports listen on. Default: loopback. Plaintext ADS always stays on loopback.</summary>
+    public IPAddress Address { get; set; } = IPAddress.Loopback;
+
+    /// <summary>Plaintext ADS port, loopback only; 0 is any free one. Default: 15010.</summary>
+    public int AdsPort { get; set; } = 15010;
+
+    /// <summary>TLS gRPC port: ADS, certificates, metrics; 0 is any free one. Default: 15012.</summary>
+    public int GrpcPort { get; set; } = 15012;
+
+    /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
+    public int HttpPort { get; set; } = 15014;
+
+    /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>. Default: an own root in <see cref="DataFolder"/>.</summary>
+    public string? RootCertificate { get; set; }
+
+    /// <summary>PEM file of the given root's EC or RSA key; with <see cref="RootCertificate"/>.</summary>
+    public string? RootKey { get; set; }
+
+    /// <summary>Life of workload certificates, 10 s–90 days. Default: 24 h.</summary>
+    public TimeSpan LeafLife { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>Every problem, with its fix.</summary>
+    internal IReadOnlyList<string> Validate()
+    {
+        var problems = new List<string>();
+        if (ConfigFolder.Length == 0)
+        {
+            problems.Add("No configuration folder is given. Set --config DIR (ConfigFolder) to the folder with the manifests.");
+        }
+        else if (!Directory.Exists(ConfigFolder))
+        {
+            problems.Add($"The configuration folder '{Path.GetFullPath(ConfigFolder)}' does not exist. Make it, or set --config DIR (ConfigFolder) to the one with the manifests.");
+        }
+
+        if (!Mesh.Spiffe.TrustDomain.TryParse(TrustDomain, out _, out var problem))
+        {
+            problems.Add($"{problem} (--trust-domain)");
+        }
+
+        if (Uri.CheckHostName(ClusterDomain) != UriHostNameType.Dns)
+        {
+            problems.Add($"Cluster domain '{ClusterDomain}' is no DNS name. Set --cluster-domain to one such as 'cluster.local'.");
+        }
+
+        foreach (var (flag, port) in Ports)
+        {
+            if (port is < 0 or > 65535)
+            {
+                problems.Add($"Port {port} ({flag}) is not 0–65535.");
+            }
+        }
+
+        if (Ports.Where(p => p.Port != 0).GroupBy(p => p.Port).FirstOrDefault(g => g.Count() > 1) is { } same)
+        {
+            problems.Add($"Port {same.Key} is given more than once ({string.Join(", ", same.Select(p => p.Flag))}).");
+        }
+
+        if ((RootCertificate is null) != (RootKey is null))
+        {
+            problems.Add("--root-cert and --root-key go together: give both, or neither for an own root.");
+        }
+
+        if (LeafLife < CertificateAuthority.LeafPolicyStore.ShortestLife || LeafLife > CertificateAuthority.LeafPolicyStore.LongestLife)
+        {
+            problems.Add($"Leaf life {LeafLife} (--leaf-life) is not 10 s to 90 days.");
+        }
+
+        return problems;
+    }
+
+    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort)];
+}

@@ -1,0 +1,25 @@
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Model;
+
+/// <summary>Which of the control plane's ports a connection came in by. Flags: an endpoint says on which ports it answers.</summary>
+[Flags]
+internal enum PortKind
+{
+    None = 0,
+
+    /// <summary>Plaintext ADS: never secrets, no identity.</summary>
+    Ads = 1,
+
+    /// <summary>TLS gRPC.</summary>
+    Grpc = 2,
+
+    /// <summary>HTTP API.</summary>
+    Http = 4,
+}
+
+/// <summary>Set on every connection by Hosting.</summary>
+internal sealed record PortFeature(PortKind Kind);
+
+/// <summary>Who the other end is: read from its certificate, which was verified in the handshake. Null Id: no certificate, or it is over by now.</summary>
+internal sealed record PeerFeature(SpiffeId? Id);

@@ -1,0 +1,35 @@
+namespace Mesh.ControlPlane.Telemetry;
+
+/// <summary>Who calls whom; on unmeshed callers the source namespace is empty.</summary>
+internal readonly record struct PairKey(string Source, string SourceNamespace, string Destination, string DestinationNamespace);
+
+/// <summary>The pair object (contracts §8).</summary>
+internal sealed record Pair(
+    string Source, string SourceNamespace, string Destination, string DestinationNamespace, long Requests, double SuccessRate, double EffectiveSuccessRate,
+    double Rps, double P50Ms, double P95Ms, double P99Ms, double MtlsShare, long Retries)
+{
+    public static Pair From(PairKey key, PairCounts counts, TimeSpan over)
+    {
+        var calls = counts.CallsGood + counts.CallsBad;
+        var attempts = counts.AttemptsGood + counts.AttemptsBad;
+        return new Pair(
+            key.Source, key.SourceNamespace, key.Destination, key.DestinationNamespace,
+            calls,
+            Share(counts.AttemptsGood, attempts),
+            Share(counts.CallsGood, calls),
+            Math.Round(calls / Math.Max(1, over.TotalSeconds), 3),
+            Ms(counts, 0.50), Ms(counts, 0.95), Ms(counts, 0.99),
+            attempts == 0 ? 0 : (double)counts.AttemptsTls / attempts,
+            Math.Max(0, attempts - calls));
+    }
+
+    // Nothing failed when nothing was tried.
+    private static double Share(long good, long all) => all == 0 ? 1 : (double)good / all;
+
+    private static double Ms(PairCounts counts, double share) => Math.Round(counts.Durations.Quantile(share) * 1000, 3);
+}
+
+internal readonly record struct EndpointKey(string Service, string Namespace, string Address);
+
+/// <param name="Requests">Attempts that arrived there.</param>
+internal sealed record EndpointRequests(string Service, string Namespace, string Address, long Requests);

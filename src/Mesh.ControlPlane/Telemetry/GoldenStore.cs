@@ -1,0 +1,121 @@
+namespace Mesh.ControlPlane.Telemetry;
+
+/// <summary>Golden metrics by caller and called Service: since start, and by 5 s for the last 15 minutes. Bounded. Thread-safe.</summary>
+internal sealed class GoldenStore(TimeProvider time)
+{
+    /// <summary>About 100 kB each when all its slots are busy.</summary>
+    public const int MaxPairs = 1_000;
+
+    public const int MaxEndpoints = 10_000;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<PairKey, PairSeries> _pairs = [];
+    private readonly Dictionary<EndpointKey, Ring<Counter>> _endpoints = [];
+    private long _dropped;
+
+    /// <summary>Points that did not fit because too many pairs or endpoints are known.</summary>
+    public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>Adds to a pair, now.</summary>
+    public void Add(PairKey key, PairCounts counts)
+    {
+        var now = time.GetUtcNow();
+        lock (_lock)
+        {
+            if (!_pairs.TryGetValue(key, out var series))
+            {
+                if (_pairs.Count >= MaxPairs)
+                {
+                    Interlocked.Increment(ref _dropped);
+                    return;
+                }
+
+                _pairs[key] = series = new PairSeries(now);
+            }
+
+            series.Ring.Total.Add(counts);
+            series.Ring.At(Ring<PairCounts>.SlotOf(now)).Add(counts);
+        }
+    }
+
+    /// <summary>Adds attempts that arrived at an endpoint, now.</summary>
+    public void Add(EndpointKey key, long requests)
+    {
+        var now = time.GetUtcNow();
+        lock (_lock)
+        {
+            if (!_endpoints.TryGetValue(key, out var ring))
+            {
+                if (_endpoints.Count >= MaxEndpoints)
+                {
+                    Interlocked.Increment(ref _dropped);
+                    return;
+                }
+
+                _endpoints[key] = ring = new Ring<Counter>();
+            }
+
+            ring.Total.Count += requests;
+            ring.At(Ring<Counter>.SlotOf(now)).Count += requests;
+        }
+    }
+
+    /// <param name="window">Null is since start; at most 15 minutes.</param>
+    public IReadOnlyList<Pair> Pairs(TimeSpan? window)
+    {
+        var now = time.GetUtcNow();
+        var pairs = new List<Pair>();
+        lock (_lock)
+        {
+            foreach (var (key, series) in _pairs)
+            {
+                var counts = series.Ring.Total;
+                var over = now - series.Since;
+                if (window is { } w)
+                {
+                    counts = new PairCounts();
+                    foreach (var slot in series.Ring.Since(FirstSlot(now, w)))
+                    {
+                        counts.Add(slot);
+                    }
+
+                    over = w < over ? w : over;
+                }
+
+                if (counts.CallsGood + counts.CallsBad + counts.AttemptsGood + counts.AttemptsBad > 0)
+                {
+                    pairs.Add(Pair.From(key, counts, over));
+                }
+            }
+        }
+
+        return [.. pairs.OrderBy(p => p.SourceNamespace, StringComparer.Ordinal).ThenBy(p => p.Source, StringComparer.Ordinal)
+            .ThenBy(p => p.DestinationNamespace, StringComparer.Ordinal).ThenBy(p => p.Destination, StringComparer.Ordinal)];
+    }
+
+    /// <inheritdoc cref="Pairs"/>
+    public IReadOnlyList<EndpointRequests> Endpoints(TimeSpan? window)
+    {
+        var now = time.GetUtcNow();
+        lock (_lock)
+        {
+            return [.. _endpoints
+                .Select(e => new EndpointRequests(e.Key.Service, e.Key.Namespace, e.Key.Address, window is { } w ? e.Value.Since(FirstSlot(now, w)).Sum(c => c.Count) : e.Value.Total.Count))
+                .Where(e => e.Requests > 0)
+                .OrderBy(e => e.Namespace, StringComparer.Ordinal).ThenBy(e => e.Service, StringComparer.Ordinal).ThenBy(e => e.Address, StringComparer.Ordinal)];
+        }
+    }
+
+    private static long FirstSlot(DateTimeOffset now, TimeSpan window) =>
+        Ring<PairCounts>.SlotOf(now) - Math.Clamp((long)Math.Ceiling(window / Ring<PairCounts>.SlotLength), 1, Ring<PairCounts>.Slots);
+
+    private sealed record PairSeries(DateTimeOffset Since)
+    {
+        public Ring<PairCounts> Ring { get; } = new();
+    }
+
+    private sealed class Counter
+    {
+        public long Count { get; set; }
+    }
+}

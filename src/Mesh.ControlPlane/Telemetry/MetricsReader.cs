@@ -1,0 +1,166 @@
+using Mesh.Protos.Otlp;
+using Mesh.Spiffe;
+using Mesh.Telemetry;
+
+namespace Mesh.ControlPlane.Telemetry;
+
+/// <summary>Turns OTLP points of one peer into golden metrics; a point that the peer may not report, or that is malformed, is refused alone.</summary>
+/// <remarks>Contracts §7: a pair comes from outbound where the caller is meshed, from inbound only for callers outside the mesh. Never both.</remarks>
+internal sealed class MetricsReader(GoldenStore store)
+{
+    private const int MaxText = 253;
+    private const int MaxBuckets = 1024;
+
+    /// <returns>How many points were refused, and the first reason.</returns>
+    public (long Rejected, string? Reason) Read(IEnumerable<ResourceMetrics> all, SpiffeId peer)
+    {
+        long rejected = 0;
+        string? reason = null;
+        foreach (var resource in all)
+        {
+            var ns = resource.Resource?.Attributes.FirstOrDefault(a => a.Key == "service.namespace")?.Value?.StringValue;
+            foreach (var metric in resource.ScopeMetrics.SelectMany(s => s.Metrics))
+            {
+                if (metric.Name is not (MeshTags.ClientCallDuration or MeshTags.ClientAttemptDuration or MeshTags.ServerCallDuration))
+                {
+                    continue;
+                }
+
+                foreach (var point in metric.ExponentialHistogram?.DataPoints ?? [])
+                {
+                    var problem = ns != peer.Namespace
+                        ? $"service.namespace is '{ns}', the peer is '{peer}'. A workload reports its own namespace only"
+                        : metric.ExponentialHistogram!.AggregationTemporality != AggregationTemporality.Delta
+                            ? $"metric '{metric.Name}' is not of delta temporality"
+                            : Read(metric.Name, point, peer.Namespace!);
+                    if (problem is not null)
+                    {
+                        rejected++;
+                        reason ??= problem;
+                    }
+                }
+            }
+        }
+
+        return (rejected, reason);
+    }
+
+    private string? Read(string metric, ExponentialHistogramDataPoint point, string peerNamespace)
+    {
+        var tags = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (var tag in point.Attributes)
+        {
+            var text = tag.Value?.StringValue ?? string.Empty;
+            if (text.Length > MaxText)
+            {
+                return $"tag '{tag.Key}' has {text.Length} characters; at most {MaxText} are taken";
+            }
+
+            tags[tag.Key] = text;
+        }
+
+        if (tags.ContainsKey("otel.metric.overflow"))
+        {
+            return null;
+        }
+
+        string Tag(string key) => tags.GetValueOrDefault(key, string.Empty);
+        var key = new PairKey(Tag(MeshTags.Source), Tag(MeshTags.SourceNamespace), Tag(MeshTags.Destination), Tag(MeshTags.DestinationNamespace));
+        if (key.Source.Length == 0 || key.Destination.Length == 0)
+        {
+            return $"a point of '{metric}' lacks '{MeshTags.Source}' or '{MeshTags.Destination}'";
+        }
+
+        var inbound = metric == MeshTags.ServerCallDuration;
+        var own = inbound ? key.DestinationNamespace : key.SourceNamespace;
+        if (own != peerNamespace)
+        {
+            return $"a point of '{metric}' speaks for namespace '{own}', the peer's is '{peerNamespace}'";
+        }
+
+        if (inbound && key.Source != MeshTags.Unmeshed)
+        {
+            // The meshed caller reports it.
+            return null;
+        }
+
+        var durations = new BucketCounts();
+        if (ReadBuckets(point, durations) is { } problem)
+        {
+            return problem;
+        }
+
+        var count = durations.Total;
+        var good = Tag(MeshTags.Outcome) == MeshTags.Success ? count : 0;
+        var tls = Tag(MeshTags.Tls) == "mesh" ? count : 0;
+        var counts = new PairCounts();
+        if (metric != MeshTags.ClientAttemptDuration)
+        {
+            counts.CallsGood = good;
+            counts.CallsBad = count - good;
+            counts.Durations.Add(durations);
+        }
+
+        if (metric != MeshTags.ClientCallDuration)
+        {
+            // What comes from outside is seen once: its call is its attempt.
+            counts.AttemptsGood = good;
+            counts.AttemptsBad = count - good;
+            counts.AttemptsTls = tls;
+        }
+
+        store.Add(key, counts);
+        if (inbound && Tag(MeshTags.Endpoint).Length > 0)
+        {
+            store.Add(new EndpointKey(key.Destination, key.DestinationNamespace, Tag(MeshTags.Endpoint)), count);
+        }
+        else if (metric == MeshTags.ClientAttemptDuration && Tag(MeshTags.Reached) == "true" && Tag(MeshTags.Endpoint).Length > 0)
+        {
+            var backend = Tag(MeshTags.Backend);
+            store.Add(
+                backend.Length > 0
+                    ? new EndpointKey(backend, Tag(MeshTags.BackendNamespace), Tag(MeshTags.Endpoint))
+                    : new EndpointKey(key.Destination, key.DestinationNamespace, Tag(MeshTags.Endpoint)),
+                count);
+        }
+
+        return null;
+    }
+
+    private static string? ReadBuckets(ExponentialHistogramDataPoint point, BucketCounts into)
+    {
+        if (point.Scale is < DurationHistogram.Scale or > 20)
+        {
+            return $"histogram scale {point.Scale} is not {DurationHistogram.Scale} to 20";
+        }
+
+        if (point.Positive?.BucketCounts.Count > MaxBuckets)
+        {
+            return $"a histogram has {point.Positive.BucketCounts.Count} buckets; at most {MaxBuckets} are taken";
+        }
+
+        if (point.Count > int.MaxValue || point.ZeroCount > point.Count)
+        {
+            return $"a histogram counts {point.Count}; that is not one interval's";
+        }
+
+        // Finer histograms merge into ours: each step down in scale halves the index (OpenTelemetry data model).
+        var shift = point.Scale - DurationHistogram.Scale;
+        var left = point.Count;
+        into.Add(BucketCounts.Lowest, (long)point.ZeroCount);
+        left -= point.ZeroCount;
+        for (var i = 0; i < (point.Positive?.BucketCounts.Count ?? 0); i++)
+        {
+            var count = point.Positive!.BucketCounts[i];
+            if (count > left)
+            {
+                return $"a histogram's buckets hold more than its count {point.Count}";
+            }
+
+            left -= count;
+            into.Add((int)Math.Clamp(((long)point.Positive.Offset + i) >> shift, int.MinValue, int.MaxValue), (long)count);
+        }
+
+        return left == 0 ? null : $"a histogram's buckets hold {left} less than its count {point.Count}";
+    }
+}

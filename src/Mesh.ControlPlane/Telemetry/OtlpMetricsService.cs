@@ -1,0 +1,31 @@
+using Grpc.Core;
+using Mesh.ControlPlane.Model;
+using Mesh.Protos.Otlp;
+
+namespace Mesh.ControlPlane.Telemetry;
+
+/// <summary>Takes the workloads' measurements (OTLP/gRPC), each only from who it is about.</summary>
+internal sealed partial class OtlpMetricsService(MetricsReader reader, ILogger<OtlpMetricsService> logger) : MetricsService.MetricsServiceBase
+{
+    /// <inheritdoc/>
+    public override Task<ExportMetricsServiceResponse> Export(ExportMetricsServiceRequest request, ServerCallContext context)
+    {
+        var peer = context.GetHttpContext().Features.Get<PeerFeature>()?.Id
+            ?? throw new RpcException(new Status(StatusCode.Unauthenticated, "Metrics need a client certificate of the mesh."));
+        var (rejected, reason) = reader.Read(request.ResourceMetrics, peer);
+        var response = new ExportMetricsServiceResponse();
+        if (rejected > 0)
+        {
+            Log.Rejected(logger, rejected, peer.ToString(), reason!);
+            response.PartialSuccess = new ExportMetricsPartialSuccess { RejectedDataPoints = rejected, ErrorMessage = reason };
+        }
+
+        return Task.FromResult(response);
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(4700, LogLevel.Warning, "Refused {Points} data points of '{Peer}': {Reason}", EventName = nameof(Rejected))]
+        public static partial void Rejected(ILogger logger, long points, string peer, string reason);
+    }
+}

@@ -1,0 +1,258 @@
+using System.Net;
+using System.Threading.Channels;
+using Grpc.Core;
+using Mesh.ControlPlane.Model;
+using Mesh.Protos.Envoy.Core;
+using Mesh.Spiffe;
+using Mesh.Xds.Decoding;
+
+namespace Mesh.ControlPlane.Xds;
+
+/// <summary>What all sessions share: built once, used by every stream.</summary>
+internal sealed record AdsParts(ResourceAnswers Answers, ClientRegistry Clients, MeshMarks Marks, TimeProvider Time, ILogger<AdsService> Logger);
+
+/// <summary>One ADS stream: the one loop that reads, compares and writes. A slow reader is never queued for: when it can take more it gets the latest state.</summary>
+internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, SpiffeId? identity, string address, string variant) : IAdsSession
+{
+    /// <summary>Most names of all types on one stream.</summary>
+    public const int MaxNames = 10_000;
+
+    private const int MaxTypes = 32;
+    private const int MaxNameLength = 2048;
+
+    /// <summary>Make before break: what is referred to goes before what refers to it (xDS v3, eventual consistency considerations).</summary>
+    private static readonly string[] PushOrder =
+        [XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy];
+
+    private readonly Channel<byte> _wakes = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly DateTimeOffset _since = parts.Time.GetUtcNow();
+    private readonly string _nonceSuffix = Guid.NewGuid().ToString("N")[..8];
+
+    // Guards all below. The loop is the only writer; the API reads.
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Subscription> _types = new(StringComparer.Ordinal);
+    private NodeContext? _node;
+    private long _nonces;
+    private long _acks;
+    private long _nacks;
+    private string? _lastNack;
+
+    public bool IsIdentified => Volatile.Read(ref _node) is not null;
+
+    protected NodeContext Node => _node!;
+
+    /// <summary>Envoy keeps a changed cluster or listener warming until its endpoints or routes come again.</summary>
+    protected bool WarmsAgain { get; private set; }
+
+    public void Wake() => _wakes.Writer.TryWrite(0);
+
+    /// <summary>Runs until the client ends the stream or <paramref name="cancellationToken"/> does.</summary>
+    public async Task RunAsync(IAsyncStreamReader<TRequest> requests, IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
+    {
+        var id = parts.Clients.Add(this);
+        try
+        {
+            var read = requests.MoveNext(cancellationToken);
+            var wake = _wakes.Reader.WaitToReadAsync(cancellationToken).AsTask();
+            while (true)
+            {
+                await Task.WhenAny(read, wake);
+                if (read.IsCompleted)
+                {
+                    if (!await read)
+                    {
+                        return;
+                    }
+
+                    if (Receive(requests.Current) is { } answer)
+                    {
+                        await responses.WriteAsync(answer, cancellationToken);
+                    }
+
+                    read = requests.MoveNext(cancellationToken);
+                }
+
+                if (wake.IsCompleted)
+                {
+                    await wake;
+                    _wakes.Reader.TryRead(out _);
+                    wake = _wakes.Reader.WaitToReadAsync(cancellationToken).AsTask();
+                    await PushAsync(responses, cancellationToken);
+                }
+            }
+        }
+        finally
+        {
+            parts.Clients.Remove(id);
+        }
+    }
+
+    public AdsClient? Describe()
+    {
+        lock (_lock)
+        {
+            return _node is null ? null : new AdsClient(
+                _node, address, _since, variant, _acks, _nacks, _lastNack,
+                [.. _types.Values.Where(t => t.Names.Count > 0).Select(t => new AdsClientType(
+                    t.TypeUrl, t.VersionSent, t.VersionAcked, t.State.ToString().ToLowerInvariant(),
+                    [.. t.Names.Select(n => new AdsClientResource(n, t.Sent.GetValueOrDefault(n)))]))]);
+        }
+    }
+
+    protected abstract TResponse? ReceiveLocked(TRequest request);
+
+    /// <summary>The difference between what the type's names stand for now and what was sent; null when there is none.</summary>
+    /// <param name="again">Send it even if it is the same.</param>
+    protected abstract TResponse? PushLocked(Subscription type, bool again);
+
+    protected static bool IsFullState(string typeUrl) => typeUrl is XdsTypes.Listener or XdsTypes.Cluster;
+
+    protected string NextNonce() => $"{++_nonces}-{_nonceSuffix}";
+
+    /// <summary>What the name stands for now. What our own check refused stays as it was sent.</summary>
+    protected Answer Resolve(Subscription type, string name)
+    {
+        var answer = parts.Answers.Get(Node, type.TypeUrl, name);
+        return answer.IsInvalid && type.Sent.TryGetValue(name, out var sent) ? sent : answer;
+    }
+
+    /// <summary>Learns the node from the stream's first request.</summary>
+    protected void IdentifyLocked(Node? node)
+    {
+        if (_node is null)
+        {
+            _node = NodeReader.Read(node, identity, out var problem) ?? throw new RpcException(new Status(StatusCode.InvalidArgument, problem!));
+            WarmsAgain = node!.UserAgentName.StartsWith("envoy", StringComparison.OrdinalIgnoreCase);
+            Log.Connected(parts.Logger, _node.Id, identity?.ToString() ?? "none", address, variant);
+        }
+    }
+
+    protected Subscription TypeLocked(string typeUrl, out bool isNew)
+    {
+        isNew = false;
+        if (_types.TryGetValue(typeUrl, out var type))
+        {
+            return type;
+        }
+
+        if (typeUrl.Length is 0 or > MaxNameLength)
+        {
+            throw new RpcException(new Status(StatusCode.InvalidArgument, $"type_url has {typeUrl.Length} characters. Send one of the xDS v3 types."));
+        }
+
+        if (_types.Count >= MaxTypes)
+        {
+            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"One stream can ask for at most {MaxTypes} types."));
+        }
+
+        isNew = true;
+        return _types[typeUrl] = new Subscription(typeUrl);
+    }
+
+    /// <summary>Adds names; those that were new are returned. A served inbound listener is remembered as meshed.</summary>
+    protected List<string> AddLocked(Subscription type, IEnumerable<string> names)
+    {
+        var added = new List<string>();
+        var total = _types.Values.Sum(t => t.Names.Count);
+        foreach (var name in names)
+        {
+            if (name.Length is 0 or > MaxNameLength)
+            {
+                throw new RpcException(new Status(StatusCode.InvalidArgument, $"A resource name has {name.Length} characters. Use 1–{MaxNameLength}."));
+            }
+
+            if (!type.Names.Add(name))
+            {
+                continue;
+            }
+
+            if (++total > MaxNames)
+            {
+                throw new RpcException(new Status(StatusCode.ResourceExhausted, $"One stream can subscribe to at most {MaxNames} resources. Unsubscribe from what is not needed."));
+            }
+
+            added.Add(name);
+            if (type.TypeUrl == XdsTypes.Listener && identity is not null && name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
+            {
+                MarkInbound(name[XdsTypes.InboundPrefix.Length..]);
+            }
+        }
+
+        return added;
+    }
+
+    protected void AckLocked(Subscription type, string version)
+    {
+        type.State = SubscriptionState.Acked;
+        type.VersionAcked = version;
+        _acks++;
+        parts.Clients.CountAck();
+    }
+
+    protected void NackLocked(Subscription type, string? message)
+    {
+        var text = message is { Length: > 2000 } ? message[..2000] + "…" : message ?? string.Empty;
+        type.State = SubscriptionState.Nacked;
+        type.LastNack = text;
+        _lastNack = $"{type.TypeUrl[(type.TypeUrl.LastIndexOf('.') + 1)..]}: {text}";
+        _nacks++;
+        parts.Clients.CountNack();
+        Log.Nack(parts.Logger, Node.Id, type.TypeUrl, type.VersionSent, text);
+    }
+
+    private void MarkInbound(string bound)
+    {
+        if (!IPEndPoint.TryParse(bound, out var at) || at.Port == 0)
+        {
+            return;
+        }
+
+        if (!at.Address.Equals(IPAddress.Any) && !at.Address.Equals(IPAddress.IPv6Any))
+        {
+            parts.Marks.Record(at.ToString(), identity!);
+            return;
+        }
+
+        foreach (var ip in Node.InstanceIps)
+        {
+            if (IPAddress.TryParse(ip, out var address1))
+            {
+                parts.Marks.Record(new IPEndPoint(address1, at.Port).ToString(), identity!);
+            }
+        }
+    }
+
+    private TResponse? Receive(TRequest request)
+    {
+        lock (_lock)
+        {
+            return ReceiveLocked(request);
+        }
+    }
+
+    private async Task PushAsync(IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
+    {
+        var changed = new HashSet<string>();
+        foreach (var typeUrl in PushOrder)
+        {
+            TResponse? response;
+            lock (_lock)
+            {
+                if (_node is null || !_types.TryGetValue(typeUrl, out var type))
+                {
+                    continue;
+                }
+
+                var again = WarmsAgain && ((typeUrl == XdsTypes.ClusterLoadAssignment && changed.Contains(XdsTypes.Cluster))
+                    || (typeUrl == XdsTypes.RouteConfiguration && changed.Contains(XdsTypes.Listener)));
+                response = PushLocked(type, again);
+            }
+
+            if (response is not null)
+            {
+                changed.Add(typeUrl);
+                await responses.WriteAsync(response, cancellationToken);
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+using Google.Protobuf.WellKnownTypes;
+
+namespace Mesh.ControlPlane.Xds;
+
+/// <summary>What a name stands for, for one kind of node: shared by all streams that ask the same.</summary>
+/// <param name="Version">Short hash of the bytes: the same after a restart. Empty when there is no resource.</param>
+/// <param name="Resource">Null when it does not exist or was refused by our own check.</param>
+/// <param name="Reason">Why there is none.</param>
+/// <param name="IsInvalid">Our own decoder refused it: what was sent before stays.</param>
+internal sealed record Answer(string Version, Any? Resource, string? Reason, bool IsInvalid)
+{
+    public bool Exists => Resource is not null;
+
+    public static Answer Missing(string? reason) => new(string.Empty, null, reason, false);
+}

@@ -1,0 +1,65 @@
+using System.Collections.Concurrent;
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
+
+namespace Mesh.ControlPlane.Xds;
+
+/// <summary>All streams that are open now, and what they ever answered. Wakes them when something changed. Thread-safe.</summary>
+internal sealed class ClientRegistry
+{
+    private readonly ConcurrentDictionary<long, IAdsSession> _sessions = new();
+    private long _lastId;
+    private long _acks;
+    private long _nacks;
+
+    public ClientRegistry(ModelStore store, LeafPolicyStore leafPolicy)
+    {
+        store.Subscribe(_ => Wake());
+        leafPolicy.Subscribe(Wake);
+    }
+
+    /// <summary>Answers since start, those of closed streams included.</summary>
+    public long Acks => Interlocked.Read(ref _acks);
+
+    public long Nacks => Interlocked.Read(ref _nacks);
+
+    /// <summary>Streams whose node is known.</summary>
+    public int Count => _sessions.Values.Count(s => s.IsIdentified);
+
+    /// <summary>The streams whose node is known, by node id.</summary>
+    public IReadOnlyList<AdsClient> Clients =>
+        [.. _sessions.Values.Select(s => s.Describe()).OfType<AdsClient>().OrderBy(c => c.Node.Id, StringComparer.Ordinal)];
+
+    public void CountAck() => Interlocked.Increment(ref _acks);
+
+    public void CountNack() => Interlocked.Increment(ref _nacks);
+
+    public long Add(IAdsSession session)
+    {
+        var id = Interlocked.Increment(ref _lastId);
+        _sessions[id] = session;
+        return id;
+    }
+
+    public void Remove(long id) => _sessions.TryRemove(id, out _);
+
+    private void Wake()
+    {
+        foreach (var session in _sessions.Values)
+        {
+            session.Wake();
+        }
+    }
+}
+
+/// <summary>What the registry needs of a stream's session.</summary>
+internal interface IAdsSession
+{
+    bool IsIdentified { get; }
+
+    /// <summary>Something changed: compare with what was sent. Never blocks.</summary>
+    void Wake();
+
+    /// <summary>Null until the node is known.</summary>
+    AdsClient? Describe();
+}

@@ -1,0 +1,13 @@
+namespace Mesh.ControlPlane.Xds;
+
+internal sealed partial class MeshMarks
+{
+    private static partial class Log
+    {
+        [LoggerMessage(4520, LogLevel.Error, "Could not save which endpoints are meshed; the new ones stay unmeshed. Check that the data folder is writable.", EventName = nameof(MarksNotSaved))]
+        public static partial void MarksNotSaved(ILogger logger, Exception exception);
+
+        [LoggerMessage(4521, LogLevel.Warning, "'{Identity}' serves more than {Most} addresses: '{HostPort}' is not marked as meshed", EventName = nameof(TooManyMarks))]
+        public static partial void TooManyMarks(ILogger logger, string identity, int most, string hostPort);
+    }
+}

@@ -1,0 +1,113 @@
+using System.Collections.Concurrent;
+using System.Security.Cryptography;
+using Google.Protobuf;
+using Google.Protobuf.WellKnownTypes;
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Translation;
+using Mesh.Protos.Identity;
+using Mesh.Xds.Decoding;
+
+namespace Mesh.ControlPlane.Xds;
+
+/// <summary>Translates, checks and serialises each resource once per model, whoever asks. Thread-safe.</summary>
+internal sealed partial class ResourceAnswers(
+    ModelStore store, IResourceTranslator translator, OutgoingCheck check, LeafPolicyStore leafPolicy, ILogger<ResourceAnswers> logger)
+{
+    // Bounds what hostile subscriptions can make us keep; beyond it answers are made anew each time.
+    private const int MaxKept = 100_000;
+
+    private readonly ConcurrentDictionary<Key, Answer> _lastGood = new();
+    private volatile Generation _generation = new(MeshModel.Empty);
+
+    /// <summary>The answer under the model in force. Never throws: a translator's defect becomes an invalid answer.</summary>
+    public Answer Get(NodeContext node, string typeUrl, string name)
+    {
+        if (typeUrl == XdsTypes.LeafPolicy)
+        {
+            return name == LeafPolicyStore.ResourceName && node.IsMesh
+                ? Pack(typeUrl, new LeafPolicy { Name = name, IssuedAfter = leafPolicy.IssuedAfter.ToTimestamp() }.ToByteString())
+                : Answer.Missing($"the only LeafPolicy is '{LeafPolicyStore.ResourceName}', for mesh nodes");
+        }
+
+        var generation = _generation;
+        var model = store.Current;
+        if (!ReferenceEquals(generation.Model, model))
+        {
+            _generation = generation = new Generation(model);
+        }
+
+        // An inbound listener depends on who asks; all else only on the asker's kind.
+        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Id} {node.Identity} {string.Join(',', node.InstanceIps)}" : string.Empty;
+        var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.HasDefaultTls, who);
+        if (generation.Answers.TryGetValue(key, out var known))
+        {
+            return known;
+        }
+
+        var answer = Make(model, node, key);
+        if (answer.Exists && generation.Answers.Count < MaxKept)
+        {
+            answer = generation.Answers.GetOrAdd(key, answer);
+        }
+
+        return answer;
+    }
+
+    private Answer Make(MeshModel model, NodeContext node, Key key)
+    {
+        string? problem;
+        try
+        {
+            var (message, reason) = translator.Translate(model, node, key.TypeUrl, key.Name);
+            if (message is null)
+            {
+                _lastGood.TryRemove(key, out _);
+                Log.NoSuchResource(logger, key.TypeUrl, key.Name, node.Id, reason ?? "no reason given");
+                return Answer.Missing(reason);
+            }
+
+            var bytes = message.ToByteString();
+            problem = check.Problem(key.TypeUrl, key.Name, bytes);
+            if (problem is null)
+            {
+                var good = Pack(key.TypeUrl, bytes);
+                if (_lastGood.TryGetValue(key, out var before) && before.Version == good.Version)
+                {
+                    return before;
+                }
+
+                if (_lastGood.Count >= MaxKept)
+                {
+                    _lastGood.Clear();
+                }
+
+                _lastGood[key] = good;
+                return good;
+            }
+        }
+        catch (Exception e)
+        {
+            problem = $"{e.GetType().Name}: {e.Message}";
+        }
+
+        var keeps = _lastGood.TryGetValue(key, out var last);
+        Log.InvalidResource(logger, key.TypeUrl, key.Name, node.Id, problem, keeps);
+        return keeps ? last! : new Answer(string.Empty, null, problem, IsInvalid: true);
+    }
+
+    private static Answer Pack(string typeUrl, ByteString bytes)
+    {
+        var version = Convert.ToHexStringLower(SHA256.HashData(bytes.Span).AsSpan(0, 8));
+        return new Answer(version, new Any { TypeUrl = typeUrl, Value = bytes }, null, false);
+    }
+
+    private readonly record struct Key(string TypeUrl, string Name, string Namespace, bool IsMesh, bool HasDefaultTls, string Who);
+
+    private sealed class Generation(MeshModel model)
+    {
+        public MeshModel Model => model;
+
+        public ConcurrentDictionary<Key, Answer> Answers { get; } = new();
+    }
+}

@@ -1,0 +1,31 @@
+namespace Mesh.ControlPlane.Xds;
+
+/// <summary>What one stream wants of one type, and what it was told. Owned by its session, under the session's lock.</summary>
+internal sealed class Subscription(string typeUrl)
+{
+    public string TypeUrl => typeUrl;
+
+    public SortedSet<string> Names { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>By name, what was sent last; a missing answer is one that said "does not exist". Dropped on unsubscription, so that the next one resends.</summary>
+    public Dictionary<string, Answer> Sent { get; } = new(StringComparer.Ordinal);
+
+    /// <summary>Of the last response; empty before the first.</summary>
+    public string Nonce { get; set; } = string.Empty;
+
+    public string VersionSent { get; set; } = string.Empty;
+
+    public string VersionAcked { get; set; } = string.Empty;
+
+    public SubscriptionState State { get; set; }
+
+    public string? LastNack { get; set; }
+}
+
+internal enum SubscriptionState
+{
+    /// <summary>Nothing sent, or the last response is not answered yet.</summary>
+    Sent,
+    Acked,
+    Nacked,
+}
