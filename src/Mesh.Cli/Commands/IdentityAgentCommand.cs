@@ -1,0 +1,68 @@
+using System.CommandLine;
+using Mesh.Cli.Agent;
+using Mesh.Hosting;
+
+namespace Mesh.Cli.Commands;
+
+/// <summary><c>mesh identity agent</c>: keeps certificate files current for peers that read files.</summary>
+internal static class IdentityAgentCommand
+{
+    public static Command Create(CliContext context)
+    {
+        var folder = new Option<string>("--out") { Description = "Folder for tls.crt, tls.key and ca.crt", Required = true };
+        var @namespace = new Option<string>("--namespace", "-n") { Description = "The workload's namespace", DefaultValueFactory = _ => "default" };
+        var account = new Option<string>("--service-account") { Description = "The workload's service account", Required = true };
+        var controlPlane = new Option<string>("--control-plane") { Description = "The control plane's TLS gRPC address, such as https://127.0.0.1:15012", Required = true };
+        var bundle = new Option<string>("--trust-bundle") { Description = "PEM file with the roots that vouch for the control plane", Required = true };
+        var token = new Option<string?>("--token") { Description = "A join token ('mesh token create')" };
+        var tokenFile = new Option<string?>("--token-file") { Description = "A file with the token, read again at every use" };
+        var trustDomain = new Option<string>("--trust-domain") { Description = "The mesh's trust domain", DefaultValueFactory = _ => "cluster.local" };
+        var once = new Option<bool>("--once") { Description = "Write the files once, then end" };
+        var timeout = CommonOptions.Time("--timeout", TimeSpan.FromSeconds(30), "How long to wait for the first certificate (default 30s)");
+        var command = new Command("agent", "Keeps tls.crt, tls.key and ca.crt current in a folder, replaced all at once.")
+        {
+            folder, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout,
+        };
+        command.Validators.Add(result =>
+        {
+            if ((result.GetValue(token) is null) == (result.GetValue(tokenFile) is null))
+            {
+                result.AddError("Give one of --token and --token-file.");
+            }
+        });
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            var options = new MeshOptions
+            {
+                ControlPlane = result.GetValue(controlPlane),
+                TrustBundle = Existing(result.GetValue(bundle)!, "--trust-bundle"),
+                Token = result.GetValue(token),
+                TokenFile = result.GetValue(tokenFile) is { } file ? Existing(file, "--token-file") : null,
+                Namespace = result.GetValue(@namespace)!,
+                ServiceAccount = result.GetValue(account)!,
+                TrustDomain = result.GetValue(trustDomain)!,
+            };
+            await using var identity = await OpenAsync(context, options, cancellationToken);
+            var files = new IdentityFiles(Path.GetFullPath(result.GetValue(folder)!));
+            await new IdentityAgent(identity.Source, files, context).RunAsync(result.GetValue(once), result.GetValue(timeout), cancellationToken);
+            return ExitCodes.Ok;
+        });
+        return command;
+    }
+
+    private static string Existing(string file, string option) => File.Exists(file)
+        ? Path.GetFullPath(file)
+        : throw new CliException(ExitCodes.BadInput, $"{file} could not be read", "there is no such file", $"check {option}");
+
+    private static async Task<OpenedIdentity> OpenAsync(CliContext context, MeshOptions options, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await context.OpenIdentity(options, cancellationToken);
+        }
+        catch (Exception error) when (error is MeshConfigurationException or Microsoft.Extensions.Options.OptionsValidationException)
+        {
+            throw new CliException(ExitCodes.Usage, "the agent cannot start", error.Message, "correct what is named", error);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+
+namespace Mesh.Cli;
+
+/// <summary>The control plane's HTTP API; every way it can fail becomes a <see cref="CliException"/>.</summary>
+internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
+{
+    private static readonly TimeSpan _timeout = TimeSpan.FromSeconds(15);
+    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds(5) })
+    {
+        BaseAddress = address,
+        Timeout = _timeout,
+        DefaultRequestHeaders = { Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token) },
+    };
+
+    /// <summary>JSON as the API writes it: snake_case.</summary>
+    public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    public Task<JsonNode> GetAsync(string path, CancellationToken cancellationToken) => SendAsync(HttpMethod.Get, path, content: null, cancellationToken);
+
+    public Task<JsonNode> PostAsync(string path, object content, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Post, path, JsonContent.Create(content, options: Json), cancellationToken);
+
+    /// <summary>An array of objects; anything else is a failure that names the path.</summary>
+    public async Task<JsonArray> GetArrayAsync(string path, CancellationToken cancellationToken) =>
+        await GetAsync(path, cancellationToken) as JsonArray ?? throw NotUnderstood(path, "it is no array");
+
+    /// <summary>Reads what the API answered into a type of ours.</summary>
+    public T Read<T>(JsonNode node, string path)
+    {
+        try
+        {
+            return node.Deserialize<T>(Json) ?? throw NotUnderstood(path, "it is null");
+        }
+        catch (JsonException error)
+        {
+            throw NotUnderstood(path, error.Message, error);
+        }
+    }
+
+    public void Dispose() => _http.Dispose();
+
+    private async Task<JsonNode> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    {
+        try
+        {
+            using var request = new HttpRequestMessage(method, path) { Content = content };
+            using var response = await _http.SendAsync(request, cancellationToken);
+            if (!response.IsSuccessStatusCode)
+            {
+                throw await RefusedAsync(path, response, cancellationToken);
+            }
+
+            return await JsonNode.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken)
+                ?? throw NotUnderstood(path, "it is null");
+        }
+        catch (HttpRequestException error)
+        {
+            throw new CliException(
+                ExitCodes.Unreachable, $"the control plane at {address} could not be reached", error.Message, "check --server against the \"http\" of the control plane's ready line, and that it runs", error);
+        }
+        catch (TaskCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        {
+            throw new CliException(
+                ExitCodes.TimedOut, $"the control plane at {address} did not answer {path}", $"{_timeout.TotalSeconds:0} s passed", "look at the control plane's log; ask again", error);
+        }
+        catch (JsonException error)
+        {
+            throw NotUnderstood(path, error.Message, error);
+        }
+    }
+
+    private async Task<CliException> RefusedAsync(string path, HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var status = (int)response.StatusCode;
+        var reason = await ReasonAsync(response, cancellationToken);
+        return response.StatusCode switch
+        {
+            HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new CliException(
+                ExitCodes.NotPermitted,
+                $"the control plane at {address} does not permit {path} ({status})",
+                token is null ? "no token was given" : reason,
+                "give --token or MESH_TOKEN: the \"token\" of the control plane's ready line"),
+            HttpStatusCode.NotFound => new CliException(ExitCodes.Failure, $"{address} has no {path} (404)", reason, "check --server: is it a control plane of this version?"),
+            HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity => new CliException(
+                ExitCodes.Usage, $"the control plane did not accept the request ({status})", reason, "correct what it names"),
+            _ => new CliException(ExitCodes.Failure, $"the control plane at {address} failed on {path} ({status})", reason, "look at the control plane's log"),
+        };
+    }
+
+    /// <summary>The detail of a problem document (RFC 9457), else the start of the body.</summary>
+    private static async Task<string> ReasonAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        var body = await response.Content.ReadAsStringAsync(cancellationToken);
+        try
+        {
+            if (JsonNode.Parse(body) is JsonObject problem && (problem["detail"] ?? problem["title"]) is JsonValue text)
+            {
+                return text.ToString();
+            }
+        }
+        catch (JsonException)
+        {
+            // Not a problem document: what was said is shown as it is.
+        }
+
+        return body.Length == 0 ? response.ReasonPhrase ?? "no reason was given" : body.Length > 300 ? body[..300] : body;
+    }
+
+    private CliException NotUnderstood(string path, string why, Exception? inner = null) => new(
+        ExitCodes.Failure, $"what {address} answered to {path} was not understood", why, "check --server: is it a control plane of this version?", inner);
+}
