@@ -2,6 +2,7 @@ using System.Net;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
 using Mesh.Hosting;

@@ -6,7 +6,7 @@ namespace Mesh.ControlPlane.Sources.Files;
 
 /// <summary>Brings a folder of Kubernetes manifests into the model, and follows its changes.</summary>
 /// <remarks>All state is owned by one loop. What cannot be read or is invalid leaves its last good version in force.</remarks>
-internal sealed partial class FileSource : IAsyncDisposable
+internal sealed partial class FileSource : IModelSource
 {
     /// <summary>A name server that hangs must not hold back what else is in the folder.</summary>
     private static readonly TimeSpan LookUpTimeout = TimeSpan.FromSeconds(2);
