@@ -118,7 +118,15 @@ internal abstract class ScriptedStream
         using var both = CancellationTokenSource.CreateLinkedTokenSource(cancelled, streams.Stopping.Token);
         streams.Opened.Writer.TryWrite(this);
         var reading = ReadAsync();
-        await (await Task.WhenAny(reading, _end.Task));
+        await Task.WhenAny(reading, _end.Task);
+
+        // Kestrel uses the stream's objects again: a read that outlives its call would eat the next call's bytes.
+        await both.CancelAsync();
+        await reading;
+        if (_end.Task.IsCompleted)
+        {
+            await _end.Task;
+        }
 
         async Task ReadAsync()
         {
@@ -129,7 +137,7 @@ internal abstract class ScriptedStream
                     seen.TryWrite(requests.Current);
                 }
             }
-            catch (Exception e) when (e is OperationCanceledException or IOException)
+            catch (Exception e) when (e is OperationCanceledException or IOException or RpcException)
             {
                 // The client went away, or the test is over.
             }

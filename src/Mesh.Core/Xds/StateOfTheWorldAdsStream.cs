@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Mesh.Protos.Envoy.Discovery;
+using Mesh.Xds.Decoding;
 
 namespace Mesh.Xds;
 
@@ -55,7 +56,7 @@ internal sealed class StateOfTheWorldAdsStream(AsyncDuplexStreamingCall<Discover
             var wrapper = Resource.Parser.ParseFrom(any.Value);
             return Unwrap(typeUrl, wrapper.Name.Length > 0 ? wrapper.Name : null, version, wrapper.Resource_);
         }
-        catch (InvalidProtocolBufferException e)
+        catch (Exception e) when (DecodeErrors.IsBadBytes(e))
         {
             return new AdsResource(null, version, ByteString.Empty, $"has a wrapper that cannot be parsed: {e.Message}");
         }

@@ -27,6 +27,7 @@ internal sealed partial class XdsClient : IAsyncDisposable
     private string? _unreachable;
     private bool _changed;
     private Task _running = Task.CompletedTask;
+    private int _disposed;
 
     /// <param name="onChanged">Called on the loop after each step that changed an answer; the next response is read after it returned.</param>
     public XdsClient(
@@ -109,6 +110,11 @@ internal sealed partial class XdsClient : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) == 1)
+        {
+            return;
+        }
+
         await _stopping.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
         await _loop.DisposeAsync().ConfigureAwait(false);

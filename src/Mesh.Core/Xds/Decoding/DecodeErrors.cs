@@ -15,6 +15,9 @@ internal sealed class DecodeErrors
 
     public void Add(string path, string problem, string fix = "") => _all.Add(new ConfigError(path, problem, fix));
 
+    /// <summary>What Google.Protobuf throws for bytes that are no message; some broken wrapper values end in InvalidOperationException (3.36).</summary>
+    public static bool IsBadBytes(Exception e) => e is InvalidProtocolBufferException or InvalidOperationException;
+
     /// <summary>The model when nothing was wrong, else the errors.</summary>
     public DecodeResult Result(string name, object? model) => _all.Count == 0 ? new(name, model, []) : new(name, null, _all);
 
@@ -40,7 +43,7 @@ internal sealed class DecodeErrors
             expected.MergeFrom(any.Value);
             return expected;
         }
-        catch (InvalidProtocolBufferException e)
+        catch (Exception e) when (IsBadBytes(e))
         {
             Add(path, $"cannot be parsed as {expected.Descriptor.FullName}: {e.Message}");
             return null;

@@ -100,7 +100,7 @@ internal static class HttpFilterDecoder
 
             return true;
         }
-        catch (InvalidProtocolBufferException)
+        catch (Exception e) when (DecodeErrors.IsBadBytes(e))
         {
             return false;
         }

@@ -27,7 +27,7 @@ internal static class ResourceDecoder
         {
             message = parser.ParseFrom(value);
         }
-        catch (InvalidProtocolBufferException e)
+        catch (Exception e) when (DecodeErrors.IsBadBytes(e))
         {
             return new DecodeResult(null, null, [new ConfigError("resource", $"cannot be parsed: {e.Message}", "Send the bytes of the type that type_url names.")]);
         }
