@@ -15,11 +15,17 @@ internal static class RoutePrecedence
 {
     private static readonly RuleMatch Everything = new(null, null, [], []);
 
-    /// <remarks>Exact path, then the longest prefix, then regular expressions; then with a method; most headers; most query parameters; then as given: oldest, by name, first rule.</remarks>
+    /// <remarks>Exact path, then the longest prefix, then regular expressions, then no condition on the path (else it would hide the expressions); then with a method; most headers; most query parameters; then as given: oldest, by name, first rule.</remarks>
     public static IEnumerable<MatchedRule> Order(ImmutableArray<TrafficRoute> routes) => routes
         .SelectMany(route => route.Rules.SelectMany((rule, i) => (rule.Matches.IsEmpty ? [Everything] : rule.Matches)
             .Select(match => new MatchedRule(route, rule, match, NameOf(route, rule, i)))))
-        .OrderBy(r => r.Match.Path?.Kind switch { PathMatchKind.Exact => 0, PathMatchKind.RegularExpression => 2, _ => 1 })
+        .OrderBy(r => r.Match.Path switch
+        {
+            { Kind: PathMatchKind.Exact } => 0,
+            { Kind: PathMatchKind.RegularExpression } => 2,
+            null or { Value: "/" } => 3,
+            _ => 1,
+        })
         .ThenByDescending(r => r.Match.Path?.Kind == PathMatchKind.PathPrefix ? r.Match.Path.Value.TrimEnd('/').Length : 0)
         .ThenByDescending(r => r.Match.Method is not null)
         .ThenByDescending(r => r.Match.Headers.Length)

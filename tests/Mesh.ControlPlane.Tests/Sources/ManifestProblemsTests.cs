@@ -71,6 +71,7 @@ public class ManifestProblemsTests
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: []}\n", "in.yaml:4", "spec.containers is missing")]
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c, ports: [{containerPort: 0}]}]}\n", "in.yaml:4", "containerPort is '0'")]
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {containers: [{name: c}]}\nstatus: {podIP: nowhere}\n", "in.yaml:5", "status.podIP is 'nowhere'")]
+    [InlineData("apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec: {serviceAcountName: a, containers: [{name: c}]}\n", "in.yaml:4", "spec.serviceAcountName is not a field. Did you mean 'serviceAccountName'?")]
     [InlineData("apiVersion: v1\nkind: List\nitem: []\n", "in.yaml:3", "item is not a field. Did you mean 'items'?")]
     public void BadInput_IsRefused_WithLineReasonAndFix(string yaml, string where, string what)
     {

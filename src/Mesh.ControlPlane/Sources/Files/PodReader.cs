@@ -33,12 +33,7 @@ internal static class PodReader
             ReadContainer(container, ports);
         }
 
-        // Of the rest of a Pod (volumes, probes, scheduling) nothing is read, so nothing is judged.
-        foreach (var (field, _) in spec.Node.Children)
-        {
-            spec.Ignore(field.ToString());
-        }
-
+        CheckSpelling(spec, "serviceAccountName", "containers");
         var (address, ready) = ReadStatus(root);
         return new PodManifest(key, where, account, address, ready, meta.Labels, ports.ToImmutable());
     }
@@ -46,6 +41,7 @@ internal static class PodReader
     private static void ReadContainer(YamlMap container, ImmutableArray<ContainerPortManifest>.Builder ports)
     {
         container.Text("name", required: true);
+        CheckSpelling(container, "name", "ports");
         foreach (var port in container.Maps("ports"))
         {
             var name = port.Text("name");
@@ -61,6 +57,19 @@ internal static class PodReader
             if (number is not null)
             {
                 ports.Add(new ContainerPortManifest(name ?? string.Empty, number.Value));
+            }
+        }
+    }
+
+    /// <summary>Most of a Pod (volumes, probes, scheduling) is not read and not judged; only what looks like one of our fields is.</summary>
+    private static void CheckSpelling(YamlMap map, params string[] ours)
+    {
+        foreach (var (field, _) in map.Node.Children)
+        {
+            var name = field.ToString();
+            if (Array.IndexOf(ours, name) < 0 && Suggestion.For(name, ours) is { Length: > 0 } near)
+            {
+                map.Problems.Refuse(field, $"{map.Field(name)} is not a field.{near} Correct or remove it.");
             }
         }
     }
