@@ -4,24 +4,27 @@ using Mesh.Inbound;
 using Mesh.Server.Listening;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 
 namespace Mesh.Server;
 
 /// <summary>What the listeners, the second server and the middleware share: who we are, what is accepted where, and whether we serve at all.</summary>
-/// <remarks>Thread-safe. Resolves nothing of the mesh while it is off.</remarks>
-internal sealed class MeshGate(MeshActivation activation, IWorkloadIdentitySource identity, InboundTable table, IOptions<MeshOptions> options, TimeProvider time)
+/// <remarks>Thread-safe.</remarks>
+/// <param name="services">Asked late: building a host must not fail over settings that only starting it needs.</param>
+internal sealed class MeshGate(IServiceProvider services)
 {
     /// <summary>How long a connection or request waits for identity and policy (contracts §5).</summary>
     public static readonly TimeSpan LongestWait = TimeSpan.FromSeconds(10);
 
     private readonly TaskCompletionSource<IServerAddressesFeature?> _started = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly HashSet<string> _probePaths = new(options.Value.Server.ProbePaths, StringComparer.Ordinal);
+    private readonly Lazy<MeshServerOptions> _options = new(() => services.GetRequiredService<IOptions<MeshOptions>>().Value.Server);
+    private HashSet<string>? _probePaths;
     private volatile bool _isServing;
     private volatile bool _isStopping;
 
-    public bool IsOn => activation.IsOn;
+    public bool IsOn => services.GetRequiredService<MeshActivation>().IsOn;
 
     /// <summary>Kestrel serves and we stand in front of it.</summary>
     public bool IsServing => _isServing;
@@ -32,17 +35,17 @@ internal sealed class MeshGate(MeshActivation activation, IWorkloadIdentitySourc
     /// <summary>Ends when the mesh connections have drained.</summary>
     public Task Drained => _drained.Task;
 
-    public IWorkloadIdentitySource Identity => identity;
+    public IWorkloadIdentitySource Identity => field ??= services.GetRequiredService<IWorkloadIdentitySource>();
 
-    public InboundTable Table => table;
+    public InboundTable Table => field ??= services.GetRequiredService<InboundTable>();
 
-    public TimeProvider Time => time;
+    public TimeProvider Time => field ??= services.GetRequiredService<TimeProvider>();
 
     public VirtualListener MeshConnections { get; } = new();
 
-    public IList<int> ExcludedPorts => options.Value.Server.ExcludedPorts;
+    public IList<int> ExcludedPorts => _options.Value.ExcludedPorts;
 
-    public bool IsProbe(PathString path) => path.Value is { } value && _probePaths.Contains(value);
+    public bool IsProbe(PathString path) => path.Value is { } value && (_probePaths ??= new(_options.Value.ProbePaths, StringComparer.Ordinal)).Contains(value);
 
     public void Open() => _isServing = true;
 

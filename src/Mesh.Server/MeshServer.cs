@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -14,7 +15,7 @@ namespace Mesh.Server;
 /// <summary>The app's server and, beside it, a second Kestrel that serves the same app to the connections that turned out to be mesh TLS.</summary>
 /// <remarks>Two servers, because an endpoint's protocols and TLS are fixed per endpoint: the app's stay as they are, byte for byte. With the mesh off, or under another server than Kestrel, only the app's runs.</remarks>
 internal sealed class MeshServer(
-    IServer inner, MeshGate gate, MeshTlsCallback tls, IOptions<KestrelServerOptions> appOptions, IServiceProvider services, ILoggerFactory loggers) : IServer
+    IServer inner, MeshGate gate, IOptions<KestrelServerOptions> appOptions, IServiceProvider services, ILoggerFactory loggers) : IServer
 {
     private KestrelServer? _mesh;
 
@@ -76,7 +77,7 @@ internal sealed class MeshServer(
             listen.Protocols = HttpProtocols.Http1AndHttp2;
             listen.UseHttps(new TlsHandshakeCallbackOptions
             {
-                OnConnection = tls.OnConnectionAsync,
+                OnConnection = services.GetRequiredService<MeshTlsCallback>().OnConnectionAsync,
                 HandshakeTimeout = MeshGate.LongestWait * 2,
             });
             listen.Use(next => connection => SetPeer(connection) ? next(connection) : Task.CompletedTask);

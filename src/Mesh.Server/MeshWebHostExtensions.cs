@@ -63,7 +63,6 @@ public static class MeshWebHostExtensions
         services.AddSingleton<IServer>(sp => new MeshServer(
             sp.GetRequiredKeyedService<IServer>(InnerServer),
             sp.GetRequiredService<MeshGate>(),
-            sp.GetRequiredService<MeshTlsCallback>(),
             sp.GetRequiredService<IOptions<KestrelServerOptions>>(),
             sp,
             sp.GetRequiredService<ILoggerFactory>()));

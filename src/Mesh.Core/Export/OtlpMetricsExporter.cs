@@ -33,9 +33,10 @@ internal sealed partial class OtlpMetricsExporter(
     /// <summary>Starts the loop; never waits.</summary>
     public void Start()
     {
+        var timer = new PeriodicTimer(interval, time);
         using (ExecutionContext.SuppressFlow())
         {
-            _running = Task.Run(() => RunAsync(_stop.Token));
+            _running = Task.Run(() => RunAsync(timer, _stop.Token));
         }
     }
 
@@ -57,12 +58,12 @@ internal sealed partial class OtlpMetricsExporter(
     /// <inheritdoc/>
     public async ValueTask DisposeAsync() => await StopAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false);
 
-    private async Task RunAsync(CancellationToken cancellationToken)
+    private async Task RunAsync(PeriodicTimer timer, CancellationToken cancellationToken)
     {
         try
         {
-            using var timer = new PeriodicTimer(interval, time);
-            while (await timer.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
+            using var owned = timer;
+            while (await owned.WaitForNextTickAsync(cancellationToken).ConfigureAwait(false))
             {
                 Collect();
                 await SendAsync(Deadline, cancellationToken).ConfigureAwait(false);
@@ -132,7 +133,7 @@ internal sealed partial class OtlpMetricsExporter(
                 Log.ExportRecovered(logger);
             }
         }
-        catch (Exception e) when (e is RpcException or OperationCanceledException or IOException or InvalidOperationException)
+        catch (Exception e)
         {
             if (cancellationToken.IsCancellationRequested)
             {

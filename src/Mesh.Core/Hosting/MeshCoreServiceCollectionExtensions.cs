@@ -47,7 +47,7 @@ internal static class MeshCoreServiceCollectionExtensions
 
     private static Uri Address(MeshOptions options) => MeshOptionsValidator.TryReadAddress(options.ControlPlane ?? string.Empty, out var address)
         ? address
-        : throw new MeshConfigurationException(MeshOptionsValidator.Problems(options));
+        : throw new MeshConfigurationException([$"Mesh:ControlPlane is '{options.ControlPlane}'. Give the control plane's TLS gRPC address, such as https://127.0.0.1:15012."]);
 
     private static ControlPlaneDialer CreateDialer(IServiceProvider services)
     {

@@ -54,7 +54,14 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, ControlPlaneDialer 
     {
         try
         {
-            return readToken()?.Trim() is { Length: > 0 } token ? token : null;
+            var token = readToken()?.Trim();
+            if (token.AsSpan().ContainsAnyExceptInRange('!', '~'))
+            {
+                // The value itself stays out of the message.
+                throw new SvidException("The token holds characters that no token has. Check Mesh:Token or Mesh:TokenFile: one line of printable ASCII without spaces.", needsPerson: true);
+            }
+
+            return token is { Length: > 0 } ? token : null;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -86,11 +93,6 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, ControlPlaneDialer 
         catch (RpcException e)
         {
             throw Explain(e, token is not null, timeout.IsCancellationRequested);
-        }
-        catch (ArgumentException e)
-        {
-            // The gRPC client refuses header values that are not ASCII; the value itself stays out of the message.
-            throw new SvidException("The token holds characters that no HTTP header may hold. Check Mesh:Token or Mesh:TokenFile: exactly one line of ASCII.", needsPerson: true, e);
         }
     }
 

@@ -107,9 +107,9 @@ internal sealed partial class SvidRotator(ISvidSource source, TimeProvider time,
                 await WaitAsync(_renewAt - time.GetUtcNow(), cancellationToken).ConfigureAwait(false);
             }
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
-            // Stopped.
+            // Stopped; a try that failed at that moment is nobody's news.
         }
         catch (Exception e)
         {
