@@ -25,13 +25,13 @@ public static class MeshServiceCollectionExtensions
     public static IServiceCollection AddMesh(this IServiceCollection services)
     {
         ArgumentNullException.ThrowIfNull(services);
-        services.AddMeshCore();
-        services.AddHttpClient();
         if (services.Any(d => d.ImplementationType == typeof(MeshHandlerFilter)))
         {
             return services;
         }
 
+        services.AddMeshCore();
+        services.AddHttpClient();
         // First registered is outermost: it has the last word on the primary handler, after the framework's own filters.
         services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, MeshHandlerFilter>());
         services.TryAddSingleton(CreatePipeline);
