@@ -48,7 +48,6 @@ internal static class ApiEndpoints
         api.MapPost("/v1/tokens", CreateToken);
         api.MapPut("/v1/identity/leaf_life", SetLeafLife);
         api.MapPost("/v1/identity/rotate", (LeafPolicyStore policy) => new { issued_after = policy.Rotate() });
-        api.MapFallback("/{**path}", (HttpContext context) => Problem(404, "Not found", $"'{context.Request.Method} {context.Request.Path}' is not part of the API."));
     }
 
     internal static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);

@@ -143,11 +143,13 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
         services.AddGrpc();
+        services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(o => ApiJson.Configure(o.SerializerOptions));
         builder.WebHost.UseKestrelCore().UseKestrelHttpsConfiguration().ConfigureKestrel(Listen);
 
         var app = builder.Build();
         app.Use(MeetPeerAsync);
+        app.UseWhen(c => c.Features.Get<PortFeature>()?.Kind == PortKind.Http, http => http.Use(ApiErrors.HandleAsync));
         app.UseRouting();
         app.Use(KeepToPortAsync);
         app.MapGrpcService<AdsService>().WithMetadata(new PortFeature(PortKind.Ads | PortKind.Grpc));

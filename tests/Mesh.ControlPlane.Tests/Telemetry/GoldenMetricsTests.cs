@@ -1,0 +1,232 @@
+using Grpc.Core;
+using Mesh.ControlPlane.Telemetry;
+using Mesh.ControlPlane.Tests.Hosting;
+using Mesh.Protos.Otlp;
+using Mesh.Spiffe;
+using Mesh.Telemetry;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Time.Testing;
+using Xunit;
+
+namespace Mesh.ControlPlane.Tests.Telemetry;
+
+public sealed class GoldenMetricsTests
+{
+    private static readonly SpiffeId Storefront = SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/storefront");
+    private readonly FakeTimeProvider _time = new(new DateTimeOffset(2026, 1, 1, 0, 0, 0, TimeSpan.Zero));
+
+    [Fact]
+    public async Task Export_OverMtls_GivesExactPair()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        using var certificate = await controlPlane.JoinAsync("shop", "storefront");
+        using var channel = controlPlane.TlsChannel(certificate);
+        var response = await new MetricsService.MetricsServiceClient(channel).ExportAsync(
+            Shop(Calls(90, good: true), Calls(10, good: false), Attempts(95, good: true), Attempts(25, good: false)), cancellationToken: TestContext.Current.CancellationToken);
+        Assert.Null(response.PartialSuccess);
+        var pair = Assert.Single(controlPlane.Services.GetRequiredService<GoldenStore>().Pairs(null));
+        Assert.Equal(("storefront", "shop", "payments", "shop"), (pair.Source, pair.SourceNamespace, pair.Destination, pair.DestinationNamespace));
+        Assert.Equal(100, pair.Requests);
+        Assert.Equal(95.0 / 120, pair.SuccessRate, 9);
+        Assert.Equal(0.9, pair.EffectiveSuccessRate, 9);
+        Assert.Equal(20, pair.Retries);
+        Assert.Equal(1, pair.MtlsShare, 9);
+
+        // All durations lie in the bucket (2^(-64/16), 2^(-63/16)] = (62.5 ms, 65.3 ms].
+        Assert.Equal(1000 * Math.Pow(2, -63.5 / 16), pair.P50Ms, 0.001);
+        Assert.Equal(1000 * Math.Pow(2, (-64 + 0.99) / 16), pair.P99Ms, 0.001);
+        var endpoint = Assert.Single(controlPlane.Services.GetRequiredService<GoldenStore>().Endpoints(null));
+        Assert.Equal(new EndpointRequests("payments-v1", "shop", "10.0.0.1:80", 120), endpoint);
+    }
+
+    [Fact]
+    public async Task Export_WithoutCertificate_IsUnauthenticated()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        using var channel = controlPlane.TlsChannel();
+        var refused = await Assert.ThrowsAsync<RpcException>(() => new MetricsService.MetricsServiceClient(channel)
+            .ExportAsync(Shop(), cancellationToken: TestContext.Current.CancellationToken).ResponseAsync);
+        Assert.Equal(StatusCode.Unauthenticated, refused.StatusCode);
+    }
+
+    [Fact]
+    public void Read_OfAnotherNamespace_IsRejectedAlone()
+    {
+        var store = new GoldenStore(_time);
+        var foreign = Shop(Calls(5, good: true));
+        foreign.ResourceMetrics[0].Resource.Attributes[0].Value.StringValue = "bank";
+        var spoofed = Calls(5, good: true);
+        Tag(spoofed, MeshTags.SourceNamespace, "bank");
+        var (rejected, reason) = new MetricsReader(store).Read([.. foreign.ResourceMetrics, .. Shop(spoofed, Calls(7, good: true)).ResourceMetrics], Storefront);
+        Assert.Equal(2, rejected);
+        Assert.Contains("bank", reason, StringComparison.Ordinal);
+        Assert.Equal(7, Assert.Single(store.Pairs(null)).Requests);
+    }
+
+    [Fact]
+    public void Read_Inbound_CountsOnlyUnmeshedCallers()
+    {
+        var store = new GoldenStore(_time);
+        new MetricsReader(store).Read(Shop(Served(30, MeshTags.Unmeshed, ""), Served(70, "gateway", "shop")).ResourceMetrics, Storefront);
+        var pair = Assert.Single(store.Pairs(null));
+        Assert.Equal((MeshTags.Unmeshed, "storefront", 30L, 0L), (pair.Source, pair.Destination, pair.Requests, pair.Retries));
+        Assert.Equal(0, pair.MtlsShare);
+        Assert.Equal(1, pair.SuccessRate);
+        Assert.Equal(new EndpointRequests("storefront", "shop", "10.0.0.9:80", 30), Assert.Single(store.Endpoints(null)));
+    }
+
+    [Fact]
+    public void Read_AttemptThatDidNotReach_IsNoRequestOfTheEndpoint()
+    {
+        var store = new GoldenStore(_time);
+        var lost = Attempts(4, good: false);
+        Tag(lost, MeshTags.Reached, "false");
+        new MetricsReader(store).Read(Shop(lost, Attempts(6, good: true)).ResourceMetrics, Storefront);
+        Assert.Equal(6, Assert.Single(store.Endpoints(null)).Requests);
+        Assert.Equal(0.6, Assert.Single(store.Pairs(null)).SuccessRate, 9);
+    }
+
+    [Fact]
+    public void Pairs_Windowed_HoldOnlyTheWindow()
+    {
+        var store = new GoldenStore(_time);
+        var reader = new MetricsReader(store);
+        reader.Read(Shop(Calls(100, good: true)).ResourceMetrics, Storefront);
+        _time.Advance(TimeSpan.FromSeconds(60));
+        reader.Read(Shop(Calls(20, good: true)).ResourceMetrics, Storefront);
+        Assert.Equal(120, Assert.Single(store.Pairs(null)).Requests);
+        var recent = Assert.Single(store.Pairs(TimeSpan.FromSeconds(10)));
+        Assert.Equal((20L, 2.0), (recent.Requests, recent.Rps));
+        Assert.Equal(120, Assert.Single(store.Pairs(TimeSpan.FromSeconds(120))).Requests);
+        _time.Advance(TimeSpan.FromMinutes(20));
+        Assert.Empty(store.Pairs(TimeSpan.FromMinutes(15)));
+        Assert.Equal(120, Assert.Single(store.Pairs(null)).Requests);
+    }
+
+    [Fact]
+    public void Quantiles_OverTwoBuckets_AreInterpolated()
+    {
+        var counts = new BucketCounts();
+        counts.Add(0, 50);
+        counts.Add(16, 50);
+        Assert.Equal(Math.Pow(2, 1.0 / 16), counts.Quantile(0.5), 9);
+        Assert.Equal(Math.Pow(2, 16.9 / 16), counts.Quantile(0.95), 9);
+        Assert.Equal(0, new BucketCounts().Quantile(0.5));
+    }
+
+    [Fact]
+    public void Read_MalformedPoints_AreRejected()
+    {
+        var wrongScale = Calls(1, good: true);
+        wrongScale.ExponentialHistogram.DataPoints[0].Scale = 2;
+        var wrongCount = Calls(1, good: true);
+        wrongCount.ExponentialHistogram.DataPoints[0].Count = 99;
+        var overflow = Calls(1, good: true);
+        overflow.ExponentialHistogram.DataPoints[0].Positive.BucketCounts[0] = ulong.MaxValue;
+        var cumulative = Calls(1, good: true);
+        cumulative.ExponentialHistogram.AggregationTemporality = AggregationTemporality.Cumulative;
+        var longTag = Calls(1, good: true);
+        Tag(longTag, MeshTags.Destination, new string('x', 300));
+        var hugeOffset = Calls(1, good: true);
+        hugeOffset.ExponentialHistogram.DataPoints[0].Positive.Offset = int.MaxValue;
+        var store = new GoldenStore(_time);
+        var (rejected, _) = new MetricsReader(store).Read(Shop(wrongScale, wrongCount, overflow, cumulative, longTag, hugeOffset).ResourceMetrics, Storefront);
+        Assert.Equal(5, rejected);
+        Assert.Equal(1, Assert.Single(store.Pairs(null)).Requests);
+    }
+
+    [Fact]
+    public void Read_FinerScale_IsMergedIntoOurs()
+    {
+        var fine = Calls(1, good: true);
+        var point = fine.ExponentialHistogram.DataPoints[0];
+        (point.Scale, point.Positive.Offset) = (6, -256);
+        var store = new GoldenStore(_time);
+        new MetricsReader(store).Read(Shop(fine).ResourceMetrics, Storefront);
+        Assert.Equal(1000 * Math.Pow(2, -63.5 / 16), Assert.Single(store.Pairs(null)).P50Ms, 0.001);
+    }
+
+    [Fact]
+    public void Store_FullOfPairs_CountsWhatItDrops()
+    {
+        var store = new GoldenStore(_time);
+        for (var i = 0; i < GoldenStore.MaxPairs + 5; i++)
+        {
+            store.Add(new PairKey($"s{i}", "a", "d", "a"), new PairCounts { CallsGood = 1 });
+        }
+
+        Assert.Equal(GoldenStore.MaxPairs, store.Pairs(null).Count);
+        Assert.Equal(5, store.Dropped);
+    }
+
+    internal static ExportMetricsServiceRequest Shop(params Metric[] metrics) => new()
+    {
+        ResourceMetrics =
+        {
+            new ResourceMetrics
+            {
+                Resource = new Resource { Attributes = { Text("service.namespace", "shop"), Text("service.name", "storefront") } },
+                ScopeMetrics = { new ScopeMetrics { Metrics = { metrics } } },
+            },
+        },
+    };
+
+    internal static Metric Calls(ulong count, bool good) => Histogram(MeshTags.ClientCallDuration, count, good);
+
+    private static Metric Attempts(ulong count, bool good)
+    {
+        var metric = Histogram(MeshTags.ClientAttemptDuration, count, good);
+        Tag(metric, MeshTags.Backend, "payments-v1");
+        Tag(metric, MeshTags.BackendNamespace, "shop");
+        Tag(metric, MeshTags.Endpoint, "10.0.0.1:80");
+        Tag(metric, MeshTags.Reached, "true");
+        return metric;
+    }
+
+    private static Metric Served(ulong count, string source, string sourceNamespace)
+    {
+        var metric = Histogram(MeshTags.ServerCallDuration, count, good: true);
+        Tag(metric, MeshTags.Source, source);
+        Tag(metric, MeshTags.SourceNamespace, sourceNamespace);
+        Tag(metric, MeshTags.Destination, "storefront");
+        Tag(metric, MeshTags.Endpoint, "10.0.0.9:80");
+        Tag(metric, MeshTags.Tls, "none");
+        return metric;
+    }
+
+    private static Metric Histogram(string name, ulong count, bool good)
+    {
+        var metric = new Metric
+        {
+            Name = name,
+            Unit = "s",
+            ExponentialHistogram = new ExponentialHistogram
+            {
+                AggregationTemporality = AggregationTemporality.Delta,
+                DataPoints = { new ExponentialHistogramDataPoint { Scale = 4, Count = count, Positive = new() { Offset = -64, BucketCounts = { count } } } },
+            },
+        };
+        Tag(metric, MeshTags.Source, "storefront");
+        Tag(metric, MeshTags.SourceNamespace, "shop");
+        Tag(metric, MeshTags.Destination, "payments");
+        Tag(metric, MeshTags.DestinationNamespace, "shop");
+        Tag(metric, MeshTags.Outcome, good ? MeshTags.Success : MeshTags.Failure);
+        Tag(metric, MeshTags.Tls, "mesh");
+        return metric;
+    }
+
+    private static void Tag(Metric metric, string key, string value)
+    {
+        var attributes = metric.ExponentialHistogram.DataPoints[0].Attributes;
+        if (attributes.FirstOrDefault(a => a.Key == key) is { } known)
+        {
+            known.Value.StringValue = value;
+        }
+        else
+        {
+            attributes.Add(Text(key, value));
+        }
+    }
+
+    private static KeyValue Text(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };
+}

@@ -1,0 +1,138 @@
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Tests.Hosting;
+using Mesh.ControlPlane.Xds;
+using Mesh.Protos.Envoy.Discovery;
+using Mesh.Protos.Identity;
+using Mesh.Testing;
+using Mesh.Xds.Decoding;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Mesh.ControlPlane.Tests.Xds;
+
+public sealed class DeltaStreamTests
+{
+    [Fact]
+    public async Task Subscribe_OneExistsOneNot_SaysSo()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        controlPlane.Translator.Set(XdsTypes.Cluster, "a", "1");
+        using var channel = controlPlane.PlaintextChannel();
+        await using var stream = new DeltaTestStream(channel);
+        await stream.SubscribeAsync(XdsTypes.Cluster, "a", "missing");
+        var response = await stream.ReadAsync();
+        Assert.Equal("a", Assert.Single(response.Resources).Name);
+        Assert.NotEmpty(response.Resources[0].Version);
+        Assert.Equal(["missing"], response.RemovedResources);
+        await stream.AnswerAsync(response);
+        await Eventually.Async(() => controlPlane.Services.GetRequiredService<ClientRegistry>().Acks == 1, "the ACK to be counted");
+    }
+
+    [Fact]
+    public async Task Change_SendsOnlyWhatChangedAndWhatIsGone()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        foreach (var name in new[] { "a", "b", "c" })
+        {
+            controlPlane.Translator.Set(XdsTypes.Cluster, name, "1");
+        }
+
+        using var channel = controlPlane.PlaintextChannel();
+        await using var stream = new DeltaTestStream(channel);
+        await stream.SubscribeAsync(XdsTypes.Cluster, "a", "b", "c");
+        await stream.AnswerAsync(await stream.ReadAsync());
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "2");
+        controlPlane.Translator.Remove(XdsTypes.Cluster, "c");
+        controlPlane.Source.Publish();
+        var response = await stream.ReadAsync();
+        Assert.Equal("b", Assert.Single(response.Resources).Name);
+        Assert.Equal(["c"], response.RemovedResources);
+    }
+
+    [Fact]
+    public async Task Reconnect_WithInitialVersions_GetsOnlyTheDifference()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        controlPlane.Translator.Set(XdsTypes.Cluster, "a", "1");
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "1");
+        using var channel = controlPlane.PlaintextChannel();
+        DeltaDiscoveryResponse before;
+        await using (var stream = new DeltaTestStream(channel))
+        {
+            await stream.SubscribeAsync(XdsTypes.Cluster, "a", "b");
+            before = await stream.ReadAsync();
+        }
+
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "2");
+        controlPlane.Source.Publish();
+        await using var again = new DeltaTestStream(channel);
+        await again.SendAsync(new DeltaDiscoveryRequest
+        {
+            Node = TestNode.Create(),
+            TypeUrl = XdsTypes.Cluster,
+            ResourceNamesSubscribe = { "a", "b", "gone" },
+            InitialResourceVersions = { before.Resources.ToDictionary(r => r.Name, r => r.Version), { "gone", "12" } },
+        });
+        var response = await again.ReadAsync();
+        Assert.Equal("b", Assert.Single(response.Resources).Name);
+        Assert.Equal(["gone"], response.RemovedResources);
+    }
+
+    [Fact]
+    public async Task Resubscribe_Resends_AndUnsubscribed_IsSilent()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        controlPlane.Translator.Set(XdsTypes.Cluster, "a", "1");
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "1");
+        using var channel = controlPlane.PlaintextChannel();
+        await using var stream = new DeltaTestStream(channel);
+        await stream.SubscribeAsync(XdsTypes.Cluster, "a", "b");
+        await stream.ReadAsync();
+        await stream.SubscribeAsync(XdsTypes.Cluster, "a");
+        Assert.Equal("a", Assert.Single((await stream.ReadAsync()).Resources).Name);
+        await stream.SendAsync(new DeltaDiscoveryRequest { TypeUrl = XdsTypes.Cluster, ResourceNamesUnsubscribe = { "a" } });
+        var clients = controlPlane.Services.GetRequiredService<ClientRegistry>();
+        await Eventually.Async(() => clients.Clients.Single().Types.Single().Resources.Count == 1, "the unsubscription");
+        controlPlane.Translator.Set(XdsTypes.Cluster, "a", "2");
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "2");
+        controlPlane.Source.Publish();
+        Assert.Equal("b", Assert.Single((await stream.ReadAsync()).Resources).Name);
+    }
+
+    [Fact]
+    public async Task Nack_IsCounted()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        controlPlane.Translator.Set(XdsTypes.Cluster, "a", "1");
+        using var channel = controlPlane.PlaintextChannel();
+        await using var stream = new DeltaTestStream(channel);
+        await stream.SubscribeAsync(XdsTypes.Cluster, "a");
+        await stream.AnswerAsync(await stream.ReadAsync(), refuse: "no");
+        await Eventually.Async(() => controlPlane.Services.GetRequiredService<ClientRegistry>().Nacks == 1, "the NACK to be counted");
+    }
+
+    [Fact]
+    public async Task LeafPolicy_Rotation_IsPushedAndSurvivesRestart()
+    {
+        var folder = Directory.CreateTempSubdirectory("mesh-cp-").FullName;
+        DateTimeOffset rotated;
+        await using (var controlPlane = await TestControlPlane.StartAsync(folder))
+        {
+            using var channel = controlPlane.PlaintextChannel();
+            await using var stream = new DeltaTestStream(channel);
+            await stream.SubscribeAsync(XdsTypes.LeafPolicy, "default");
+            Assert.Equal(DateTimeOffset.UnixEpoch, Read(await stream.ReadAsync()));
+            rotated = controlPlane.Services.GetRequiredService<LeafPolicyStore>().Rotate();
+            Assert.Equal(rotated, Read(await stream.ReadAsync()));
+        }
+
+        await using (var controlPlane = await TestControlPlane.StartAsync(folder))
+        {
+            Assert.Equal(rotated, controlPlane.Services.GetRequiredService<LeafPolicyStore>().IssuedAfter);
+        }
+
+        Directory.Delete(folder, recursive: true);
+
+        static DateTimeOffset Read(DeltaDiscoveryResponse response) => LeafPolicy.Parser.ParseFrom(Assert.Single(response.Resources).Resource_.Value).IssuedAfter.ToDateTimeOffset();
+    }
+}
