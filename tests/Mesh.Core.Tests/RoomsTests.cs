@@ -91,5 +91,5 @@ public sealed class RoomsTests
         Assert.Empty(strangers);
     }
 
-    private static string Offenders(TestResult result) => string.Join(", ", result.FailingTypeNames ?? []);
+    private static string Offenders(NetArchTest.Rules.TestResult result) => string.Join(", ", result.FailingTypeNames ?? []);
 }
