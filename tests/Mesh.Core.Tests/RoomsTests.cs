@@ -51,7 +51,7 @@ public sealed class RoomsTests
             // Within Core only Hosting sees Xds.
             .Select(other => other.Key)
             .Union(room is "Hosting" or "Xds" ? [] : ["Xds"])
-            .Select(other => $"Mesh.{other}")];
+            .SelectMany(other => room == "Xds" && other == "Hosting" ? HostingWithoutAdsVariant() : [$"Mesh.{other}"])];
 
         var result = Types.InAssembly(_core).That().ResideInNamespaceMatching($@"^Mesh\.{room}(\.|$)").ShouldNot().HaveDependencyOnAny(forbidden).GetResult();
 
@@ -91,5 +91,9 @@ public sealed class RoomsTests
         Assert.Empty(strangers);
     }
 
-    private static string Offenders(TestResult result) => string.Join(", ", result.FailingTypeNames ?? []);
+    // AdsVariant is a word of the protocol that lies with the options because operators write it: Xds may see it, and no other type there.
+    private static IEnumerable<string> HostingWithoutAdsVariant() =>
+        _core.GetTypes().Where(type => type is { Namespace: "Mesh.Hosting", IsNested: false, Name: not "AdsVariant" }).Select(type => type.FullName!);
+
+    private static string Offenders(NetArchTest.Rules.TestResult result) => string.Join(", ", result.FailingTypeNames ?? []);
 }
