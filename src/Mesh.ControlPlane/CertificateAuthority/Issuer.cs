@@ -38,13 +38,12 @@ internal sealed class Issuer(RootAuthority root, TimeProvider time, SecureRandom
         return generator.GenerateKeyPair();
     }
 
-    /// <summary>128 random bits, positive and never zero (RFC 5280 §4.1.2.2).</summary>
+    /// <summary>Always 16 bytes, 126 of its bits random; positive and never zero (RFC 5280 §4.1.2.2).</summary>
     public static BigInteger NewSerial(SecureRandom random)
     {
         var bytes = new byte[16];
         random.NextBytes(bytes);
-        // A set high bit keeps the length; BigInteger(1, …) keeps it positive.
-        bytes[0] |= 0x40;
+        bytes[0] = (byte)((bytes[0] & 0x7f) | 0x40);
         return new BigInteger(1, bytes);
     }
 

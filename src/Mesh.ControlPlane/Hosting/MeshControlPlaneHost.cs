@@ -74,6 +74,13 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         if (_app is { } app)
         {
             using var limit = new CancellationTokenSource(DrainTimeout, time);
+            // Streams end by their own status; stopping the server at once would cut the connections under them.
+            var clients = app.Services.GetRequiredService<ClientRegistry>();
+            while (clients.HasStreams && !limit.IsCancellationRequested)
+            {
+                await Task.Delay(TimeSpan.FromMilliseconds(10), time, CancellationToken.None);
+            }
+
             await app.StopAsync(limit.Token);
         }
     }

@@ -23,6 +23,8 @@ internal sealed class ClientRegistry
 
     public long Nacks => Interlocked.Read(ref _nacks);
 
+    public bool HasStreams => !_sessions.IsEmpty;
+
     /// <summary>Streams whose node is known.</summary>
     public int Count => _sessions.Values.Count(s => s.IsIdentified);
 
