@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using WireMock.RequestBuilders;
@@ -28,7 +29,7 @@ public sealed class OutsideTheMeshTests
 
         Assert.Equal("1.17", await good.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
         Assert.Equal(StatusCodes.Status503ServiceUnavailable, (int)bad.StatusCode);
-        Assert.Equal(2, outside.LogEntries.Count());
+        Assert.Equal(2, outside.LogEntries.Count);
         Assert.All(outside.LogEntries, entry => Assert.DoesNotContain(
             entry.RequestMessage!.Headers!.Keys, name => name.StartsWith("x-envoy", StringComparison.OrdinalIgnoreCase) || name.StartsWith("mesh", StringComparison.OrdinalIgnoreCase)));
         Assert.DoesNotContain(await mesh.GetAsync("/api/v1/pairs"), pair => pair.GetProperty("destination").GetString()!.Contains("127", StringComparison.Ordinal));
@@ -41,7 +42,7 @@ public sealed class OutsideTheMeshTests
         outside.Given(Request.Create().UsingGet()).RespondWith(Response.Create().WithBody("plain"));
         var builder = WebApplication.CreateSlimBuilder();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
-        Microsoft.AspNetCore.Hosting.MeshWebHostExtensions.UseMesh(builder.WebHost);
+        builder.WebHost.UseMesh();
         builder.Services.AddMesh().AddHttpClient("any");
         await using var app = builder.Build();
         app.MapGet("/", (HttpContext context) => $"{context.User.Identity?.IsAuthenticated} {context.Request.Scheme}");

@@ -1,12 +1,10 @@
 using System.Net;
 using System.Net.Sockets;
-using Mesh.Config;
 using Mesh.Spiffe;
 using Mesh.Telemetry;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Xunit;
 

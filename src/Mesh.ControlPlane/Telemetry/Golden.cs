@@ -1,7 +1,11 @@
 namespace Mesh.ControlPlane.Telemetry;
 
 /// <summary>Who calls whom; on unmeshed callers the source namespace is empty.</summary>
-internal readonly record struct PairKey(string Source, string SourceNamespace, string Destination, string DestinationNamespace);
+/// <param name="Witnessed">Reported by the called side: counts only while the caller reports nothing itself (contracts §7).</param>
+internal readonly record struct PairKey(string Source, string SourceNamespace, string Destination, string DestinationNamespace, bool Witnessed = false);
+
+/// <summary>A service account that calls others.</summary>
+internal readonly record struct Caller(string ServiceAccount, string Namespace);
 
 /// <summary>The pair object (contracts §8).</summary>
 internal sealed record Pair(
@@ -29,7 +33,8 @@ internal sealed record Pair(
     private static double Ms(PairCounts counts, double share) => Math.Round(counts.Durations.Quantile(share) * 1000, 3);
 }
 
-internal readonly record struct EndpointKey(string Service, string Namespace, string Address);
+/// <param name="WitnessedFrom">The caller, when the called side reported it; null when the caller did.</param>
+internal readonly record struct EndpointKey(string Service, string Namespace, string Address, Caller? WitnessedFrom = null);
 
 /// <param name="Requests">Attempts that arrived there.</param>
 internal sealed record EndpointRequests(string Service, string Namespace, string Address, long Requests);

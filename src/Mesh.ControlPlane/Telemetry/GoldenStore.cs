@@ -11,10 +11,20 @@ internal sealed class GoldenStore(TimeProvider time)
     private readonly Lock _lock = new();
     private readonly Dictionary<PairKey, PairSeries> _pairs = [];
     private readonly Dictionary<EndpointKey, Ring<Counter>> _endpoints = [];
+    private readonly HashSet<Caller> _reporters = [];
     private long _dropped;
 
     /// <summary>Points that did not fit because too many pairs or endpoints are known.</summary>
     public long Dropped => Interlocked.Read(ref _dropped);
+
+    /// <summary>This caller reports its calls itself: what others witnessed of them no longer counts. Bounded by the identities that the authority issued.</summary>
+    public void AddReporter(Caller caller)
+    {
+        lock (_lock)
+        {
+            _reporters.Add(caller);
+        }
+    }
 
     /// <summary>Adds to a pair, now.</summary>
     public void Add(PairKey key, PairCounts counts)
@@ -69,6 +79,11 @@ internal sealed class GoldenStore(TimeProvider time)
         {
             foreach (var (key, series) in _pairs)
             {
+                if (key.Witnessed && _reporters.Contains(new Caller(key.Source, key.SourceNamespace)))
+                {
+                    continue;
+                }
+
                 var counts = series.Ring.Total;
                 var over = now - series.Since;
                 if (window is { } w)
@@ -100,7 +115,9 @@ internal sealed class GoldenStore(TimeProvider time)
         lock (_lock)
         {
             return [.. _endpoints
-                .Select(e => new EndpointRequests(e.Key.Service, e.Key.Namespace, e.Key.Address, window is { } w ? e.Value.Since(FirstSlot(now, w)).Sum(c => c.Count) : e.Value.Total.Count))
+                .Where(e => e.Key.WitnessedFrom is not { } caller || !_reporters.Contains(caller))
+                .GroupBy(e => e.Key with { WitnessedFrom = null }, e => window is { } w ? e.Value.Since(FirstSlot(now, w)).Sum(c => c.Count) : e.Value.Total.Count)
+                .Select(e => new EndpointRequests(e.Key.Service, e.Key.Namespace, e.Key.Address, e.Sum()))
                 .Where(e => e.Requests > 0)
                 .OrderBy(e => e.Namespace, StringComparer.Ordinal).ThenBy(e => e.Service, StringComparer.Ordinal).ThenBy(e => e.Address, StringComparer.Ordinal)];
         }

@@ -5,7 +5,7 @@ using Mesh.Telemetry;
 namespace Mesh.ControlPlane.Telemetry;
 
 /// <summary>Turns OTLP points of one peer into golden metrics; a point that the peer may not report, or that is malformed, is refused alone.</summary>
-/// <remarks>Contracts §7: a pair comes from outbound where the caller is meshed, from inbound only for callers outside the mesh. Never both.</remarks>
+/// <remarks>Contracts §7: a pair comes from outbound where the caller reports, else from inbound: callers outside the mesh, and foreign peers that have only an identity. Never both.</remarks>
 internal sealed class MetricsReader(GoldenStore store)
 {
     private const int MaxText = 253;
@@ -32,7 +32,7 @@ internal sealed class MetricsReader(GoldenStore store)
                         ? $"service.namespace is '{ns}', the peer is '{peer}'. A workload reports its own namespace only"
                         : metric.ExponentialHistogram!.AggregationTemporality != AggregationTemporality.Delta
                             ? $"metric '{metric.Name}' is not of delta temporality"
-                            : Read(metric.Name, point, peer.Namespace!);
+                            : Read(metric.Name, point, peer);
                     if (problem is not null)
                     {
                         rejected++;
@@ -45,7 +45,7 @@ internal sealed class MetricsReader(GoldenStore store)
         return (rejected, reason);
     }
 
-    private string? Read(string metric, ExponentialHistogramDataPoint point, string peerNamespace)
+    private string? Read(string metric, ExponentialHistogramDataPoint point, SpiffeId peer)
     {
         var tags = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var tag in point.Attributes)
@@ -73,15 +73,18 @@ internal sealed class MetricsReader(GoldenStore store)
 
         var inbound = metric == MeshTags.ServerCallDuration;
         var own = inbound ? key.DestinationNamespace : key.SourceNamespace;
-        if (own != peerNamespace)
+        if (own != peer.Namespace)
         {
-            return $"a point of '{metric}' speaks for namespace '{own}', the peer's is '{peerNamespace}'";
+            return $"a point of '{metric}' speaks for namespace '{own}', the peer's is '{peer.Namespace}'";
         }
 
-        if (inbound && key.Source != MeshTags.Unmeshed)
+        if (inbound)
         {
-            // The meshed caller reports it.
-            return null;
+            key = key with { Witnessed = key.Source != MeshTags.Unmeshed };
+        }
+        else
+        {
+            store.AddReporter(new Caller(peer.ServiceAccount!, peer.Namespace));
         }
 
         var durations = new BucketCounts();
@@ -103,7 +106,7 @@ internal sealed class MetricsReader(GoldenStore store)
 
         if (metric != MeshTags.ClientCallDuration)
         {
-            // What comes from outside is seen once: its call is its attempt.
+            // What the called side saw is seen once: its call is its attempt.
             counts.AttemptsGood = good;
             counts.AttemptsBad = count - good;
             counts.AttemptsTls = tls;
@@ -112,7 +115,8 @@ internal sealed class MetricsReader(GoldenStore store)
         store.Add(key, counts);
         if (inbound && Tag(MeshTags.Endpoint).Length > 0)
         {
-            store.Add(new EndpointKey(key.Destination, key.DestinationNamespace, Tag(MeshTags.Endpoint)), count);
+            Caller? witnessedFrom = key.Witnessed ? new Caller(key.Source, key.SourceNamespace) : null;
+            store.Add(new EndpointKey(key.Destination, key.DestinationNamespace, Tag(MeshTags.Endpoint), witnessedFrom), count);
         }
         else if (metric == MeshTags.ClientAttemptDuration && Tag(MeshTags.Reached) == "true" && Tag(MeshTags.Endpoint).Length > 0)
         {

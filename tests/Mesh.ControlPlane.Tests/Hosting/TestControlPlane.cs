@@ -8,6 +8,7 @@ using Grpc.Net.Client;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Hosting;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Translation;
 using Mesh.Protos.Istio;
 using Mesh.Xds.Decoding;

@@ -1,6 +1,5 @@
 using Mesh.Config;
 using Mesh.Identity;
-using Mesh.Spiffe;
 using Mesh.Testing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;

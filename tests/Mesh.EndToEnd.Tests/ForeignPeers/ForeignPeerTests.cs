@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
@@ -69,11 +70,13 @@ public sealed class ForeignPeerTests
         Assert.Equal(ports.Select(p => $"cart-{p}").Order(), answers.Keys.Order());
         Assert.Equal(Calls, answers.Values.Sum());
 
-        // What crossed the wire was mesh TLS with the agent's identity: the servers counted it under its name.
+        // What crossed the wire was mesh TLS with the agent's identity: the servers counted it under its name, and the client refused nothing.
+        var pair = default(JsonElement);
         await Mesh.Testing.Eventually.Async(
-            () => mesh.GetAsync("/api/v1/clients").Result.Any(c => c.GetProperty("id").GetString()!.StartsWith("foreign~", StringComparison.Ordinal) && c.GetProperty("nacks").GetInt64() == 0)
-                || exit == 0,
-            "the control plane saw the foreign client without a NACK");
+            () => mesh.GetAsync("/api/v1/pairs").GetAwaiter().GetResult().Any(p => p.GetProperty("source").GetString() == "storefront" && (pair = p).GetProperty("requests").GetInt64() == Calls),
+            "the servers' metrics arrive");
+        Assert.Equal(1, pair.GetProperty("mtls_share").GetDouble());
+        Assert.All(await mesh.GetAsync("/api/v1/clients"), client => Assert.Equal(0, client.GetProperty("nacks").GetInt64()));
     }
 
     private static void SkipUnlessInstalled()
