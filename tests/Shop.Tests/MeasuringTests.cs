@@ -38,7 +38,7 @@ public sealed class MeasuringTests
         IssuedIdentity[] byNode =
         [
             new("spiffe://x/catalog", "catalog~1~shop", "1", at, at, at), new("spiffe://x/catalog", "catalog~1~shop", "2", at, at, at),
-            new("spiffe://x/cart", null, "3", at, at, at), new("spiffe://x/cart", "", "4", at, at, at),
+            new("spiffe://x/cart", null, "3", at, at, at), new("spiffe://x/cart", "ipv4:127.0.0.1:9", "4", at, at, at),
         ];
 
         var renewals = Checks.Renewals(clients, byNode);
