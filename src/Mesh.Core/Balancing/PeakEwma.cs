@@ -2,7 +2,7 @@ namespace Mesh.Balancing;
 
 /// <summary>What an endpoint's latency is worth now: a peak shows at once, calm is believed slowly.</summary>
 /// <remarks>
-/// A sample above the average replaces it; lower ones pull it down with a time constant of 10 s, and so does time without samples, so that an endpoint that was slow is tried again.
+/// A sample above the average replaces it; lower ones pull it down with a time constant of 5 s, and so does time without samples, so that an endpoint that was slow is tried again.
 /// Racing writers may lose a sample, which does no harm: there is no lock.
 /// </remarks>
 internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
@@ -10,7 +10,7 @@ internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
     /// <summary>What an endpoint without history is worth when its cluster has none either (Linkerd's default).</summary>
     public static readonly TimeSpan DefaultRtt = TimeSpan.FromMilliseconds(30);
 
-    private const double DecaySeconds = 10;
+    private const double DecaySeconds = 5;
 
     // A failure is cheap to serve and must not look attractive. It is forgotten soon: a wide memory of failures is the outlier detector's job.
     private const double PenaltySeconds = 0.5;
@@ -23,10 +23,12 @@ internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
     /// <summary>True once a call was measured.</summary>
     public bool HasSamples { get; private set; }
 
-    public void Record(TimeSpan rtt, long now)
+    /// <param name="cold">The attempt waited for a new connection: its handshake, and the first call of a process that has just started, say nothing of
+    /// the calls to come. It counts as no worse than the average or <see cref="DefaultRtt"/>; else a restarted endpoint would be shunned for a minute.</param>
+    public void Record(TimeSpan rtt, long now, bool cold = false)
     {
-        var sample = rtt.TotalSeconds;
         var average = Volatile.Read(ref _average);
+        var sample = cold ? Math.Min(rtt.TotalSeconds, Math.Max(average, DefaultRtt.TotalSeconds)) : rtt.TotalSeconds;
         if (!HasSamples || sample >= average)
         {
             average = sample;

@@ -15,6 +15,7 @@ internal sealed class EndpointHandler
 
     // 1 for the owner, and 1 per call.
     private int _references = 1;
+    private long _connectedAt = long.MinValue;
 
     public EndpointHandler(
         Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, TimeProvider time, ILogger logger)
@@ -34,14 +35,21 @@ internal sealed class EndpointHandler
             // The connector bounds it: so that a timeout is known to have sent nothing.
             ConnectTimeout = Timeout.InfiniteTimeSpan,
             // Whatever the URI says, this handler dials one endpoint.
-            ConnectCallback = (_, cancellationToken) =>
-                MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken),
+            ConnectCallback = async (_, cancellationToken) =>
+            {
+                var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
+                Volatile.Write(ref _connectedAt, time.GetTimestamp());
+                return stream;
+            },
         };
         _invoker = new HttpMessageInvoker(_handler, disposeHandler: true);
     }
 
     /// <summary><see cref="WorkloadIdentity.Generation"/>; 0 without identity.</summary>
     public int Generation { get; }
+
+    /// <summary>A connection was made after this timestamp: an attempt that started then may have waited for it.</summary>
+    public bool ConnectedSince(long timestamp) => Volatile.Read(ref _connectedAt) >= timestamp;
 
     /// <summary>False when it is closed already.</summary>
     public bool TryAcquire()

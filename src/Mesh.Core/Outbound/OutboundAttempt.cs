@@ -15,7 +15,7 @@ internal sealed class OutboundAttempt(OutboundCall call, OutboundEndpoint endpoi
     {
         Result = result;
         var now = call.Pipeline.Time.GetTimestamp();
-        endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now);
+        endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }
 
     /// <summary>Called once.</summary>
