@@ -5,19 +5,22 @@ using Microsoft.AspNetCore.Http.Features.Authentication;
 namespace Mesh.Server;
 
 /// <summary>Puts the caller on <c>HttpContext.User</c>, made when somebody looks: most requests never do.</summary>
+/// <remarks>
+/// The identity is labelled <c>Mesh</c> and not "authenticated": it says which workload calls, not which user, and a plain <c>[Authorize]</c> must not begin
+/// to let every workload in because <c>UseMesh()</c> was added. The app's own authentication replaces it; <see cref="MeshPeerFeature"/> stays.
+/// </remarks>
 internal sealed class MeshAuthenticationFeature(SpiffeId id) : IHttpAuthenticationFeature
 {
-    public const string AuthenticationType = "Mesh";
+    public const string Label = "Mesh";
+    public const string ClaimType = "spiffe_id";
 
     private ClaimsPrincipal? _user;
 
     public ClaimsPrincipal? User
     {
-        get => _user ??= new ClaimsPrincipal(Identity(id.ToString()));
+        get => _user ??= new ClaimsPrincipal(Caller());
         set => _user = value;
     }
 
-    private static ClaimsIdentity Identity(string id) => new(
-        [new Claim(ClaimTypes.NameIdentifier, id, ClaimValueTypes.String, AuthenticationType), new Claim("spiffe_id", id, ClaimValueTypes.String, AuthenticationType)],
-        AuthenticationType, ClaimTypes.NameIdentifier, ClaimTypes.Role);
+    private ClaimsIdentity Caller() => new([new Claim(ClaimType, id.ToString(), ClaimValueTypes.String, Label)]) { Label = Label };
 }

@@ -44,6 +44,7 @@ public sealed class MeshOffTests
                 if (on)
                 {
                     b.Services.AddSingleton(new MeshActivation(true));
+                    b.Services.AddSingleton<Mesh.Config.IConfigSource>(new Mesh.Config.InMemoryConfigSource());
                     b.Services.AddSingleton<Mesh.Identity.IWorkloadIdentitySource>(new Mesh.Identity.FixedIdentitySource(ca.Identity("shop", "cart")));
                 }
             });
@@ -74,6 +75,7 @@ public sealed class MeshOffTests
         await using var app = Build(b =>
         {
             b.Services.AddSingleton(new MeshActivation(true));
+            b.Services.AddSingleton<Mesh.Config.IConfigSource>(new Mesh.Config.InMemoryConfigSource());
             b.Services.AddSingleton<Mesh.Identity.IWorkloadIdentitySource>(new Mesh.Identity.FixedIdentitySource(ca.Identity("shop", "cart")));
             b.WebHost.UseMesh().UseKestrel();
         });
