@@ -33,7 +33,7 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
             request.RequestUri = new UriBuilder(uri) { Scheme = Uri.UriSchemeHttp, Port = uri.IsDefaultPort ? -1 : uri.Port }.Uri;
         }
 
-        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, cancellationToken) : SendHopsAsync(request, cancellationToken);
+        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, cancellationToken).AsTask() : SendHopsAsync(request, cancellationToken);
     }
 
     /// <inheritdoc/>

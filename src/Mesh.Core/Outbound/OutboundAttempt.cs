@@ -1,19 +1,18 @@
+using System.Runtime.InteropServices;
 using Mesh.Resilience;
 
 namespace Mesh.Outbound;
 
-/// <summary>One attempt on one endpoint, from the pick to the end of its response: gives back what it holds, once.</summary>
-internal sealed class OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start)
+/// <summary>One attempt on one endpoint, from the pick to the end of its response: gives back what it holds.</summary>
+/// <remarks>A value: it lives inside the response's body, so that it takes no object of its own.</remarks>
+[StructLayout(LayoutKind.Auto)]
+internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start)
 {
-    public EndpointHandler Handler => handler;
-
-    /// <summary>What the response headers said.</summary>
-    public AttemptResult Result { get; private set; }
+    public OutboundCall Call => call;
 
     /// <summary>Response headers arrived: that is the latency the balancer goes by.</summary>
-    public void Answered(AttemptResult result)
+    public void Answered()
     {
-        Result = result;
         var now = call.Pipeline.Time.GetTimestamp();
         endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }

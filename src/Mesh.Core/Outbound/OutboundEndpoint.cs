@@ -35,7 +35,8 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
         while (true)
         {
             var current = Volatile.Read(ref slot);
-            if (current is not null && current.Generation == (identity?.Generation ?? 0) && current.TryAcquire())
+            // A newer generation is as good: a slow reader of the old one must not put it back.
+            if (current is not null && current.Generation >= (identity?.Generation ?? 0) && current.TryAcquire())
             {
                 return current;
             }

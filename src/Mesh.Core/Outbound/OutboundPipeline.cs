@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Config;
 using Mesh.Outbound.Steps;
@@ -23,20 +24,21 @@ internal sealed class OutboundPipeline(
     public TimeProvider Time => time;
 
     /// <param name="passThrough">Where calls go that are none of the mesh's: the client's own primary handler.</param>
-    public Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
+    /// <returns>Await it once: it may be backed by a pooled state machine.</returns>
+    public ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
     {
         if (request.RequestUri is not { IsAbsoluteUri: true } uri)
         {
-            return passThrough.SendAsync(request, cancellationToken);
+            return new(passThrough.SendAsync(request, cancellationToken));
         }
 
         var key = ListenerKey.Of(uri);
         return tables.Current.Find(key) switch
         {
             { Host: not null } listener => CallAsync(request, listener, time.GetTimestamp(), cancellationToken),
-            { PassesThrough: true } => passThrough.SendAsync(request, cancellationToken),
-            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => passThrough.SendAsync(request, cancellationToken),
-            _ => AskAsync(request, key, passThrough, cancellationToken),
+            { PassesThrough: true } => new(passThrough.SendAsync(request, cancellationToken)),
+            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(passThrough.SendAsync(request, cancellationToken)),
+            _ => new(AskAsync(request, key, passThrough, cancellationToken)),
         };
     }
 
@@ -63,11 +65,11 @@ internal sealed class OutboundPipeline(
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
         var start = time.GetTimestamp();
-        OutboundAttempt? attempt = null;
+        EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
         try
         {
-            var handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
+            handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
             if (handler is null)
             {
                 endpoint.AttemptEnded();
@@ -75,15 +77,14 @@ internal sealed class OutboundPipeline(
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
-            attempt = new OutboundAttempt(call, endpoint, handler, start);
             response = await handler.SendAsync(call.Request, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception e)
         {
             call.Last = new AttemptResult(AttemptFailures.Classify(e, call.Cancelled));
-            if (attempt is not null)
+            if (handler is not null)
             {
-                attempt.End(call.Last);
+                new OutboundAttempt(call, endpoint, handler, start).End(call.Last);
             }
             else
             {
@@ -99,10 +100,11 @@ internal sealed class OutboundPipeline(
         }
 
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
-        attempt.Answered(call.Last);
-        if (HasBody(response))
+        var attempt = new OutboundAttempt(call, endpoint, handler, start);
+        attempt.Answered();
+        if (HasBody(call.Request, response))
         {
-            response.Content = call.Body = new ResponseBody(call, attempt, response);
+            response.Content = call.Body = new ResponseBody(attempt, call.Last, response);
         }
         else
         {
@@ -112,7 +114,9 @@ internal sealed class OutboundPipeline(
         return Outcome.FromResult(response);
     }
 
-    private async Task<HttpResponseMessage> CallAsync(HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken)
+    // Pooled, as the attempt is: one call then costs one state machine, the handler's.
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<HttpResponseMessage> CallAsync(HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken)
     {
         var call = new OutboundCall(this, request, listener, start, cancellationToken);
         TelemetryStep.StartCall(call);
@@ -129,9 +133,15 @@ internal sealed class OutboundPipeline(
             call.MakeBodyReplayable();
         }
 
-        var outcome = resilience is null
-            ? await AttemptAsync(call, cancellationToken).ConfigureAwait(false)
-            : await resilience.ExecuteAsync(call).ConfigureAwait(false);
+        // Most first attempts are the only one: without a timer to run, Polly takes over only when there is something to try again, which saves its state machines.
+        var outcome = resilience is { TimesAttempts: true }
+            ? await resilience.ExecuteAsync(call).ConfigureAwait(false)
+            : await AttemptAsync(call, cancellationToken).ConfigureAwait(false);
+        if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
+        {
+            outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
+        }
+
         call.Commit();
         if (outcome.Exception is { } exception)
         {
@@ -202,6 +212,8 @@ internal sealed class OutboundPipeline(
         return Outcome.FromResult(OutboundErrors.Respond(call.Request, call.IsGrpc, code, detail));
     }
 
-    private static bool HasBody(HttpResponseMessage response) =>
-        !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
+    /// <summary>False when there is none to come (RFC 9110 §6.4.1): nobody need read or dispose such a response, so it ends here.</summary>
+    private static bool HasBody(HttpRequestMessage request, HttpResponseMessage response) =>
+        request.Method != HttpMethod.Head && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
+        && !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 }

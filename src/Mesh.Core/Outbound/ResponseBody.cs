@@ -7,19 +7,24 @@ namespace Mesh.Outbound;
 /// <summary>A response's body: its end, and not the headers, ends the attempt, and the call when this response went to the app.</summary>
 internal sealed class ResponseBody : HttpContent
 {
-    private readonly OutboundCall _call;
     private readonly OutboundAttempt _attempt;
+
+    // What the headers said.
+    private readonly AttemptResult _answer;
     private readonly HttpResponseMessage _response;
     private readonly HttpContent _inner;
     private ITimer? _deadline;
     private int _ended;
     private volatile bool _expired;
 
-    public ResponseBody(OutboundCall call, OutboundAttempt attempt, HttpResponseMessage response)
+    public ResponseBody(OutboundAttempt attempt, AttemptResult answer, HttpResponseMessage response)
     {
-        (_call, _attempt, _response, _inner) = (call, attempt, response, response.Content);
+        (_attempt, _answer, _response, _inner) = (attempt, answer, response, response.Content);
         HttpHeaderCopy.Copy(_inner.Headers, Headers);
     }
+
+    /// <summary>The app dropped the response without reading or disposing it, which HttpClient forgives: without this the call would be in flight for ever.</summary>
+    ~ResponseBody() => End(new(AttemptEnd.Cancelled));
 
     public bool HasEnded => Volatile.Read(ref _ended) != 0;
 
@@ -58,7 +63,7 @@ internal sealed class ResponseBody : HttpContent
         if (disposing)
         {
             // Left early: judged by what the headers said.
-            End(_attempt.Result);
+            End(_answer);
             _inner.Dispose();
         }
 
@@ -67,8 +72,8 @@ internal sealed class ResponseBody : HttpContent
 
     private void Completed()
     {
-        var result = _attempt.Result;
-        if (_call.IsGrpc && OutboundErrors.GrpcStatus(_response.TrailingHeaders) is >= 0 and var status)
+        var result = _answer;
+        if (_attempt.Call.IsGrpc && OutboundErrors.GrpcStatus(_response.TrailingHeaders) is >= 0 and var status)
         {
             result = result with { GrpcStatus = status };
         }
@@ -96,11 +101,14 @@ internal sealed class ResponseBody : HttpContent
             return;
         }
 
+#pragma warning disable CA1816 // the finalizer only ends; whoever ends first makes it needless, and a body that was read is often not disposed
+        GC.SuppressFinalize(this);
+#pragma warning restore CA1816
         _deadline?.Dispose();
         _attempt.End(result);
-        if (_call.IsCommitted)
+        if (_attempt.Call is { IsCommitted: true } call)
         {
-            _call.Pipeline.Telemetry.EndCall(_call, result, (int)_response.StatusCode, _response.Version);
+            call.Pipeline.Telemetry.EndCall(call, result, (int)_response.StatusCode, _response.Version);
         }
     }
 
@@ -173,7 +181,7 @@ internal sealed class ResponseBody : HttpContent
             if (disposing)
             {
                 inner.Dispose();
-                body.End(body._attempt.Result);
+                body.End(body._answer);
             }
 
             base.Dispose(disposing);

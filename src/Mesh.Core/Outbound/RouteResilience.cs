@@ -10,13 +10,18 @@ internal sealed class RouteResilience
 {
     private static readonly ResiliencePropertyKey<OutboundCall> CallKey = new("mesh.call");
     private readonly ResiliencePipeline<HttpResponseMessage> _pipeline;
+    private readonly RetryPolicy _policy;
 
-    private RouteResilience(ResiliencePipeline<HttpResponseMessage> pipeline, TimeSpan? timeout, bool retries) => (_pipeline, Timeout, Retries) = (pipeline, timeout, retries);
+    private RouteResilience(ResiliencePipeline<HttpResponseMessage> pipeline, RetryPolicy policy, TimeSpan? timeout, bool retries) =>
+        (_pipeline, _policy, Timeout, Retries) = (pipeline, policy, timeout, retries);
 
     /// <summary>From the call's start to the end of its response; null is none.</summary>
     public TimeSpan? Timeout { get; }
 
     public bool Retries { get; }
+
+    /// <summary>The first attempt needs a timer, so it runs inside the pipeline too.</summary>
+    public bool TimesAttempts => Timeout is not null || _policy.PerTryTimeout is not null;
 
     /// <summary>Null when nothing is armed: such a call enters no pipeline.</summary>
     /// <param name="maxStreamDuration">The listener's; the shorter one counts.</param>
@@ -54,20 +59,26 @@ internal sealed class RouteResilience
             builder.AddTimeout(InPollysRange(perTry));
         }
 
-        return new RouteResilience(builder.Build(), timeout, retries);
+        return new RouteResilience(builder.Build(), policy, timeout, retries);
     }
 
-    public async ValueTask<Outcome<HttpResponseMessage>> ExecuteAsync(OutboundCall call)
+    /// <summary>Whether an attempt made outside the pipeline is worth entering it. Asks the budget nothing: the pipeline does.</summary>
+    public bool MayRetry(OutboundCall call) => Retries && call.MayRetry(_policy);
+
+    /// <param name="first">The outcome of the first attempt when it was made already; null lets the pipeline make it.</param>
+    public async ValueTask<Outcome<HttpResponseMessage>> ExecuteAsync(OutboundCall call, Outcome<HttpResponseMessage>? first = null)
     {
+        var attempts = new Attempts(call, first);
         var context = ResilienceContextPool.Shared.Get(call.Cancelled);
         context.Properties.Set(CallKey, call);
         try
         {
-            return await _pipeline.ExecuteOutcomeAsync(static (context, call) => call.Pipeline.AttemptAsync(call, context.CancellationToken), context, call).ConfigureAwait(false);
+            return await _pipeline.ExecuteOutcomeAsync(static (context, attempts) => attempts.NextAsync(context.CancellationToken), context, attempts).ConfigureAwait(false);
         }
         finally
         {
             ResilienceContextPool.Shared.Return(context);
+            attempts.DropFirst();
         }
     }
 
@@ -86,4 +97,24 @@ internal sealed class RouteResilience
     // Polly takes 10 ms to 1 day.
     private static TimeSpan InPollysRange(TimeSpan timeout) =>
         timeout < TimeSpan.FromMilliseconds(10) ? TimeSpan.FromMilliseconds(10) : timeout > TimeSpan.FromDays(1) ? TimeSpan.FromDays(1) : timeout;
+
+    /// <summary>What Polly asks for attempts. Hands out the one that was made before it, then makes new ones.</summary>
+    private sealed class Attempts(OutboundCall call, Outcome<HttpResponseMessage>? first)
+    {
+        private Outcome<HttpResponseMessage>? _first = first;
+
+        public ValueTask<Outcome<HttpResponseMessage>> NextAsync(CancellationToken cancellationToken)
+        {
+            if (_first is { } made)
+            {
+                _first = null;
+                return ValueTask.FromResult(made);
+            }
+
+            return call.Pipeline.AttemptAsync(call, cancellationToken);
+        }
+
+        /// <summary>Polly asks for nothing when the caller has just given up: then nobody else would end the first attempt.</summary>
+        public void DropFirst() => _first?.Result?.Dispose();
+    }
 }
