@@ -65,6 +65,7 @@ internal static class MeshCoreServiceCollectionExtensions
         return new CaSvidSource(
             Address(options),
             SpiffeId.ForServiceAccount(TrustDomain.Parse(options.TrustDomain), options.Namespace, options.ServiceAccount),
+            services.GetRequiredService<LocalNode>().Id,
             services.GetRequiredService<ControlPlaneDialer>(),
             () => options.TokenFile is { Length: > 0 } file ? File.ReadAllText(file) : options.Token,
             services.GetRequiredService<TimeProvider>());
