@@ -43,6 +43,12 @@ internal sealed class FakeAuthority : IAsyncDisposable
 
     public TimeSpan? Life { get; set; }
 
+    /// <summary>Breaks off every handshake that shows a client certificate, as after a change of root.</summary>
+    public bool RefuseCertificates { get; set; }
+
+    /// <summary>The node id of each request that got as far as the service. Lock <see cref="Proofs"/> to read while calls run.</summary>
+    public List<string> NodeIds { get; } = [];
+
     public bool RefuseExports { get; set; }
 
     public static async Task<FakeAuthority> StartAsync(TestCa ca, string serverName = ControlPlaneDialer.ServerName, int port = 0)
@@ -60,7 +66,7 @@ internal sealed class FakeAuthority : IAsyncDisposable
             {
                 https.ServerCertificate = ca.Server(serverName);
                 https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
-                https.ClientCertificateValidation = (_, _, _) => true;
+                https.ClientCertificateValidation = (_, _, _) => !self!.RefuseCertificates;
             });
         }));
         var app = builder.Build();
@@ -87,6 +93,7 @@ internal sealed class FakeAuthority : IAsyncDisposable
             lock (authority.Proofs)
             {
                 authority.Proofs.Add(certificate is null ? $"token {header}" : $"mtls {Id(certificate)}");
+                authority.NodeIds.Add(request.Metadata?.Fields.TryGetValue("NODE_ID", out var node) == true ? node.StringValue : string.Empty);
             }
 
             if (certificate is null && header != $"Bearer {authority.Token}")

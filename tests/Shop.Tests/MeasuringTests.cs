@@ -31,19 +31,19 @@ public sealed class MeasuringTests
     }
 
     [Fact]
-    public void Renewals_WithAndWithoutNodes_AreCountedPerWorkload()
+    public void Renewals_OfReplicas_AreCountedByNode()
     {
         MeshClient[] clients = [new("catalog~1~shop", "spiffe://x/catalog"), new("catalog~2~shop", "spiffe://x/catalog"), new("cart~1~shop", "spiffe://x/cart")];
         var at = DateTimeOffset.UnixEpoch;
         IssuedIdentity[] byNode =
         [
             new("spiffe://x/catalog", "catalog~1~shop", "1", at, at, at), new("spiffe://x/catalog", "catalog~1~shop", "2", at, at, at),
-            new("spiffe://x/cart", null, "3", at, at, at), new("spiffe://x/cart", "ipv4:127.0.0.1:9", "4", at, at, at),
+            new("spiffe://x/cart", "cart~1~shop", "3", at, at, at), new("spiffe://x/cart", "ipv4:127.0.0.1:9", "4", at, at, at),
         ];
 
         var renewals = Checks.Renewals(clients, byNode);
 
-        Assert.Equal([2, 0, 2], clients.Select(client => renewals[client.Id]));
+        Assert.Equal([2, 0, 1], clients.Select(client => renewals[client.Id]));
     }
 
     [Fact]

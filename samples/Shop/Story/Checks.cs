@@ -17,16 +17,7 @@ internal static class Checks
         return (all == 0 ? 0 : (double)v2 / all, all);
     }
 
-    /// <summary>How often each workload got a certificate, by its node; where what is recorded is no client's node id (a peer's address), the average of its identity.</summary>
+    /// <summary>How often each workload got a certificate, by its node.</summary>
     public static IReadOnlyDictionary<string, int> Renewals(IReadOnlyList<MeshClient> clients, IReadOnlyList<IssuedIdentity> issued) =>
-        clients.ToDictionary(client => client.Id, client =>
-        {
-            var byNode = issued.Count(identity => identity.Node == client.Id);
-            if (byNode > 0 || issued.Any(identity => identity.Identity == client.Identity && clients.Any(other => other.Id == identity.Node)))
-            {
-                return byNode;
-            }
-
-            return issued.Count(identity => identity.Identity == client.Identity) / Math.Max(1, clients.Count(other => other.Identity == client.Identity));
-        });
+        clients.ToDictionary(client => client.Id, client => issued.Count(identity => identity.Node == client.Id));
 }

@@ -4,7 +4,7 @@ using Mesh.ControlPlane.Model;
 namespace Mesh.ControlPlane.CertificateAuthority;
 
 /// <summary>One certificate that was issued.</summary>
-/// <param name="Node">Where it was asked from.</param>
+/// <param name="Node">The node id that the asker gave itself, as on its ADS stream; else its address.</param>
 internal sealed record Issuance(string Identity, string Node, string Serial, DateTimeOffset IssuedAt, DateTimeOffset NotBefore, DateTimeOffset NotAfter);
 
 /// <summary>What was issued: the newest in memory, all in issued.jsonl. Thread-safe.</summary>

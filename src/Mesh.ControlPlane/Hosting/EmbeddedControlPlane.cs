@@ -1,5 +1,3 @@
-using Mesh.ControlPlane.CertificateAuthority;
-
 namespace Mesh.ControlPlane.Hosting;
 
 /// <summary>Runs the inner host within an outer one: up before any other hosted service starts, down after all have stopped.</summary>
@@ -13,7 +11,7 @@ internal sealed class EmbeddedControlPlane(MeshControlPlaneOptions options, Cont
         try
         {
             var addresses = await _host.StartAsync(cancellationToken);
-            handle.Started(addresses, _host.Services!.GetRequiredService<JoinTokens>());
+            handle.Started(addresses, _host.Services!);
         }
         catch (Exception e)
         {

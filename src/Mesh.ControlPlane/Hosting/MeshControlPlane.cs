@@ -6,6 +6,7 @@ namespace Mesh.ControlPlane.Hosting;
 public sealed class MeshControlPlane
 {
     private readonly TaskCompletionSource<ControlPlaneAddresses> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<IServiceProvider> _inner = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile JoinTokens? _tokens;
 
     internal MeshControlPlane()
@@ -23,16 +24,21 @@ public sealed class MeshControlPlane
     public string CreateJoinToken(string @namespace, string serviceAccount) =>
         (_tokens ?? throw new InvalidOperationException("The control plane does not run yet. Await MeshControlPlane.Ready first.")).Create(@namespace, serviceAccount).Token;
 
-    internal void Started(ControlPlaneAddresses addresses, JoinTokens tokens)
+    /// <summary>Ends with <see cref="Ready"/>: the inner host's services.</summary>
+    internal Task<IServiceProvider> Inner => _inner.Task;
+
+    internal void Started(ControlPlaneAddresses addresses, IServiceProvider inner)
     {
-        _tokens = tokens;
+        _tokens = inner.GetRequiredService<JoinTokens>();
+        _inner.TrySetResult(inner);
         _ready.TrySetResult(addresses);
     }
 
     internal void Failed(Exception problem)
     {
         _ready.TrySetException(problem);
+        _inner.TrySetException(problem);
         // Whoever awaits sees it; if nobody does, the host's own start has thrown it already.
-        _ = _ready.Task.Exception;
+        _ = (_ready.Task.Exception, _inner.Task.Exception);
     }
 }

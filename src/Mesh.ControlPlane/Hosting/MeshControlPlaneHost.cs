@@ -115,8 +115,8 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             ? RootAuthority.Load(certificate, options.RootKey!, time)
             : RootAuthority.LoadOrCreate(data, trustDomain, time, random);
         data.Write(TrustBundleFile, root.Pem, secret: false);
-        var marks = _marks = new MeshMarks(data, loggers.CreateLogger<MeshMarks>());
         var store = new ModelStore();
+        var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
         var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));
         marks.Subscribe(source.Refresh);
 
@@ -147,6 +147,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<AdsParts>();
         services.AddSingleton<GoldenStore>();
         services.AddSingleton<MetricsReader>();
+        services.AddSingleton<MetricsIntake>();
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
         services.AddGrpc();

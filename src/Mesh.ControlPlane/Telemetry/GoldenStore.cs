@@ -8,8 +8,11 @@ internal sealed class GoldenStore(TimeProvider time)
 
     public const int MaxEndpoints = 10_000;
 
+    /// <summary>Longest time that one report may be about; a claim of more is cut to it.</summary>
+    public static readonly TimeSpan LongestTook = Ring<PairCounts>.Slots * Ring<PairCounts>.SlotLength;
+
     private readonly Lock _lock = new();
-    private readonly Dictionary<PairKey, PairSeries> _pairs = [];
+    private readonly Dictionary<PairKey, Ring<PairCounts>> _pairs = [];
     private readonly Dictionary<EndpointKey, Ring<Counter>> _endpoints = [];
     private readonly HashSet<Caller> _reporters = [];
     private long _dropped;
@@ -27,12 +30,14 @@ internal sealed class GoldenStore(TimeProvider time)
     }
 
     /// <summary>Adds to a pair, now.</summary>
-    public void Add(PairKey key, PairCounts counts)
+    /// <param name="took">How long was counted: after an outage up to minutes come at once, and the rate is over them. A length and no time of day, so that the clocks of workloads do not matter.</param>
+    public void Add(PairKey key, PairCounts counts, TimeSpan took = default)
     {
         var now = time.GetUtcNow();
+        took = took < LongestTook ? took : LongestTook;
         lock (_lock)
         {
-            if (!_pairs.TryGetValue(key, out var series))
+            if (!_pairs.TryGetValue(key, out var ring))
             {
                 if (_pairs.Count >= MaxPairs)
                 {
@@ -40,11 +45,12 @@ internal sealed class GoldenStore(TimeProvider time)
                     return;
                 }
 
-                _pairs[key] = series = new PairSeries(now);
+                _pairs[key] = ring = new Ring<PairCounts>();
             }
 
-            series.Ring.Total.Add(counts);
-            series.Ring.At(Ring<PairCounts>.SlotOf(now)).Add(counts);
+            counts.Cover(now - took, took);
+            ring.Total.Add(counts);
+            ring.At(Ring<PairCounts>.SlotOf(now)).Add(counts);
         }
     }
 
@@ -77,24 +83,26 @@ internal sealed class GoldenStore(TimeProvider time)
         var pairs = new List<Pair>();
         lock (_lock)
         {
-            foreach (var (key, series) in _pairs)
+            foreach (var (key, ring) in _pairs)
             {
                 if (key.Witnessed && _reporters.Contains(new Caller(key.Source, key.SourceNamespace)))
                 {
                     continue;
                 }
 
-                var counts = series.Ring.Total;
-                var over = now - series.Since;
+                var counts = ring.Total;
+                var over = now - counts.From;
                 if (window is { } w)
                 {
                     counts = new PairCounts();
-                    foreach (var slot in series.Ring.Since(FirstSlot(now, w)))
+                    foreach (var slot in ring.Since(FirstSlot(now, w)))
                     {
                         counts.Add(slot);
                     }
 
+                    // What arrived in the window may have been counted for longer than it.
                     over = w < over ? w : over;
+                    over = over > counts.LongestTook ? over : counts.LongestTook;
                 }
 
                 if (counts.CallsGood + counts.CallsBad + counts.AttemptsGood + counts.AttemptsBad > 0)
@@ -125,11 +133,6 @@ internal sealed class GoldenStore(TimeProvider time)
 
     private static long FirstSlot(DateTimeOffset now, TimeSpan window) =>
         Ring<PairCounts>.SlotOf(now) - Math.Clamp((long)Math.Ceiling(window / Ring<PairCounts>.SlotLength), 1, Ring<PairCounts>.Slots);
-
-    private sealed record PairSeries(DateTimeOffset Since)
-    {
-        public Ring<PairCounts> Ring { get; } = new();
-    }
 
     private sealed class Counter
     {

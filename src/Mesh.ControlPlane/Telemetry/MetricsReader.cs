@@ -112,7 +112,7 @@ internal sealed class MetricsReader(GoldenStore store)
             counts.AttemptsTls = tls;
         }
 
-        store.Add(key, counts);
+        store.Add(key, counts, Took(point));
         if (inbound && Tag(MeshTags.Endpoint).Length > 0)
         {
             Caller? witnessedFrom = key.Witnessed ? new Caller(key.Source, key.SourceNamespace) : null;
@@ -129,6 +129,12 @@ internal sealed class MetricsReader(GoldenStore store)
         }
 
         return null;
+    }
+
+    private static TimeSpan Took(ExponentialHistogramDataPoint point)
+    {
+        var nanoseconds = point.StartTimeUnixNano > 0 && point.TimeUnixNano > point.StartTimeUnixNano ? point.TimeUnixNano - point.StartTimeUnixNano : 0;
+        return TimeSpan.FromTicks((long)(nanoseconds / TimeSpan.NanosecondsPerTick));
     }
 
     private static string? ReadBuckets(ExponentialHistogramDataPoint point, BucketCounts into)

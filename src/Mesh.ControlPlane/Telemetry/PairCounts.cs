@@ -17,8 +17,22 @@ internal sealed class PairCounts
     /// <summary>Durations of calls, retries included.</summary>
     public BucketCounts Durations { get; } = new();
 
+    /// <summary>Since when this was counted; the end of time while nothing is.</summary>
+    public DateTimeOffset From { get; private set; } = DateTimeOffset.MaxValue;
+
+    /// <summary>The longest time that one report in it is about.</summary>
+    public TimeSpan LongestTook { get; private set; }
+
+    /// <summary>Widens the time that this is about by a report that began then and took so long.</summary>
+    public void Cover(DateTimeOffset from, TimeSpan took)
+    {
+        From = from < From ? from : From;
+        LongestTook = took > LongestTook ? took : LongestTook;
+    }
+
     public void Add(PairCounts other)
     {
+        Cover(other.From, other.LongestTook);
         CallsGood += other.CallsGood;
         CallsBad += other.CallsBad;
         AttemptsGood += other.AttemptsGood;

@@ -50,10 +50,11 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     public async Task RunAsync(IAsyncStreamReader<TRequest> requests, IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
     {
         var id = parts.Clients.Add(this);
+        using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var read = requests.MoveNext(ends.Token);
+        var wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
         try
         {
-            var read = requests.MoveNext(cancellationToken);
-            var wake = _wakes.Reader.WaitToReadAsync(cancellationToken).AsTask();
             while (true)
             {
                 await Task.WhenAny(read, wake);
@@ -69,20 +70,23 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                         await responses.WriteAsync(answer, cancellationToken);
                     }
 
-                    read = requests.MoveNext(cancellationToken);
+                    read = requests.MoveNext(ends.Token);
                 }
 
                 if (wake.IsCompleted)
                 {
                     await wake;
                     _wakes.Reader.TryRead(out _);
-                    wake = _wakes.Reader.WaitToReadAsync(cancellationToken).AsTask();
+                    wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
                     await PushAsync(responses, cancellationToken);
                 }
             }
         }
         finally
         {
+            // The server reuses what reads a stream: a read that outlives its handler would take bytes of another call.
+            await ends.CancelAsync();
+            await ((Task)Task.WhenAll(read, wake)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             parts.Clients.Remove(id);
         }
     }

@@ -12,8 +12,15 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     /// <summary>Most addresses one identity can mark: bounds a workload that claims every port.</summary>
     public const int MaxPerIdentity = 2_000;
 
+    /// <summary>How long a mark outlives its endpoint: it may be away for a while, and must not come back unmeshed.</summary>
+    public static readonly TimeSpan LongestAbsence = TimeSpan.FromHours(24);
+
+    private static readonly TimeSpan SweepInterval = TimeSpan.FromHours(1);
     private const string FileName = "marks.json";
     private readonly DataFolder _data;
+    private readonly AbsentMarks _absent;
+    private readonly TimeProvider _time;
+    private readonly ITimer _sweeps;
     private readonly ILogger<MeshMarks> _logger;
     private readonly SerialLoop _loop;
     private readonly Published<Marks> _marks;
@@ -22,11 +29,12 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     private Action? _changed;
 
     /// <exception cref="InvalidDataException">marks.json can't be read: serving without it could let clients fall back to plaintext.</exception>
-    public MeshMarks(DataFolder data, ILogger<MeshMarks> logger)
+    public MeshMarks(DataFolder data, AbsentMarks absent, TimeProvider time, ILogger<MeshMarks> logger)
     {
-        (_data, _logger) = (data, logger);
+        (_data, _absent, _time, _logger) = (data, absent, time, logger);
         _marks = new Published<Marks>(new Marks(Load(data)));
         _loop = new SerialLoop(e => Log.MarksNotSaved(logger, e));
+        _sweeps = time.CreateTimer(_ => _loop.Post(Sweep), null, SweepInterval, SweepInterval);
     }
 
     /// <inheritdoc/>
@@ -54,7 +62,11 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
         _loop.Post(Flush);
     }
 
-    public ValueTask DisposeAsync() => _loop.DisposeAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await _sweeps.DisposeAsync();
+        await _loop.DisposeAsync();
+    }
 
     private void Flush()
     {
@@ -70,9 +82,22 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
         }
 
         var marks = _marks.Current.ByIdentity;
+        List<AbsentMark>? absent = null;
         foreach (var (id, hostPort) in pending)
         {
             var known = marks.GetValueOrDefault(id, []);
+            if (known.Count >= MaxPerIdentity)
+            {
+                // Room is made only by marks that stand for nothing.
+                absent ??= _absent.Find(marks);
+                var oldest = absent.FindIndex(a => a.Id == id);
+                if (oldest >= 0)
+                {
+                    known = known.Remove(absent[oldest].HostPort);
+                    absent.RemoveAt(oldest);
+                }
+            }
+
             if (known.Count < MaxPerIdentity)
             {
                 marks = marks.SetItem(id, known.Add(hostPort));
@@ -85,7 +110,7 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
 
         try
         {
-            _data.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(marks.ToDictionary(m => m.Key, m => m.Value.Order(StringComparer.Ordinal).ToArray())), secret: false);
+            Save(marks);
         }
         catch (IOException)
         {
@@ -101,6 +126,31 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
         _marks.Publish(new Marks(marks));
         _changed?.Invoke();
     }
+
+    /// <summary>Loop: forgets what has had no endpoint for a day.</summary>
+    private void Sweep()
+    {
+        var before = _time.GetUtcNow() - LongestAbsence;
+        var marks = _marks.Current.ByIdentity;
+        var over = _absent.Find(marks).TakeWhile(a => a.Since <= before).ToList();
+        if (over.Count == 0)
+        {
+            return;
+        }
+
+        foreach (var mark in over)
+        {
+            var left = marks[mark.Id].Remove(mark.HostPort);
+            marks = left.IsEmpty ? marks.Remove(mark.Id) : marks.SetItem(mark.Id, left);
+        }
+
+        Save(marks);
+        _marks.Publish(new Marks(marks));
+        Log.MarksForgotten(_logger, over.Count, LongestAbsence);
+    }
+
+    private void Save(ImmutableDictionary<string, ImmutableHashSet<string>> marks) =>
+        _data.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(marks.ToDictionary(m => m.Key, m => m.Value.Order(StringComparer.Ordinal).ToArray())), secret: false);
 
     private static ImmutableDictionary<string, ImmutableHashSet<string>> Load(DataFolder data)
     {

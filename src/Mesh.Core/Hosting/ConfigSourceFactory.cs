@@ -14,7 +14,7 @@ internal static class ConfigSourceFactory
     {
         var node = services.GetRequiredService<LocalNode>();
         return new XdsConfigSource(
-            services.GetRequiredService<ControlPlaneChannel>(),
+            services.GetRequiredService<IAdsConnector>(),
             new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps),
             services.GetRequiredService<IOptions<MeshOptions>>().Value.AdsVariant,
             services.GetRequiredService<TimeProvider>(),

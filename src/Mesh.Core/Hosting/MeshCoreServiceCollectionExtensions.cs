@@ -4,6 +4,7 @@ using Mesh.Identity;
 using Mesh.Inbound;
 using Mesh.Spiffe;
 using Mesh.Telemetry;
+using Mesh.Xds;
 using Mesh.Xds.Decoding;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -28,13 +29,13 @@ internal static class MeshCoreServiceCollectionExtensions
         services.AddSingleton<IConfigureOptions<MeshOptions>>(sp => new MeshOptionsSetup(sp.GetService<IConfiguration>()));
         services.AddSingleton<IValidateOptions<MeshOptions>, MeshOptionsValidator>();
         services.TryAddSingleton(TimeProvider.System);
-        services.TryAddSingleton(sp => MeshActivation.From(Options(sp)));
+        services.TryAddSingleton(sp => Embedded(sp) is null ? MeshActivation.From(Options(sp)) : new MeshActivation(true));
         services.TryAddSingleton<MetricAggregate>();
         services.TryAddSingleton(sp => LocalNode.From(Options(sp)));
         services.TryAddSingleton(CreateDialer);
         services.TryAddSingleton(CreateSvidSource);
         services.TryAddSingleton(CreateIdentity);
-        services.TryAddSingleton(CreateChannel);
+        services.TryAddSingleton(CreateConnector);
         services.TryAddSingleton(sp => sp.GetRequiredService<MeshActivation>().IsOn ? ConfigSourceFactory.Create(sp) : new InMemoryConfigSource());
         services.TryAddSingleton(sp => new InboundTable(sp.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, sp.GetRequiredService<ILogger<InboundTable>>()));
         services.TryAddSingleton(CreateExporter);
@@ -59,12 +60,19 @@ internal static class MeshCoreServiceCollectionExtensions
             : throw new SvidException(problem, needsPerson: true));
     }
 
+    private static IEmbeddedControlPlane? Embedded(IServiceProvider services) => services.GetService<IEmbeddedControlPlane>();
+
+    private static SpiffeId OwnId(MeshOptions options) =>
+        SpiffeId.ForServiceAccount(TrustDomain.Parse(options.TrustDomain), options.Namespace, options.ServiceAccount);
+
     private static ISvidSource CreateSvidSource(IServiceProvider services)
     {
         var options = Options(services);
-        return new CaSvidSource(
+        var nodeId = services.GetRequiredService<LocalNode>().Id;
+        return Embedded(services)?.CreateSvidSource(OwnId(options), nodeId) ?? new CaSvidSource(
             Address(options),
-            SpiffeId.ForServiceAccount(TrustDomain.Parse(options.TrustDomain), options.Namespace, options.ServiceAccount),
+            OwnId(options),
+            nodeId,
             services.GetRequiredService<ControlPlaneDialer>(),
             () => options.TokenFile is { Length: > 0 } file ? File.ReadAllText(file) : options.Token,
             services.GetRequiredService<TimeProvider>());
@@ -75,8 +83,12 @@ internal static class MeshCoreServiceCollectionExtensions
             services.GetRequiredService<ISvidSource>(), services.GetRequiredService<TimeProvider>(), new Random(), services.GetRequiredService<ILogger<SvidRotator>>())
         : new NoIdentity();
 
-    private static ControlPlaneChannel CreateChannel(IServiceProvider services) =>
-        new(Address(Options(services)), services.GetRequiredService<ControlPlaneDialer>(), services.GetRequiredService<IWorkloadIdentitySource>());
+    private static IAdsConnector CreateConnector(IServiceProvider services)
+    {
+        var options = Options(services);
+        return Embedded(services)?.CreateConnector(OwnId(options))
+            ?? new ControlPlaneChannel(Address(options), services.GetRequiredService<ControlPlaneDialer>(), services.GetRequiredService<IWorkloadIdentitySource>());
+    }
 
     private static OtlpMetricsExporter CreateExporter(IServiceProvider services)
     {
@@ -84,7 +96,7 @@ internal static class MeshCoreServiceCollectionExtensions
         return new OtlpMetricsExporter(
             services.GetRequiredService<MetricAggregate>(),
             OtlpRequest.Resource(node.Workload, node.Namespace, node.Id),
-            services.GetRequiredService<ControlPlaneChannel>().ConnectAsync,
+            services.GetRequiredService<IAdsConnector>().ConnectAsync,
             Options(services).TelemetryInterval,
             services.GetRequiredService<TimeProvider>(),
             services.GetRequiredService<ILogger<OtlpMetricsExporter>>());

@@ -30,11 +30,12 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
 
         ConfigSourceFactory.Start(config);
         var options = services.GetRequiredService<IOptions<MeshOptions>>().Value;
-        if (!string.IsNullOrWhiteSpace(options.ControlPlane))
+        var controlPlane = services.GetService<IEmbeddedControlPlane>() is null ? options.ControlPlane : "this process";
+        if (!string.IsNullOrWhiteSpace(controlPlane))
         {
             _exporter = services.GetRequiredService<OtlpMetricsExporter>();
             _exporter.Start();
-            Log.MeshIsOn(logger, services.GetRequiredService<LocalNode>().Id, options.ControlPlane);
+            Log.MeshIsOn(logger, services.GetRequiredService<LocalNode>().Id, controlPlane);
         }
 
         return Task.CompletedTask;

@@ -5,19 +5,20 @@ using Microsoft.Extensions.Options;
 namespace Mesh.Hosting;
 
 /// <summary>Refuses half a configuration: all problems at once, each with its fix.</summary>
-internal sealed class MeshOptionsValidator : IValidateOptions<MeshOptions>
+/// <param name="embedded">The control plane inside this process: then nothing is needed to reach one.</param>
+internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = null) : IValidateOptions<MeshOptions>
 {
     /// <exception cref="MeshConfigurationException">Anything is missing or wrong. Thrown rather than returned, so that it reaches the operator under its own name.</exception>
     public ValidateOptionsResult Validate(string? name, MeshOptions options)
     {
-        var problems = Problems(options);
+        var problems = Problems(options, embedded is not null);
         return problems.Count == 0 ? ValidateOptionsResult.Success : throw new MeshConfigurationException(problems);
     }
 
-    public static IReadOnlyList<string> Problems(MeshOptions options)
+    public static IReadOnlyList<string> Problems(MeshOptions options, bool isEmbedded)
     {
         var problems = new List<string>();
-        if (!MeshActivation.From(options).IsOn)
+        if (!isEmbedded && !MeshActivation.From(options).IsOn)
         {
             // Off: nothing of it is used, so nothing of it can be wrong.
             return problems;
@@ -33,17 +34,15 @@ internal sealed class MeshOptionsValidator : IValidateOptions<MeshOptions>
             CheckIdentity(options, trustDomain, problems);
         }
 
-        CheckAddress(options.ControlPlane, problems);
-        if (string.IsNullOrWhiteSpace(options.TrustBundle))
+        if (isEmbedded)
         {
-            problems.Add("Mesh:TrustBundle is not set. Give the path of the PEM file with the control plane's root certificate (trust_bundle in its ready line).");
+            CheckNotGiven(options, problems);
         }
-        else if (!TrustBundleFile.TryRead(options.TrustBundle, trustDomain, out _, out var unreadable))
+        else
         {
-            problems.Add($"Mesh:TrustBundle: {unreadable}");
+            CheckReach(options, trustDomain, problems);
         }
 
-        CheckToken(options, problems);
         if (options.TelemetryInterval < TimeSpan.FromSeconds(1) || options.TelemetryInterval > TimeSpan.FromMinutes(5))
         {
             problems.Add($"Mesh:TelemetryInterval is {options.TelemetryInterval}. Use 00:00:01 to 00:05:00.");
@@ -62,6 +61,37 @@ internal sealed class MeshOptionsValidator : IValidateOptions<MeshOptions>
         problems.AddRange(options.Server.ProbePaths.Where(p => !p.StartsWith('/')).Select(p => $"Mesh:Server:ProbePaths holds '{p}'. Start every path with '/'."));
         problems.AddRange(options.Server.ExcludedPorts.Where(p => p is < 1 or > 65535).Select(p => $"Mesh:Server:ExcludedPorts holds {p}. Use port numbers, 1–65535."));
         return problems;
+    }
+
+    private static void CheckReach(MeshOptions options, TrustDomain trustDomain, List<string> problems)
+    {
+        CheckAddress(options.ControlPlane, problems);
+        if (string.IsNullOrWhiteSpace(options.TrustBundle))
+        {
+            problems.Add("Mesh:TrustBundle is not set. Give the path of the PEM file with the control plane's root certificate (trust_bundle in its ready line).");
+        }
+        else if (!TrustBundleFile.TryRead(options.TrustBundle, trustDomain, out _, out var unreadable))
+        {
+            problems.Add($"Mesh:TrustBundle: {unreadable}");
+        }
+
+        CheckToken(options, problems);
+    }
+
+    /// <summary>A setting that would be ignored is a mistake that somebody would look for.</summary>
+    private static void CheckNotGiven(MeshOptions options, List<string> problems)
+    {
+        foreach (var (key, value) in new[]
+        {
+            (nameof(options.ControlPlane), options.ControlPlane), (nameof(options.TrustBundle), options.TrustBundle),
+            (nameof(options.Token), options.Token), (nameof(options.TokenFile), options.TokenFile),
+        })
+        {
+            if (!string.IsNullOrWhiteSpace(value))
+            {
+                problems.Add($"Mesh:{key} is set, but this process runs the control plane itself (AddMeshControlPlane) and takes everything from it in memory. Remove the setting, or the call.");
+            }
+        }
     }
 
     private static void CheckIdentity(MeshOptions options, TrustDomain trustDomain, List<string> problems)

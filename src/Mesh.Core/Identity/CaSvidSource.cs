@@ -1,5 +1,8 @@
+using System.Net.Sockets;
+using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Google.Protobuf.WellKnownTypes;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Mesh.Protos.Istio;
@@ -9,7 +12,8 @@ namespace Mesh.Identity;
 
 /// <summary>Obtains certificates from the control plane's authority: the key is made here and never leaves the process.</summary>
 /// <remarks>First issue: bearer token over server-authenticated TLS. Renewal: mTLS with the current certificate, because join tokens are single use; the token again when that is refused.</remarks>
-internal sealed class CaSvidSource(Uri address, SpiffeId id, ControlPlaneDialer dialer, Func<string?> readToken, TimeProvider time) : ISvidSource
+/// <param name="nodeId">What this process calls itself on its ADS stream: lets an operator see which process renewed.</param>
+internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, ControlPlaneDialer dialer, Func<string?> readToken, TimeProvider time) : ISvidSource
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
@@ -17,16 +21,21 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, ControlPlaneDialer 
     public async Task<IssuedSvid> FetchAsync(WorkloadIdentity? current, CancellationToken cancellationToken)
     {
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new IstioCertificateRequest { Csr = CreateCsr(key, id) };
+        var request = new IstioCertificateRequest
+        {
+            Csr = CreateCsr(key, id),
+            Metadata = new Struct { Fields = { ["NODE_ID"] = Value.ForString(nodeId) } },
+        };
         if (current is not null && time.GetUtcNow() < current.Svid.NotAfter)
         {
             try
             {
                 return Read(await CallAsync(request, current, null, cancellationToken).ConfigureAwait(false), key);
             }
-            catch (SvidException e) when (e.InnerException is RpcException { StatusCode: StatusCode.Unauthenticated or StatusCode.PermissionDenied } && HasToken())
+            catch (SvidException e) when (IsRefusal(e) && HasToken())
             {
                 // A restored control plane may not know this certificate: prove it with the token instead.
+                return await FetchByTokenAsync(request, key, e, cancellationToken).ConfigureAwait(false);
             }
         }
 
@@ -36,6 +45,48 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, ControlPlaneDialer 
                 : $"The certificate of '{id}' ended at {current.Svid.NotAfter:u} and there is no token to ask for a new one. Set Mesh:TokenFile to a file with a fresh token.",
             needsPerson: true);
         return Read(await CallAsync(request, null, token, cancellationToken).ConfigureAwait(false), key);
+    }
+
+    private async Task<IssuedSvid> FetchByTokenAsync(IstioCertificateRequest request, ECDsa key, SvidException refusal, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return Read(await CallAsync(request, null, Token(), cancellationToken).ConfigureAwait(false), key);
+        }
+        catch (SvidException e)
+        {
+            throw new SvidException($"The certificate of '{id}' could not be renewed, neither with itself nor with the token. With itself: {refusal.Message} With the token: {e.Message}", e.NeedsPerson, e);
+        }
+    }
+
+    /// <summary>Whether the control plane was reached and did not take our certificate: by its answer, or by breaking off the TLS handshake.</summary>
+    /// <remarks>With TLS 1.3 the client's part of the handshake ends before the server judges its certificate: the refusal appears as a broken connection at the first read.</remarks>
+    private static bool IsRefusal(SvidException e)
+    {
+        if (e.InnerException is not RpcException rpc)
+        {
+            return false;
+        }
+
+        if (rpc.StatusCode is StatusCode.Unauthenticated or StatusCode.PermissionDenied)
+        {
+            return true;
+        }
+
+        for (var cause = rpc.Status.DebugException; cause is not null; cause = cause.InnerException)
+        {
+            if (cause is ControlPlaneUntrustedException || cause is SocketException { SocketErrorCode: not SocketError.ConnectionReset })
+            {
+                return false;
+            }
+
+            if (cause is AuthenticationException or IOException or SocketException)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private bool HasToken()

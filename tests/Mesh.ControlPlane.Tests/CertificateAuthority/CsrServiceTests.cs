@@ -3,6 +3,7 @@ using System.Security.Cryptography.X509Certificates;
 using Grpc.Core;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Tests.Hosting;
+using Mesh.Protos.Istio;
 using Mesh.Spiffe;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
@@ -41,6 +42,29 @@ public sealed class CsrServiceTests
         chain.ChainPolicy.CustomTrustStore.Add(root);
         Assert.True(chain.Build(leaf));
         Assert.Contains(Cart, await File.ReadAllTextAsync(Path.Combine(controlPlane.Data, "issued.jsonl"), TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("cart~host-1~shop", true)]
+    [InlineData("", false)]
+    [InlineData("two\nlines", false)]
+    [InlineData(null, false)]
+    public async Task CreateCertificate_NodeId_IsRecordedWhenItIsOne(string? node, bool isTaken)
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        using var channel = controlPlane.TlsChannel();
+        var request = new IstioCertificateRequest { Csr = Csr.For(Cart).Pem, Metadata = new() };
+        if (node is not null)
+        {
+            request.Metadata.Fields["NODE_ID"] = Google.Protobuf.WellKnownTypes.Value.ForString(node);
+        }
+
+        await new IstioCertificateService.IstioCertificateServiceClient(channel).CreateCertificateAsync(
+            request, new Metadata { { "authorization", $"Bearer {controlPlane.Token("shop", "cart")}" } }, cancellationToken: TestContext.Current.CancellationToken);
+
+        var recorded = Assert.Single(controlPlane.Services.GetRequiredService<IssuanceLog>().Newest).Node;
+        Assert.Equal(isTaken, recorded == node);
+        Assert.Equal(!isTaken, recorded.Contains("127.0.0.1", StringComparison.Ordinal));
     }
 
     [Fact]

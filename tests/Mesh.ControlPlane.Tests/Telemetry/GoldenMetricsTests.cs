@@ -64,10 +64,10 @@ public sealed class GoldenMetricsTests
     }
 
     [Fact]
-    public void Read_Inbound_CountsOnlyUnmeshedCallers()
+    public void Read_InboundOfUnmeshedCaller_IsCounted()
     {
         var store = new GoldenStore(_time);
-        new MetricsReader(store).Read(Shop(Served(30, MeshTags.Unmeshed, ""), Served(70, "gateway", "shop")).ResourceMetrics, Storefront);
+        new MetricsReader(store).Read(Shop(Served(30, MeshTags.Unmeshed, "")).ResourceMetrics, Storefront);
         var pair = Assert.Single(store.Pairs(null));
         Assert.Equal((MeshTags.Unmeshed, "storefront", 30L, 0L), (pair.Source, pair.Destination, pair.Requests, pair.Retries));
         Assert.Equal(0, pair.MtlsShare);
@@ -101,6 +101,83 @@ public sealed class GoldenMetricsTests
         _time.Advance(TimeSpan.FromMinutes(20));
         Assert.Empty(store.Pairs(TimeSpan.FromMinutes(15)));
         Assert.Equal(120, Assert.Single(store.Pairs(null)).Requests);
+    }
+
+    [Fact]
+    public void Pairs_AfterRestart_RateOverTheTimeThatTheReportsAreAbout()
+    {
+        var store = new GoldenStore(_time);
+        var reader = new MetricsReader(store);
+        var merged = Calls(6_000, good: true);
+        Took(merged, TimeSpan.FromMinutes(10));
+        reader.Read(Shop(merged).ResourceMetrics, Storefront);
+        Assert.Equal(10, Assert.Single(store.Pairs(null)).Rps);
+        Assert.Equal(10, Assert.Single(store.Pairs(TimeSpan.FromSeconds(10))).Rps);
+        _time.Advance(TimeSpan.FromMinutes(10));
+        Assert.Equal(5, Assert.Single(store.Pairs(null)).Rps);
+    }
+
+    [Fact]
+    public void Pairs_WorkloadsReportingInTurn_AreNotSlowedByEachOther()
+    {
+        var store = new GoldenStore(_time);
+        var reader = new MetricsReader(store);
+        for (var second = 0; second < 60; second++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            if (second % 5 is 1 or 4)
+            {
+                var report = Calls(50, good: true);
+                Took(report, TimeSpan.FromSeconds(5));
+                reader.Read(Shop(report).ResourceMetrics, Storefront);
+            }
+        }
+
+        Assert.Equal(20, Assert.Single(store.Pairs(TimeSpan.FromSeconds(30))).Rps, 4.0);
+    }
+
+    [Fact]
+    public void Read_ReportOfAbsurdLength_IsCutToTheLongest()
+    {
+        var store = new GoldenStore(_time);
+        var lying = Calls(900, good: true);
+        (lying.ExponentialHistogram.DataPoints[0].StartTimeUnixNano, lying.ExponentialHistogram.DataPoints[0].TimeUnixNano) = (1, ulong.MaxValue);
+        var backwards = Calls(900, good: true);
+        (backwards.ExponentialHistogram.DataPoints[0].StartTimeUnixNano, backwards.ExponentialHistogram.DataPoints[0].TimeUnixNano) = (ulong.MaxValue, 1);
+        new MetricsReader(store).Read(Shop(lying, backwards).ResourceMetrics, Storefront);
+        Assert.Equal(2, Assert.Single(store.Pairs(null)).Rps);
+    }
+
+    [Fact]
+    public void Read_ForeignCallerThatNeverReports_IsCountedFromInbound()
+    {
+        var store = new GoldenStore(_time);
+        new MetricsReader(store).Read(Shop(Served(70, "gateway", "shop"), Served(5, "robot", "other")).ResourceMetrics, Storefront);
+        Assert.Equal([("robot", "other", 5L), ("gateway", "shop", 70L)], store.Pairs(null).Select(p => (p.Source, p.SourceNamespace, p.Requests)));
+        Assert.Equal(new EndpointRequests("storefront", "shop", "10.0.0.9:80", 75), Assert.Single(store.Endpoints(null)));
+    }
+
+    [Fact]
+    public void Read_CallerBeginsToReport_WitnessedNoLongerCounts()
+    {
+        var store = new GoldenStore(_time);
+        var reader = new MetricsReader(store);
+        reader.Read(Shop(Served(70, "gateway", "shop"), Served(5, "robot", "shop"), Served(3, "gateway", "other")).ResourceMetrics, Storefront);
+        var own = Calls(40, good: true);
+        Tag(own, MeshTags.Source, "gateway");
+        Tag(own, MeshTags.Destination, "storefront");
+        reader.Read(Shop(own).ResourceMetrics, SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/gateway"));
+
+        // The namesake in another namespace and the one that is still silent stay.
+        Assert.Equal(
+            [("gateway", "other", 3L), ("gateway", "shop", 40L), ("robot", "shop", 5L)],
+            store.Pairs(null).Select(p => (p.Source, p.SourceNamespace, p.Requests)));
+        Assert.Equal(8, Assert.Single(store.Endpoints(null)).Requests);
+        Assert.Equal(8, Assert.Single(store.Endpoints(TimeSpan.FromSeconds(10))).Requests);
+
+        // What is witnessed later does not count either.
+        reader.Read(Shop(Served(9, "gateway", "shop")).ResourceMetrics, Storefront);
+        Assert.Equal(40, store.Pairs(null).Single(p => p is { Source: "gateway", SourceNamespace: "shop" }).Requests);
     }
 
     [Fact]
@@ -226,6 +303,13 @@ public sealed class GoldenMetricsTests
         {
             attributes.Add(Text(key, value));
         }
+    }
+
+    private static void Took(Metric metric, TimeSpan time)
+    {
+        var point = metric.ExponentialHistogram.DataPoints[0];
+        point.StartTimeUnixNano = 1_700_000_000_000_000_000;
+        point.TimeUnixNano = point.StartTimeUnixNano + ((ulong)time.Ticks * 100);
     }
 
     private static KeyValue Text(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };

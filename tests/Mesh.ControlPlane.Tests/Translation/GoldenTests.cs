@@ -88,6 +88,9 @@ public partial class GoldenTests
         Assert.Null(result.Reason);
         var again = new ResourceTranslator(new TranslationOptions(Manifests.TrustDomain, "cluster.local")).Translate(model with { }, node, type, parts[3]);
         Assert.Equal(result.Message.ToByteArray(), again.Message!.ToByteArray());
+        var decoded = ResourceDecoder.Decode(type, result.Message.ToByteString());
+        Assert.True(decoded.Model is not null, $"{line}: {string.Join("; ", decoded.Errors)}");
+        Assert.Equal(parts[3], decoded.Name);
         return Json.Format(result.Message);
     }
 

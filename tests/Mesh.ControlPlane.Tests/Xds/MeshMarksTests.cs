@@ -31,6 +31,7 @@ public sealed class MeshMarksTests
             });
             await stream.ReadAsync();
             await Eventually.Async(() => controlPlane.Source.Refreshes > 0, "the source to be told");
+            await Eventually.Async(() => controlPlane.Source.Marks.IsMeshed("[fd00::7]:9090", Cart), "the last mark to be in use");
             AssertMarked(controlPlane);
             Assert.False(controlPlane.Source.Marks.IsMeshed("127.0.0.1:8080", SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/payments")));
             var client = Assert.Single(controlPlane.Services.GetRequiredService<ClientRegistry>().Clients);

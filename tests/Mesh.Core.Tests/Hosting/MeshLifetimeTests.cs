@@ -41,7 +41,9 @@ public sealed class MeshLifetimeTests : IDisposable
         await host.StopAsync(Token);
 
         Assert.Single(authority.Exports);
-        Assert.DoesNotContain(_logs.GetSnapshot(), l => l.Level >= LogLevel.Warning);
+
+        // The authority serves no ADS: whether that is told before the stop is a matter of time.
+        Assert.DoesNotContain(_logs.GetSnapshot(), l => l.Level >= LogLevel.Warning && !l.Message.Contains("ADS stream", StringComparison.Ordinal));
     }
 
     [Fact]

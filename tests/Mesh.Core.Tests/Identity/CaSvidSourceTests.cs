@@ -42,6 +42,64 @@ public sealed class CaSvidSourceTests : IDisposable
     }
 
     [Fact]
+    public async Task Fetch_TellsItsNodeId()
+    {
+        await using var authority = await FakeAuthority.StartAsync(_ca);
+
+        await Source(authority).FetchAsync(null, Token);
+
+        Assert.Equal("cart~1~shop", Assert.Single(authority.NodeIds));
+    }
+
+    [Fact]
+    public async Task Fetch_HandshakeWithCertificateRefused_UsesTheToken()
+    {
+        await using var authority = await FakeAuthority.StartAsync(_ca);
+        authority.RefuseCertificates = true;
+
+        var issued = await Source(authority).FetchAsync(_ca.Identity("shop", "cart"), Token);
+
+        Assert.Equal(Cart, issued.Svid.Id);
+        Assert.Equal(["token Bearer good-token"], authority.Proofs);
+    }
+
+    [Fact]
+    public async Task Fetch_HandshakeAndTokenRefused_SaysBoth()
+    {
+        await using var authority = await FakeAuthority.StartAsync(_ca);
+        authority.RefuseCertificates = true;
+
+        var e = await Assert.ThrowsAsync<SvidException>(() => Source(authority, "used").FetchAsync(_ca.Identity("shop", "cart"), Token));
+
+        Assert.True(e.NeedsPerson);
+        Assert.Contains("neither with itself nor with the token", e.Message, StringComparison.Ordinal);
+        Assert.Contains("refused the token: unknown join token.", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Fetch_RenewalMeetsNobody_DoesNotBlameTheCertificate()
+    {
+        var source = new CaSvidSource(new Uri("https://127.0.0.1:1"), Cart, "cart~1~shop", new ControlPlaneDialer(() => _ca.Bundle), () => "t", TimeProvider.System);
+
+        var e = await Assert.ThrowsAsync<SvidException>(() => source.FetchAsync(_ca.Identity("shop", "cart"), Token));
+
+        Assert.False(e.NeedsPerson);
+        Assert.DoesNotContain("token", e.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Fetch_RenewalMeetsServerOfAnotherRoot_IsNeverShownTheToken()
+    {
+        using var other = new TestCa("cluster.local");
+        await using var authority = await FakeAuthority.StartAsync(other);
+
+        var e = await Assert.ThrowsAsync<SvidException>(() => Source(authority).FetchAsync(_ca.Identity("shop", "cart"), Token));
+
+        Assert.Contains("does not chain to a root in Mesh:TrustBundle", e.Message, StringComparison.Ordinal);
+        Assert.Empty(authority.Proofs);
+    }
+
+    [Fact]
     public async Task Fetch_WrongToken_SaysSo()
     {
         await using var authority = await FakeAuthority.StartAsync(_ca);
@@ -66,7 +124,7 @@ public sealed class CaSvidSourceTests : IDisposable
     public async Task Fetch_TokenFileGone_SaysSo()
     {
         await using var authority = await FakeAuthority.StartAsync(_ca);
-        var source = new CaSvidSource(authority.Address, Cart, new ControlPlaneDialer(() => _ca.Bundle), () => File.ReadAllText("/nowhere/token"), TimeProvider.System);
+        var source = new CaSvidSource(authority.Address, Cart, "cart~1~shop", new ControlPlaneDialer(() => _ca.Bundle), () => File.ReadAllText("/nowhere/token"), TimeProvider.System);
 
         Assert.Contains("Mesh:TokenFile", (await FailAsync(source)).Message, StringComparison.Ordinal);
     }
@@ -107,7 +165,7 @@ public sealed class CaSvidSourceTests : IDisposable
     [Fact]
     public async Task Fetch_NobodyThere_NamesTheAddressAndNeedsNoPerson()
     {
-        var source = new CaSvidSource(new Uri("https://127.0.0.1:1"), Cart, new ControlPlaneDialer(() => _ca.Bundle), () => "t", TimeProvider.System);
+        var source = new CaSvidSource(new Uri("https://127.0.0.1:1"), Cart, "cart~1~shop", new ControlPlaneDialer(() => _ca.Bundle), () => "t", TimeProvider.System);
 
         var e = await Assert.ThrowsAsync<SvidException>(() => source.FetchAsync(null, Token));
 
@@ -159,7 +217,7 @@ public sealed class CaSvidSourceTests : IDisposable
     }
 
     private CaSvidSource Source(FakeAuthority authority, string token = "good-token") =>
-        new(authority.Address, Cart, new ControlPlaneDialer(() => _ca.Bundle), () => token, TimeProvider.System);
+        new(authority.Address, Cart, "cart~1~shop", new ControlPlaneDialer(() => _ca.Bundle), () => token, TimeProvider.System);
 
     private static async Task<SvidException> FailAsync(CaSvidSource source)
     {

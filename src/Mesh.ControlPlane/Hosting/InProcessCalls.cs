@@ -1,0 +1,42 @@
+using Grpc.Core;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Telemetry;
+using Mesh.ControlPlane.Xds;
+using Mesh.Protos.Envoy.Discovery;
+using Mesh.Protos.Otlp;
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Hosting;
+
+/// <summary>Calls of the own process to its control plane: the same sessions and readers as over the network, reached without socket, TLS and token.</summary>
+/// <param name="services">The inner host's.</param>
+/// <param name="id">Who calls. There is nothing to prove: the process could sign itself any identity.</param>
+internal sealed class InProcessCalls(IServiceProvider services, SpiffeId id) : CallInvoker
+{
+    private const string Address = "in process";
+
+    public override AsyncDuplexStreamingCall<TRequest, TResponse> AsyncDuplexStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options)
+    {
+        var parts = services.GetRequiredService<AdsParts>();
+        object session = typeof(TRequest) == typeof(DeltaDiscoveryRequest) ? new DeltaSession(parts, id, Address)
+            : typeof(TRequest) == typeof(DiscoveryRequest) ? new SotwSession(parts, id, Address)
+            : throw NotServed(method);
+        return InProcessStream<TRequest, TResponse>.Open((AdsSession<TRequest, TResponse>)session, services.GetRequiredService<Stopping>().Token, options.CancellationToken);
+    }
+
+    public override AsyncUnaryCall<TResponse> AsyncUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request)
+    {
+        object response = request is ExportMetricsServiceRequest export ? services.GetRequiredService<MetricsIntake>().Take(export, id) : throw NotServed(method);
+        return new AsyncUnaryCall<TResponse>(Task.FromResult((TResponse)response), Task.FromResult(new Metadata()), () => Status.DefaultSuccess, () => [], () => { });
+    }
+
+    public override TResponse BlockingUnaryCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request) => throw NotServed(method);
+
+    public override AsyncServerStreamingCall<TResponse> AsyncServerStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options, TRequest request) =>
+        throw NotServed(method);
+
+    public override AsyncClientStreamingCall<TRequest, TResponse> AsyncClientStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options) =>
+        throw NotServed(method);
+
+    private static RpcException NotServed(IMethod method) => new(new Status(StatusCode.Unimplemented, $"'{method.FullName}' is not served inside the process."));
+}
