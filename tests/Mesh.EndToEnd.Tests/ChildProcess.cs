@@ -61,6 +61,13 @@ internal sealed class ChildProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>SIGTERM, as an init system or Kubernetes sends.</summary>
+    public async Task TerminateAsync()
+    {
+        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        await kill.WaitForExitAsync();
+    }
+
     /// <summary>SIGKILL, as an out-of-memory killer would.</summary>
     public async Task KillAsync()
     {

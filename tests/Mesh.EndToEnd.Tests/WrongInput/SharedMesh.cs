@@ -1,0 +1,28 @@
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
+using Xunit;
+
+namespace Mesh.EndToEnd.Tests.WrongInput;
+
+/// <summary>One healthy mesh for all tests of a class: front calls catalog; empty is a Service that nobody serves.</summary>
+public sealed class SharedMesh : IAsyncLifetime
+{
+    internal RunningMesh Mesh { get; private set; } = null!;
+
+    internal HttpClient Front { get; private set; } = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        int[] ports = [RunningMesh.FreePort(), RunningMesh.FreePort()];
+        Mesh = await RunningMesh.StartAsync(
+            ("catalog.yaml", RunningMesh.ServiceYaml("catalog", 80, ports[0])),
+            ("front.yaml", RunningMesh.ServiceYaml("front", 80, ports[1])),
+            ("empty.yaml", RunningMesh.ServiceYaml("empty", 80)));
+        await Mesh.StartServiceAsync("catalog", ports[0], app => app.MapGet("/", () => "ok"));
+        var front = await Mesh.StartServiceAsync("front", ports[1], app => app.MapGet("/", () => "front"), b => b.Services.AddHttpClient("front"));
+        await Mesh.WaitUntilMeshedAsync("catalog", "front");
+        Front = front.Services.GetRequiredService<IHttpClientFactory>().CreateClient("front");
+    }
+
+    public ValueTask DisposeAsync() => Mesh.DisposeAsync();
+}
