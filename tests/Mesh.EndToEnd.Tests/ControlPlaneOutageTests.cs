@@ -1,6 +1,7 @@
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using Xunit;
 
 namespace Mesh.EndToEnd.Tests;
@@ -31,6 +32,7 @@ public sealed class ControlPlaneOutageTests
         await Eventually.Async(async () => (await mesh.GetAsync("/api/v1/clients")).Length == 3, "three clients return", TimeSpan.FromSeconds(30));
         await calls.FlowAsync();
         Assert.Empty(await calls.EndAsync());
+        Assert.DoesNotContain(mesh.Logs.GetSnapshot(), record => record.Level >= LogLevel.Error);
         Assert.All(await mesh.GetAsync("/api/v1/workloads"), w => Assert.True(w.GetProperty("meshed").GetBoolean(), w.ToString()));
     }
 }

@@ -65,22 +65,12 @@ public sealed class IdentityAgentTests
         Assert.Equal(seen, Read(folder));
     }
 
-    /// <summary>The serial; fails unless key and certificate belong together. Reads as the gRPC file watchers do: the folder's link first, then each file of that generation.</summary>
+    /// <summary>The serial; fails unless key and certificate are there and belong together. The folder's link is followed once, then each file of that generation is read.</summary>
     private static string Read(string folder)
     {
-        while (true)
-        {
-            var generation = Path.Combine(folder, new FileInfo(Path.Combine(folder, "..data")).LinkTarget!);
-            try
-            {
-                var (certificate, key) = (File.ReadAllText(Path.Combine(generation, "tls.crt")), File.ReadAllText(Path.Combine(generation, "tls.key")));
-                using var pair = X509Certificate2.CreateFromPem(certificate, key);
-                return pair.SerialNumber;
-            }
-            catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException && !Directory.Exists(generation))
-            {
-                // Swapped and cleared away in between: the link says where the next one is.
-            }
-        }
+        var generation = Path.Combine(folder, new FileInfo(Path.Combine(folder, "..data")).LinkTarget!);
+        var (certificate, key) = (File.ReadAllText(Path.Combine(generation, "tls.crt")), File.ReadAllText(Path.Combine(generation, "tls.key")));
+        using var pair = X509Certificate2.CreateFromPem(certificate, key);
+        return pair.SerialNumber;
     }
 }

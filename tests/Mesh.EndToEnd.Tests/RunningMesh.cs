@@ -110,6 +110,8 @@ internal sealed class RunningMesh : IAsyncDisposable
 
     public async Task<JsonElement[]> GetAsync(string path) => (await Api.GetFromJsonAsync<JsonElement[]>(path))!;
 
+    public Task<JsonElement> StatusAsync() => Api.GetFromJsonAsync<JsonElement>("/api/v1/status");
+
     /// <summary>Waits until the control plane has seen every endpoint of these services serve the mesh.</summary>
     public async Task WaitUntilMeshedAsync(params string[] services)
     {

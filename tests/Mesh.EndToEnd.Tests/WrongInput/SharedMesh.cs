@@ -9,17 +9,19 @@ public sealed class SharedMesh : IAsyncLifetime
 {
     internal RunningMesh Mesh { get; private set; } = null!;
 
+    internal int CatalogPort { get; } = RunningMesh.FreePort();
+
     internal HttpClient Front { get; private set; } = null!;
 
     public async ValueTask InitializeAsync()
     {
-        int[] ports = [RunningMesh.FreePort(), RunningMesh.FreePort()];
+        var frontPort = RunningMesh.FreePort();
         Mesh = await RunningMesh.StartAsync(
-            ("catalog.yaml", RunningMesh.ServiceYaml("catalog", 80, ports[0])),
-            ("front.yaml", RunningMesh.ServiceYaml("front", 80, ports[1])),
+            ("catalog.yaml", RunningMesh.ServiceYaml("catalog", 80, CatalogPort)),
+            ("front.yaml", RunningMesh.ServiceYaml("front", 80, frontPort)),
             ("empty.yaml", RunningMesh.ServiceYaml("empty", 80)));
-        await Mesh.StartServiceAsync("catalog", ports[0], app => app.MapGet("/", () => "ok"));
-        var front = await Mesh.StartServiceAsync("front", ports[1], app => app.MapGet("/", () => "front"), b => b.Services.AddHttpClient("front"));
+        await Mesh.StartServiceAsync("catalog", CatalogPort, app => app.MapGet("/", () => "ok"));
+        var front = await Mesh.StartServiceAsync("front", frontPort, app => app.MapGet("/", () => "front"), b => b.Services.AddHttpClient("front"));
         await Mesh.WaitUntilMeshedAsync("catalog", "front");
         Front = front.Services.GetRequiredService<IHttpClientFactory>().CreateClient("front");
     }
