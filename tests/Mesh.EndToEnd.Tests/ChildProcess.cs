@@ -7,6 +7,7 @@ namespace Mesh.EndToEnd.Tests;
 internal sealed class ChildProcess : IAsyncDisposable
 {
     private readonly Process _process;
+    private readonly Process? _watcher;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _errors = new();
     private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -14,6 +15,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     private ChildProcess(Process process)
     {
         _process = process;
+        _watcher = Watch(process.Id);
         process.OutputDataReceived += (_, e) => Keep(_output, e.Data, _firstLine);
         process.ErrorDataReceived += (_, e) => Keep(_errors, e.Data, null);
         process.BeginOutputReadLine();
@@ -81,8 +83,20 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _watcher?.Kill();
+        _watcher?.Dispose();
         await KillAsync();
         _process.Dispose();
+    }
+
+    /// <summary>A shell that waits for the end of a pipe only we hold: when the tests themselves are killed, it kills what they started.</summary>
+    private static Process? Watch(int id)
+    {
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add("-c");
+        start.ArgumentList.Add("read _; kill -KILL $0");
+        start.ArgumentList.Add($"{id}");
+        return OperatingSystem.IsWindows() ? null : Process.Start(start);
     }
 
     private static void Keep(StringBuilder where, string? line, TaskCompletionSource<string>? first)

@@ -34,5 +34,9 @@ public sealed class ControlPlaneOutageTests
         Assert.Empty(await calls.EndAsync());
         Assert.DoesNotContain(mesh.Logs.GetSnapshot(), record => record.Level >= LogLevel.Error);
         Assert.All(await mesh.GetAsync("/api/v1/workloads"), w => Assert.True(w.GetProperty("meshed").GetBoolean(), w.ToString()));
+
+        // Told to stop rather than killed, it ends by itself, its clients' streams too.
+        await mesh.ControlPlane.TerminateAsync();
+        Assert.Equal(0, await mesh.ControlPlane.ExitAsync(TimeSpan.FromSeconds(10)));
     }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
@@ -53,7 +54,7 @@ public sealed class ForeignPeerTests
         await using var agent = ChildProcess.StartOurs(
             "mesh", "identity", "agent", "--out", certificates, "--namespace", "shop", "--service-account", "storefront",
             "--control-plane", mesh.Grpc, "--trust-bundle", mesh.TrustBundle, "--token", await mesh.CreateTokenAsync("storefront"));
-        await Mesh.Testing.Eventually.Async(() => File.Exists(Path.Combine(certificates, "ca.crt")), "the agent writes its files: " + agent.Errors, TimeSpan.FromSeconds(30));
+        await Eventually.Async(() => File.Exists(Path.Combine(certificates, "ca.crt")), "the agent writes its files: " + agent.Errors, TimeSpan.FromSeconds(30));
         await using var bootstrap = ChildProcess.StartOurs("mesh", "xds", "bootstrap", "--namespace", "shop", "--certs", certificates, "--ads-server", mesh.Ads);
         Assert.True(await bootstrap.ExitAsync(TimeSpan.FromSeconds(30)) == 0, bootstrap.Errors);
         var file = Path.Combine(mesh.Scratch("bootstrap"), "bootstrap.json");
@@ -74,7 +75,7 @@ public sealed class ForeignPeerTests
 
         // What crossed the wire was mesh TLS with the agent's identity: the servers counted it under its name, and the client refused nothing.
         var pair = default(JsonElement);
-        await Mesh.Testing.Eventually.Async(
+        await Eventually.Async(
             async () => (await mesh.GetAsync("/api/v1/pairs")).Any(p => p.GetProperty("source").GetString() == "storefront" && (pair = p).GetProperty("requests").GetInt64() == Calls),
             "the servers' metrics arrive");
         Assert.Equal(1, pair.GetProperty("mtls_share").GetDouble());
