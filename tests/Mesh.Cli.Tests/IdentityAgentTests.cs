@@ -31,17 +31,24 @@ public sealed class IdentityAgentTests : IDisposable
     }
 
     [Fact]
-    public void Files_WrittenAgain_ReplacedAtOnceAndOldOnesGone()
+    public void Files_WrittenAgain_ReplacedAtOnceAndOnlyTheLastBeforeStays()
     {
         var files = new IdentityFiles(_folder.FullName);
         files.Write(Identity(1));
-        var second = Identity(2);
+        // Left by an agent that was killed while it wrote.
+        Directory.CreateDirectory(InFolder($"..{Guid.NewGuid():N}"));
+        var (second, third) = (Identity(2), Identity(3));
 
         files.Write(second);
+        var link = new FileInfo(InFolder("..data")).LinkTarget!;
+        files.Write(third);
 
         using var read = X509Certificate2.CreateFromPemFile(InFolder("tls.crt"), InFolder("tls.key"));
-        Assert.Equal(second.Svid.Leaf.Thumbprint, read.Thumbprint);
-        Assert.Single(_folder.GetDirectories("..*"), folder => folder.LinkTarget is null);
+        Assert.Equal(third.Svid.Leaf.Thumbprint, read.Thumbprint);
+        // Who followed the link just before the swap still finds a whole pair.
+        using var late = X509Certificate2.CreateFromPemFile(InFolder($"{link}/tls.crt"), InFolder($"{link}/tls.key"));
+        Assert.Equal(second.Svid.Leaf.Thumbprint, late.Thumbprint);
+        Assert.Equal(2, _folder.GetDirectories("..*").Count(folder => folder.LinkTarget is null));
     }
 
     [Fact]

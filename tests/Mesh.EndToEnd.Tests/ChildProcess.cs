@@ -7,6 +7,7 @@ namespace Mesh.EndToEnd.Tests;
 internal sealed class ChildProcess : IAsyncDisposable
 {
     private readonly Process _process;
+    private readonly Process? _watcher;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _errors = new();
     private readonly TaskCompletionSource<string> _firstLine = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -14,6 +15,7 @@ internal sealed class ChildProcess : IAsyncDisposable
     private ChildProcess(Process process)
     {
         _process = process;
+        _watcher = Watch(process.Id);
         process.OutputDataReceived += (_, e) => Keep(_output, e.Data, _firstLine);
         process.ErrorDataReceived += (_, e) => Keep(_errors, e.Data, null);
         process.BeginOutputReadLine();
@@ -61,6 +63,13 @@ internal sealed class ChildProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
+    /// <summary>SIGTERM, as an init system or Kubernetes sends.</summary>
+    public async Task TerminateAsync()
+    {
+        using var kill = Process.Start("kill", ["-TERM", $"{_process.Id}"]);
+        await kill.WaitForExitAsync();
+    }
+
     /// <summary>SIGKILL, as an out-of-memory killer would.</summary>
     public async Task KillAsync()
     {
@@ -74,8 +83,20 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _watcher?.Kill();
+        _watcher?.Dispose();
         await KillAsync();
         _process.Dispose();
+    }
+
+    /// <summary>A shell that waits for the end of a pipe only we hold: when the tests themselves are killed, it kills what they started.</summary>
+    private static Process? Watch(int id)
+    {
+        var start = new ProcessStartInfo("/bin/sh") { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
+        start.ArgumentList.Add("-c");
+        start.ArgumentList.Add("read _; kill -KILL $0");
+        start.ArgumentList.Add($"{id}");
+        return OperatingSystem.IsWindows() ? null : Process.Start(start);
     }
 
     private static void Keep(StringBuilder where, string? line, TaskCompletionSource<string>? first)

@@ -2,6 +2,7 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
 using WireMock.RequestBuilders;
 using WireMock.ResponseBuilders;
 using WireMock.Server;
@@ -41,6 +42,7 @@ public sealed class OutsideTheMeshTests
         using var outside = WireMockServer.Start();
         outside.Given(Request.Create().UsingGet()).RespondWith(Response.Create().WithBody("plain"));
         var builder = WebApplication.CreateSlimBuilder();
+        builder.Logging.ClearProviders();
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.WebHost.UseMesh();
         builder.Services.AddMesh().AddHttpClient("any");

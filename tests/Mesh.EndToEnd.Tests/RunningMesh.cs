@@ -3,11 +3,13 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Net.Sockets;
 using System.Text.Json;
+using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 
 namespace Mesh.EndToEnd.Tests;
 
@@ -24,6 +26,9 @@ internal sealed class RunningMesh : IAsyncDisposable
     public string Data => Path.Combine(_folder, "data");
 
     public string Scratch(string name) => Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
+
+    /// <summary>What the services in this process have logged.</summary>
+    public FakeLogCollector Logs { get; } = FakeLogCollector.Create(new FakeLogCollectorOptions());
 
     public HttpClient Api { get; private set; } = new();
 
@@ -83,43 +88,42 @@ internal sealed class RunningMesh : IAsyncDisposable
     };
 
     /// <summary>Starts an app with UseMesh() and AddMesh() on this port; it is stopped with the mesh.</summary>
-    public async Task<WebApplication> StartServiceAsync(string serviceAccount, int port, Action<WebApplication> map, Action<WebApplicationBuilder>? configure = null)
+    /// <param name="change">What this workload's operator set otherwise.</param>
+    public async Task<WebApplication> StartServiceAsync(
+        string serviceAccount, int port, Action<WebApplication> map, Action<WebApplicationBuilder>? configure = null, Action<Dictionary<string, string?>>? change = null)
     {
+        var settings = await SettingsAsync(serviceAccount);
+        change?.Invoke(settings);
         var builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Configuration.AddInMemoryCollection(await SettingsAsync(serviceAccount));
+        builder.Logging.ClearProviders().AddFilter(level => level >= LogLevel.Warning).AddProvider(new FakeLoggerProvider(Logs));
+        builder.Configuration.AddInMemoryCollection(settings);
         builder.WebHost.UseUrls($"http://127.0.0.1:{port}");
         builder.WebHost.UseMesh();
         builder.Services.AddMesh();
         configure?.Invoke(builder);
         var app = builder.Build();
+        _services.Add(app);
         map(app);
         await app.StartAsync();
-        _services.Add(app);
         return app;
     }
 
     public async Task<JsonElement[]> GetAsync(string path) => (await Api.GetFromJsonAsync<JsonElement[]>(path))!;
 
+    public Task<JsonElement> StatusAsync() => Api.GetFromJsonAsync<JsonElement>("/api/v1/status");
+
     /// <summary>Waits until the control plane has seen every endpoint of these services serve the mesh.</summary>
     public async Task WaitUntilMeshedAsync(params string[] services)
     {
-        var deadline = DateTime.UtcNow.AddSeconds(30);
-        var seen = "";
-        while (DateTime.UtcNow < deadline)
-        {
-            var workloads = (await GetAsync("/api/v1/workloads")).Where(w => services.Contains(w.GetProperty("service").GetString())).ToArray();
-            if (services.All(s => workloads.Any(w => w.GetProperty("service").GetString() == s)) && workloads.All(w => w.GetProperty("meshed").GetBoolean()))
+        var workloads = Array.Empty<JsonElement>();
+        await Eventually.Async(
+            async () =>
             {
-                return;
-            }
-
-            seen = string.Join(Environment.NewLine, workloads.Select(w => w.ToString()));
-            using var pause = new PeriodicTimer(TimeSpan.FromMilliseconds(100));
-            await pause.WaitForNextTickAsync();
-        }
-
-        throw new TimeoutException($"Not every endpoint of {string.Join(", ", services)} is meshed after 30 s: {seen}");
+                workloads = [.. (await GetAsync("/api/v1/workloads")).Where(w => services.Contains(w.GetProperty("service").GetString()))];
+                return services.All(s => workloads.Any(w => w.GetProperty("service").GetString() == s)) && workloads.All(w => w.GetProperty("meshed").GetBoolean());
+            },
+            $"every endpoint of {string.Join(", ", services)} is meshed",
+            TimeSpan.FromSeconds(30));
     }
 
     public static int FreePort()

@@ -6,12 +6,15 @@ namespace Mesh.Testing;
 public static class Eventually
 {
     /// <summary>Returns as soon as the condition holds; fails after the timeout (10 s) naming what did not come.</summary>
-    public static async Task Async(Func<bool> condition, string what, TimeSpan? timeout = null)
+    public static Task Async(Func<bool> condition, string what, TimeSpan? timeout = null) => Async(() => Task.FromResult(condition()), what, timeout);
+
+    /// <summary>The same, for what has to be asked.</summary>
+    public static async Task Async(Func<Task<bool>> condition, string what, TimeSpan? timeout = null)
     {
         var limit = timeout ?? TimeSpan.FromSeconds(10);
         var watch = Stopwatch.StartNew();
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(10));
-        while (!condition())
+        while (!await condition())
         {
             if (watch.Elapsed > limit)
             {

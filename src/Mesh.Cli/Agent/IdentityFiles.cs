@@ -36,9 +36,18 @@ internal sealed partial class IdentityFiles(string folder)
             Link(name, Path.Combine(Current, name));
         }
 
-        if (old is not null && old != generation && Directory.Exists(Path.Combine(folder, old)))
+        Clear(generation, old);
+    }
+
+    /// <summary>Removes what nobody can still be reading. The generation before the current one stays: a reader that followed the link a moment ago finds all of it.</summary>
+    private void Clear(params string?[] kept)
+    {
+        foreach (var each in new DirectoryInfo(folder).GetDirectories("..*"))
         {
-            Directory.Delete(Path.Combine(folder, old), recursive: true);
+            if (each.LinkTarget is null && Guid.TryParseExact(each.Name[2..], "N", out _) && !kept.Contains(each.Name))
+            {
+                each.Delete(recursive: true);
+            }
         }
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using Mesh.Cli.Agent;
 using Mesh.Hosting;
 
@@ -42,9 +43,25 @@ internal static class IdentityAgentCommand
                 ServiceAccount = result.GetValue(account)!,
                 TrustDomain = result.GetValue(trustDomain)!,
             };
-            await using var identity = await OpenAsync(context, options, cancellationToken);
-            var files = new IdentityFiles(Path.GetFullPath(result.GetValue(folder)!));
-            await new IdentityAgent(identity.Source, files, context).RunAsync(result.GetValue(once), result.GetValue(timeout), cancellationToken);
+            using var terminated = new CancellationTokenSource();
+            // A daemon that is told to stop has done its work: SIGTERM ends it with 0, Ctrl-C as any command.
+            using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+            {
+                signal.Cancel = true;
+                terminated.Cancel();
+            });
+            using var either = CancellationTokenSource.CreateLinkedTokenSource(terminated.Token, cancellationToken);
+            try
+            {
+                await using var identity = await OpenAsync(context, options, either.Token);
+                var files = new IdentityFiles(Path.GetFullPath(result.GetValue(folder)!));
+                await new IdentityAgent(identity.Source, files, context).RunAsync(result.GetValue(once), result.GetValue(timeout), either.Token);
+            }
+            catch (OperationCanceledException) when (terminated.IsCancellationRequested)
+            {
+                // Told to stop.
+            }
+
             return ExitCodes.Ok;
         });
         return command;

@@ -14,6 +14,8 @@ public class ManifestProblemsTests
 
     [Theory]
     [InlineData("a: [", "in.yaml:2", "is no valid YAML")]
+    [InlineData("a: 1\nb:\n  c: 2\n\td: 3\n", "in.yaml:4", "is no valid YAML")]
+    [InlineData("a: 1\nspec:\n\tports: [\n", "in.yaml:3", "found invalid tab as indentation")]
     [InlineData("a: 1\nb: {x\n", "in.yaml", "Correct the line. Nothing of it is used.")]
     [InlineData("- a\n", "in.yaml:1", "The document is a list. Write an object with apiVersion, kind and metadata.")]
     [InlineData("kind: Service\nmetadata: {name: x}\n", "in.yaml:1", "apiVersion is missing")]

@@ -56,7 +56,7 @@ internal static class ManifestParser
         }
         catch (YamlException e)
         {
-            throw new ManifestSyntaxException($"{file}:{Math.Max(1, e.Start.Line)}", $"The file is no valid YAML: {Reason(e)} Correct the line.");
+            throw new ManifestSyntaxException($"{file}:{LineOf(e, text)}", $"The file is no valid YAML: {Reason(e)} Correct the line.");
         }
         catch (ArgumentException e)
         {
@@ -82,6 +82,29 @@ internal static class ManifestParser
                 throw new YamlException(parser.Current!.Start, parser.Current.End, $"It is nested deeper than {MaxDepth} levels.");
             }
         }
+    }
+
+    /// <summary>Where it breaks, which is what must be edited; not where the broken construct begins.</summary>
+    private static long LineOf(YamlException e, string text)
+    {
+        if (Math.Max(e.Start.Line, e.End.Line) is > 1 and var line)
+        {
+            return line;
+        }
+
+        // The parser gives no place for the commonest mistake of all, a tab as indentation.
+        var number = 1;
+        foreach (var each in text.AsSpan().EnumerateLines())
+        {
+            if (each[..^each.TrimStart(" \t").Length].Contains('\t') && e.Message.Contains("tab", StringComparison.Ordinal))
+            {
+                return number;
+            }
+
+            number++;
+        }
+
+        return 1;
     }
 
     private static string Reason(YamlException e)

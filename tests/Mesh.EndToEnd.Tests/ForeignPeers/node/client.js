@@ -1,4 +1,4 @@
-// Calls a unary method N times over xds:/// with xDS credentials and prints one line of JSON: who answered, how often, and what failed.
+// Calls a unary method N times over xds:/// with xDS credentials and prints one line of JSON: who answered whom, how often, and what failed.
 'use strict';
 const grpc = require('@grpc/grpc-js');
 const xds = require('@grpc/grpc-js-xds');
@@ -12,6 +12,13 @@ const client = new grpc.Client(target, new xds.XdsChannelCredentials(refuse));
 const answers = {};
 const failures = [];
 
+// The reply has two string fields, replica and caller, each short: tag, length, text.
+function text(reply) {
+  const texts = [];
+  for (let at = 0; at < reply.length; at += 2 + reply[at + 1]) texts.push(reply.toString('utf8', at + 2, at + 2 + reply[at + 1]));
+  return texts.join(' ');
+}
+
 function call(left) {
   if (left === 0) {
     console.log(JSON.stringify({ answers, failures }));
@@ -21,8 +28,7 @@ function call(left) {
   const deadline = Date.now() + 10000;
   client.makeUnaryRequest(method, (b) => b, (b) => b, Buffer.alloc(0), new grpc.Metadata(), { deadline }, (error, reply) => {
     if (error) failures.push(`${error.code}: ${error.details}`);
-    // The reply has one string field, number 1: tag, length, text.
-    else { const who = reply.subarray(2).toString('utf8'); answers[who] = (answers[who] || 0) + 1; }
+    else { const who = text(reply); answers[who] = (answers[who] || 0) + 1; }
     call(left - 1);
   });
 }

@@ -1,8 +1,17 @@
-"""Calls a unary method N times over xds:/// with xDS credentials (C-core) and prints one line of JSON: who answered, how often, what failed."""
+"""Calls a unary method N times over xds:/// with xDS credentials (C-core) and prints one line of JSON: who answered whom, how often, what failed."""
 import json
 import sys
 
 import grpc
+
+def text(reply):
+    """The reply has two string fields, replica and caller, each short: tag, length, text."""
+    texts, at = [], 0
+    while at < len(reply):
+        texts.append(reply[at + 2:at + 2 + reply[at + 1]].decode())
+        at += 2 + reply[at + 1]
+    return " ".join(texts)
+
 
 target, method, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 # The fallback would be TLS to the machine's roots, which never signed a mesh identity: without the control plane's TLS configuration the calls fail.
@@ -12,8 +21,7 @@ with grpc.secure_channel(target, credentials) as channel:
     call = channel.unary_unary(method, request_serializer=lambda b: b, response_deserializer=lambda b: b)
     for _ in range(count):
         try:
-            # The reply has one string field, number 1: tag, length, text.
-            who = call(b"", timeout=10)[2:].decode()
+            who = text(call(b"", timeout=10))
             answers[who] = answers.get(who, 0) + 1
         except grpc.RpcError as error:
             failures.append(f"{error.code().name}: {error.details()}")
