@@ -13,8 +13,13 @@ public sealed class AllocationTests(ITestOutputHelper output)
 {
     private const int Calls = 2_000;
 
-    // Design §6 aims at 500; this bound catches a regression, the bench measures.
-    private const int MaxAddedBytes = 2_000;
+    // Measured: 510 in Release, 1,160 in Debug, where every async method takes its state machine as an object; 15 % more is allowed.
+    // Design §6's 500 is against a client of IHttpClientFactory, which has a redirect handler of its own; the bench measures that: 430.
+#if DEBUG
+    private const int MaxAddedBytes = 1_340;
+#else
+    private const int MaxAddedBytes = 600;
+#endif
 
     [Fact]
     public async Task Get_RoutedBalancedRetryArmedMetricsOn_AddsLittleToTheSameHandlerBare()
@@ -37,15 +42,16 @@ public sealed class AllocationTests(ITestOutputHelper output)
         await MeasureAsync(meshed);
         await MeasureAsync(bare);
 
-        var added = new List<long>();
-        for (var pair = 0; pair < 3; pair++)
+        // Each side's least: what else runs in the process only ever adds.
+        var (withMesh, without) = (long.MaxValue, long.MaxValue);
+        for (var round = 0; round < 5; round++)
         {
-            added.Add(await MeasureAsync(meshed) - await MeasureAsync(bare));
+            withMesh = Math.Min(withMesh, await MeasureAsync(meshed));
+            without = Math.Min(without, await MeasureAsync(bare));
         }
 
-        added.Sort();
-        output.WriteLine($"bytes added per call: {string.Join(", ", added)}");
-        Assert.True(added[1] < MaxAddedBytes, $"bytes added per call: {string.Join(", ", added)}");
+        output.WriteLine($"bytes per call: {withMesh} with mesh, {without} without, {withMesh - without} added");
+        Assert.True(withMesh - without < MaxAddedBytes, $"bytes per call: {withMesh} with mesh, {without} without, {withMesh - without} added");
     }
 
     private static async Task<long> MeasureAsync(HttpMessageInvoker invoker)

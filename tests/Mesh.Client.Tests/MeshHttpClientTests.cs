@@ -373,6 +373,69 @@ public sealed class MeshHttpClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Get_CallerCancels_GivesItsPlaceBack()
+    {
+        var backend = await MeshedAsync(context => context.Request.Path == "/slow" ? Task.Delay(Timeout.Infinite, context.RequestAborted) : context.Response.WriteAsync("ok"));
+        _program.Serve("catalog", [backend.Endpoint], change: c => c with { MaxRequests = 1 });
+        for (var i = 1; i <= 3; i++)
+        {
+            using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+            var send = _program.Client().GetAsync("http://catalog/slow", cancel.Token);
+            await Eventually.Async(() => backend.Requests == i, "the request arrived");
+            await cancel.CancelAsync();
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => send);
+        }
+
+        Assert.Equal("ok", await _program.Client().GetStringAsync("http://catalog/", Cancel));
+    }
+
+    [Fact]
+    public async Task Send_HeadOr204NotDisposed_GivesItsPlaceBack()
+    {
+        var backend = await MeshedAsync(context =>
+        {
+            context.Response.StatusCode = HttpMethods.IsHead(context.Request.Method) ? 200 : 204;
+            context.Response.ContentLength = HttpMethods.IsHead(context.Request.Method) ? 7 : null;
+            return Task.CompletedTask;
+        });
+        _program.Serve("catalog", [backend.Endpoint], change: c => c with { MaxRequests = 1 });
+
+        foreach (var method in (HttpMethod[])[HttpMethod.Head, HttpMethod.Get, HttpMethod.Head])
+        {
+            var response = await _program.Client().SendAsync(new HttpRequestMessage(method, "http://catalog/"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+            Assert.Equal(method == HttpMethod.Head ? HttpStatusCode.OK : HttpStatusCode.NoContent, response.StatusCode);
+            Assert.Equal(method == HttpMethod.Head ? 7 : 0, response.Content.Headers.ContentLength ?? 0);
+        }
+    }
+
+    [Fact]
+    public async Task Get_ResponseDroppedUnread_EndsWhenItIsCollected()
+    {
+        var backend = await MeshedAsync(async context =>
+        {
+            await context.Response.WriteAsync("begun");
+            await context.Response.Body.FlushAsync();
+            await Task.Delay(Timeout.Infinite, context.RequestAborted);
+        });
+        _program.Serve("catalog", [backend.Endpoint], change: c => c with { MaxRequests = 1 });
+
+        await DropAsync(_program.Client());
+
+        await Eventually.Async(
+            () =>
+            {
+                GC.Collect();
+                GC.WaitForPendingFinalizers();
+                return _program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Failure)) == 1;
+            },
+            "the dropped call ended");
+        await DropAsync(_program.Client());
+
+        static async Task DropAsync(HttpClient client) =>
+            Assert.Equal(HttpStatusCode.OK, (await client.GetAsync("http://catalog/", HttpCompletionOption.ResponseHeadersRead, Cancel)).StatusCode);
+    }
+
+    [Fact]
     public async Task Get_Redirect_IsRoutedAnew()
     {
         var target = await MeshedAsync();

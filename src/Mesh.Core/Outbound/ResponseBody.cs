@@ -38,7 +38,14 @@ internal sealed class ResponseBody : HttpContent
     {
         try
         {
-            await _inner.CopyToAsync(stream, context, cancellationToken).ConfigureAwait(false);
+            // Straight from the stream: by way of the inner content's own copying it would take two state machines more, by way of ReadAsStreamAsync a task.
+#pragma warning disable VSTHRD103, CA1849 // SocketsHttpHandler's content hands its stream out without waiting
+            var source = _inner.ReadAsStream(cancellationToken);
+#pragma warning restore VSTHRD103, CA1849
+            await using (source.ConfigureAwait(false))
+            {
+                await source.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
+            }
         }
         catch (Exception e)
         {
