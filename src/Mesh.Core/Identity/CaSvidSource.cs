@@ -73,20 +73,20 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, Cont
             return true;
         }
 
+        var broke = false;
         for (var cause = rpc.Status.DebugException; cause is not null; cause = cause.InnerException)
         {
-            if (cause is ControlPlaneUntrustedException || cause is SocketException { SocketErrorCode: not SocketError.ConnectionReset })
+            // Not reached, not in time, or not to be trusted: the token would fare no better, or must not be shown.
+            if (cause is ControlPlaneUntrustedException or SvidException or OperationCanceledException or TimeoutException
+                or SocketException { SocketErrorCode: not (SocketError.ConnectionReset or SocketError.ConnectionAborted or SocketError.Shutdown) })
             {
                 return false;
             }
 
-            if (cause is AuthenticationException or IOException or SocketException)
-            {
-                return true;
-            }
+            broke |= cause is HttpRequestException or AuthenticationException or IOException or SocketException;
         }
 
-        return false;
+        return broke;
     }
 
     private bool HasToken()

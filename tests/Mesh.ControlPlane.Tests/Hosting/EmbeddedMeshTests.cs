@@ -83,7 +83,9 @@ public sealed class EmbeddedMeshTests : IDisposable
         Assert.All(store.Pairs(null), pair => Assert.Equal((1.0, 1.0), (pair.MtlsShare, pair.SuccessRate)));
         var client = inner.GetRequiredService<ClientRegistry>().Clients.Single(c => c.Address == "in process");
         Assert.Equal(Front, client.Node.Identity!.ToString());
-        Assert.Contains(inner.GetRequiredService<IssuanceLog>().Newest, i => i.Identity == Front && i.Node == client.Node.Id);
+        var issued = inner.GetRequiredService<IssuanceLog>().Newest;
+        Assert.All(inner.GetRequiredService<ClientRegistry>().Clients, c => Assert.Contains(issued, i => i.Identity == c.Node.Identity!.ToString() && i.Node == c.Node.Id));
+        Assert.Equal([Back, Front], issued.Select(i => i.Identity).Order(StringComparer.Ordinal));
 
         var identity = front.Services.GetRequiredService<IWorkloadIdentitySource>();
         inner.GetRequiredService<LeafPolicyStore>().Rotate();
