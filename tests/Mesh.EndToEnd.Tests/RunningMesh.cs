@@ -52,8 +52,16 @@ internal sealed class RunningMesh : IAsyncDisposable
             File.WriteAllText(Path.Combine(mesh.Manifests, file), yaml);
         }
 
-        await mesh.StartControlPlaneAsync();
-        return mesh;
+        try
+        {
+            await mesh.StartControlPlaneAsync();
+            return mesh;
+        }
+        catch
+        {
+            await mesh.DisposeAsync();
+            throw;
+        }
     }
 
     /// <summary>Starts the control plane; after a kill it comes back on the same ports with the same data.</summary>
