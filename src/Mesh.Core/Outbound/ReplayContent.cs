@@ -87,21 +87,11 @@ internal sealed class ReplayContent : HttpContent
         }
     }
 
-    private sealed class CopyingStream(ReplayContent content, Stream inner) : Stream
+    private sealed class CopyingStream(ReplayContent content, Stream inner) : ForwardStream
     {
         public override bool CanRead => false;
 
-        public override bool CanSeek => false;
-
         public override bool CanWrite => true;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
@@ -124,10 +114,6 @@ internal sealed class ReplayContent : HttpContent
 
         public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
 
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("A request body is written, not read.");
     }
 }

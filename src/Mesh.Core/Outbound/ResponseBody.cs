@@ -119,22 +119,12 @@ internal sealed class ResponseBody : HttpContent
         }
     }
 
-    private sealed class BodyStream(ResponseBody body, Stream inner) : Stream
+    private sealed class BodyStream(ResponseBody body, Stream inner) : ForwardStream
     {
         public override bool CanRead => inner.CanRead;
 
-        public override bool CanSeek => false;
-
         // An upgraded connection is written to through its response.
         public override bool CanWrite => inner.CanWrite;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
@@ -178,10 +168,6 @@ internal sealed class ResponseBody : HttpContent
         public override void Flush() => inner.Flush();
 
         public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {
