@@ -16,7 +16,7 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
     public MeshHttpHandler(OutboundPipeline pipeline, HttpMessageHandler own)
     {
         _pipeline = pipeline;
-        _own = new HttpMessageInvoker(own, disposeHandler: true);
+        _own = new PassThroughInvoker(own);
         (_cookies, _maxRedirects) = own switch
         {
             SocketsHttpHandler s => (s.UseCookies ? s.CookieContainer : null, s.AllowAutoRedirect ? s.MaxAutomaticRedirections : 0),
@@ -50,31 +50,48 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
     private async Task<HttpResponseMessage> SendHopsAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var callersCookies = request.Headers.NonValidated.TryGetValues("Cookie", out var cookies) ? cookies.ToString() : null;
-        for (var redirects = 0; ; redirects++)
+        try
         {
-            ApplyCookies(request, callersCookies);
-            var response = await _pipeline.SendAsync(request, _own, cancellationToken).ConfigureAwait(false);
-            KeepCookies(request.RequestUri!, response);
-            if (redirects >= _maxRedirects || Redirects.Target(request.RequestUri!, response) is not { } target)
+            for (var redirects = 0; ; redirects++)
             {
-                return response;
-            }
+                ApplyCookies(request, callersCookies);
+                var response = await _pipeline.SendAsync(request, _own, cancellationToken).ConfigureAwait(false);
+                KeepCookies(request.RequestUri!, response);
+                if (redirects >= _maxRedirects || Redirects.Target(request.RequestUri!, response) is not { } target)
+                {
+                    return response;
+                }
 
-            response.Dispose();
-            Redirects.Apply(request, response.StatusCode, target);
+                response.Dispose();
+                Redirects.Apply(request, response.StatusCode, target);
+            }
+        }
+        finally
+        {
+            // A handler further out may send the same request again.
+            PassThroughInvoker.RestoreCookies(request);
         }
     }
 
     private void ApplyCookies(HttpRequestMessage request, string? callersCookies)
     {
-        if (_cookies is { Count: > 0 })
+        if (_cookies is { Count: > 0 } && _cookies.GetCookieHeader(request.RequestUri!) is { Length: > 0 } stored)
         {
-            var stored = _cookies.GetCookieHeader(request.RequestUri!);
-            request.Headers.Remove("Cookie");
-            if (stored.Length > 0 || callersCookies is not null)
-            {
-                request.Headers.TryAddWithoutValidation("Cookie", callersCookies is null ? stored : stored.Length == 0 ? callersCookies : $"{callersCookies}; {stored}");
-            }
+            request.Options.Set(PassThroughInvoker.CallersCookies, callersCookies ?? string.Empty);
+            SetCookies(request, callersCookies is null ? stored : $"{callersCookies}; {stored}");
+        }
+        else
+        {
+            PassThroughInvoker.RestoreCookies(request);
+        }
+    }
+
+    private static void SetCookies(HttpRequestMessage request, string value)
+    {
+        request.Headers.Remove("Cookie");
+        if (value.Length > 0)
+        {
+            request.Headers.TryAddWithoutValidation("Cookie", value);
         }
     }
 
@@ -93,6 +110,28 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
                     // As .NET's own handler: a malformed cookie is not kept.
                 }
             }
+        }
+    }
+
+    /// <summary>Sends by the client's own primary, which adds its stored cookies itself: it gets the request as the caller wrote it.</summary>
+    private sealed class PassThroughInvoker(HttpMessageHandler own) : HttpMessageInvoker(own, disposeHandler: true)
+    {
+        /// <summary>The request's own cookies, empty for none; set while it carries stored ones beside them.</summary>
+        public static readonly HttpRequestOptionsKey<string> CallersCookies = new("Mesh.CallersCookies");
+
+        public static void RestoreCookies(HttpRequestMessage request)
+        {
+            if (request.Options.TryGetValue(CallersCookies, out var callers))
+            {
+                ((IDictionary<string, object?>)request.Options).Remove(CallersCookies.Key);
+                SetCookies(request, callers);
+            }
+        }
+
+        public override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            RestoreCookies(request);
+            return base.SendAsync(request, cancellationToken);
         }
     }
 }

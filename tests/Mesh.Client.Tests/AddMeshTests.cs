@@ -76,6 +76,31 @@ public sealed class AddMeshTests : IDisposable
     }
 
     [Fact]
+    public async Task AddMesh_PrimaryIsAMock_UnknownHostsReachIt_AndAWarningNamesIt()
+    {
+        using var mock = new Mock();
+        await using var program = new MeshedProgram(_ca, s =>
+        {
+            s.AddHttpClient("mocked").ConfigurePrimaryHttpMessageHandler(() => mock);
+            s.AddHttpClient("wrapped").ConfigurePrimaryHttpMessageHandler(() => new Wrapper(mock));
+        });
+        await using var backend = await Backend.StartAsync(new Mesh.Identity.FixedIdentitySource(_ca.Identity("shop", "catalog")));
+        program.Serve("catalog", [backend.Endpoint]);
+
+        foreach (var name in new[] { "mocked", "wrapped" })
+        {
+            Assert.Equal("mock", await program.Client(name).GetStringAsync("https://api.example.com/", TestContext.Current.CancellationToken));
+            Assert.Equal("mock", await program.Client(name).GetStringAsync("http://nobody/", TestContext.Current.CancellationToken));
+            Assert.Equal("ok", await program.Client(name).GetStringAsync("http://catalog/", TestContext.Current.CancellationToken));
+        }
+
+        Assert.Equal(4, mock.Requests);
+        Assert.Equal(
+            ["all of Mock", "all of Wrapper"],
+            program.Logs.GetSnapshot().Where(r => r.Id.Id == 2200).Select(r => r.StructuredState!.Single(s => s.Key == "Settings").Value).Order());
+    }
+
+    [Fact]
     public void CreateMesh_ServicesWithoutMesh_SaysWhatToCall()
     {
         using var services = new ServiceCollection().BuildServiceProvider();
@@ -92,5 +117,20 @@ public sealed class AddMeshTests : IDisposable
         }
 
         return handler;
+    }
+
+    private sealed class Wrapper(HttpMessageHandler inner) : DelegatingHandler(inner);
+
+    private sealed class Mock : HttpMessageHandler
+    {
+        private int _requests;
+
+        public int Requests => _requests;
+
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _requests);
+            return Task.FromResult(new HttpResponseMessage { Content = new StringContent("mock"), RequestMessage = request });
+        }
     }
 }

@@ -436,6 +436,26 @@ public sealed class MeshHttpClientTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Get_CookieSetOutsideTheMesh_IsSentBackOnce()
+    {
+        var outside = await PlainAsync(context =>
+        {
+            context.Response.Headers.SetCookie = "a=b; Path=/";
+            return context.Response.WriteAsync(context.Request.Headers.Cookie.ToString());
+        });
+        _program.Serve("catalog", []);
+        var client = _program.Client();
+        var url = $"http://127.0.0.1:{outside.Port}/";
+
+        Assert.Equal("", await client.GetStringAsync(url, Cancel));
+        Assert.Equal("a=b", await client.GetStringAsync(url, Cancel));
+        using var request = new HttpRequestMessage(HttpMethod.Get, url) { Headers = { { "Cookie", "c=d" } } };
+        using var response = await client.SendAsync(request, Cancel);
+        Assert.Equal("c=d; a=b", await response.Content.ReadAsStringAsync(Cancel));
+        Assert.Equal("c=d", Assert.Single(request.Headers.GetValues("Cookie")));
+    }
+
+    [Fact]
     public async Task Get_Redirect_IsRoutedAnew()
     {
         var target = await MeshedAsync();

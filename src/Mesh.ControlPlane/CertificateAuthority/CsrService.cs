@@ -53,7 +53,7 @@ internal sealed partial class CsrService(
         }
 
         // Used up last, so that a bad CSR does not cost the token; and before signing, so that it can't be used twice.
-        if (token is not null && tokens.Redeem(token, out problem) is null)
+        if (token is not null && Redeem(token, out problem) is null)
         {
             throw Error(StatusCode.Unauthenticated, problem!);
         }
@@ -65,6 +65,18 @@ internal sealed partial class CsrService(
         issued.Add(new Issuance(id.ToString(), ReadNode(request) ?? context.Peer, serial, time.GetUtcNow(), leaf.NotBefore, leaf.NotAfter));
         Log.Issued(logger, id, serial, leaf.NotAfter, token is not null);
         return new IstioCertificateResponse { CertChain = { Pems.Write(leaf), issuer.Root.Pem } };
+    }
+
+    private SpiffeId? Redeem(string token, out string? problem)
+    {
+        try
+        {
+            return tokens.Redeem(token, out problem);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw Error(StatusCode.Unavailable, $"The control plane can't note that the token is used, so it issues nothing: {e.Message} Make its data folder writable; the token stays good.");
+        }
     }
 
     /// <summary>What the workload calls itself on its ADS stream. Only shown to people: nobody has verified it.</summary>

@@ -50,7 +50,7 @@ internal sealed partial class IssuanceLog(DataFolder data, ILogger<IssuanceLog> 
                     file.MoveTo(data.File(FileName + ".1"), overwrite: true);
                 }
 
-                File.AppendAllText(data.File(FileName), JsonSerializer.Serialize(issuance, JsonSerializerOptions.Web) + "\n");
+                data.Append(FileName, JsonSerializer.SerializeToUtf8Bytes(issuance, JsonSerializerOptions.Web));
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {

@@ -60,8 +60,7 @@ internal sealed class JoinTokens
             }
 
             var hash = Hash(token);
-            _byHash[hash] = new Stored(hash, @namespace, serviceAccount, expires, null);
-            SaveLocked();
+            PutLocked(new Stored(hash, @namespace, serviceAccount, expires, null), null);
         }
 
         return new NewJoinToken(token, expires);
@@ -86,8 +85,7 @@ internal sealed class JoinTokens
                 return null;
             }
 
-            _byHash[stored.Hash] = stored with { UsedAt = _time.GetUtcNow() };
-            SaveLocked();
+            PutLocked(stored with { UsedAt = _time.GetUtcNow() }, stored);
             return Id(stored);
         }
     }
@@ -109,7 +107,28 @@ internal sealed class JoinTokens
 
     private SpiffeId Id(Stored stored) => SpiffeId.ForServiceAccount(_trustDomain, stored.Namespace, stored.ServiceAccount);
 
-    private void SaveLocked() => _data.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(_byHash.Values), secret: true);
+    /// <summary>What can't be saved has not happened: a full disk must cost nobody a token.</summary>
+    private void PutLocked(Stored next, Stored? before)
+    {
+        _byHash[next.Hash] = next;
+        try
+        {
+            _data.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(_byHash.Values), secret: true);
+        }
+        catch
+        {
+            if (before is null)
+            {
+                _byHash.Remove(next.Hash);
+            }
+            else
+            {
+                _byHash[next.Hash] = before;
+            }
+
+            throw;
+        }
+    }
 
     private static string Hash(string token) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 

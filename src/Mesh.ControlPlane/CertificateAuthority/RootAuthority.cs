@@ -18,6 +18,9 @@ internal sealed class RootAuthority
     private const string CertificateFile = "root-cert.pem";
     private const string KeyFile = "root-key.pem";
 
+    /// <summary>What workloads are given. It is written when the root is complete.</summary>
+    public const string TrustBundleFile = "trust-bundle.pem";
+
     private RootAuthority(X509Certificate certificate, AsymmetricKeyParameter key)
     {
         (Certificate, Key) = (certificate, key);
@@ -40,7 +43,8 @@ internal sealed class RootAuthority
     /// <summary>Takes the root of the data folder; makes one when there is none.</summary>
     public static RootAuthority LoadOrCreate(DataFolder data, TrustDomain trustDomain, TimeProvider time, SecureRandom random)
     {
-        if (data.Exists(KeyFile) || data.Exists(CertificateFile))
+        // A key alone is a first start that was cut off, unless a bundle shows that workloads trust its certificate already.
+        if (data.Exists(CertificateFile) || (data.Exists(KeyFile) && data.Exists(TrustBundleFile)))
         {
             return Load(data.File(CertificateFile), data.File(KeyFile), time);
         }
@@ -64,7 +68,7 @@ internal sealed class RootAuthority
             X509Extensions.SubjectAlternativeName, false, new GeneralNames(new GeneralName(GeneralName.UniformResourceIdentifier, $"spiffe://{trustDomain}")));
         var certificate = generator.Generate(new Org.BouncyCastle.Crypto.Operators.Asn1SignatureFactory("SHA256WITHECDSA", pair.Private, random));
 
-        // The key first: a certificate without its key would be refused at the next start.
+        // The key first: a certificate without its key would be refused at the next start; a key alone is replaced.
         data.Write(KeyFile, Pems.Write(new Pkcs8Generator(pair.Private).Generate()), secret: true);
         data.Write(CertificateFile, Pems.Write(certificate), secret: false);
         return new RootAuthority(certificate, pair.Private);

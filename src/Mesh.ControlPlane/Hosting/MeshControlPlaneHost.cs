@@ -19,7 +19,6 @@ namespace Mesh.ControlPlane.Hosting;
 /// <remarks>Order of start: data folder, root, marks; then the source, which uses the marks; then the ports. So nothing is served before what it rests on is known.</remarks>
 internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions options, ControlPlaneParts parts, TimeProvider time, ILoggerFactory loggers) : IAsyncDisposable
 {
-    private const string TrustBundleFile = "trust-bundle.pem";
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(5);
     private readonly ILogger _logger = loggers.CreateLogger<MeshControlPlaneHost>();
     private readonly Stopping _stopping = new();
@@ -62,7 +61,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
         var addresses = new ControlPlaneAddresses(
-            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(TrustBundleFile), _app.Services.GetRequiredService<AdminToken>().Value);
+            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(RootAuthority.TrustBundleFile), _app.Services.GetRequiredService<AdminToken>().Value);
         Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, options.ConfigFolder);
         return addresses;
     }
@@ -114,7 +113,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         var root = options.RootCertificate is { } certificate
             ? RootAuthority.Load(certificate, options.RootKey!, time)
             : RootAuthority.LoadOrCreate(data, trustDomain, time, random);
-        data.Write(TrustBundleFile, root.Pem, secret: false);
+        data.Write(RootAuthority.TrustBundleFile, root.Pem, secret: false);
         var store = new ModelStore();
         var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
         var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));

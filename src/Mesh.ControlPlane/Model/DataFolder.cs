@@ -53,6 +53,19 @@ internal sealed class DataFolder : IDisposable
 
     public void Write(string name, string text, bool secret) => Write(name, Encoding.UTF8.GetBytes(text), secret);
 
+    /// <summary>Adds one line to a file that only the owner reads.</summary>
+    public void Append(string name, ReadOnlySpan<byte> line)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = Private;
+        }
+
+        using var file = new FileStream(File(name), options);
+        file.Write([.. line, (byte)'\n']);
+    }
+
     /// <summary>Null when a file can be written; else why not.</summary>
     public string? WriteProblem()
     {

@@ -4,7 +4,7 @@ internal sealed partial class MeshMarks
 {
     private static partial class Log
     {
-        [LoggerMessage(4520, LogLevel.Error, "Could not save which endpoints are meshed; the new ones stay unmeshed. Check that the data folder is writable.", EventName = nameof(MarksNotSaved))]
+        [LoggerMessage(4520, LogLevel.Error, "Could not save which endpoints are meshed; the new ones stay unmeshed until it can, tried again every 5 s. Check that the data folder is writable.", EventName = nameof(MarksNotSaved))]
         public static partial void MarksNotSaved(ILogger logger, Exception exception);
 
         [LoggerMessage(4522, LogLevel.Information, "Forgot {Count} marks of addresses that were no endpoint for {Absence}", EventName = nameof(MarksForgotten))]

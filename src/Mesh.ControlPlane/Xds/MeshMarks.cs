@@ -16,11 +16,13 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     public static readonly TimeSpan LongestAbsence = TimeSpan.FromHours(24);
 
     private static readonly TimeSpan SweepInterval = TimeSpan.FromHours(1);
+    private static readonly TimeSpan SaveAgainAfter = TimeSpan.FromSeconds(5);
     private const string FileName = "marks.json";
     private readonly DataFolder _data;
     private readonly AbsentMarks _absent;
     private readonly TimeProvider _time;
     private readonly ITimer _sweeps;
+    private readonly ITimer _saveAgain;
     private readonly ILogger<MeshMarks> _logger;
     private readonly SerialLoop _loop;
     private readonly Published<Marks> _marks;
@@ -35,6 +37,7 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
         _marks = new Published<Marks>(new Marks(Load(data)));
         _loop = new SerialLoop(e => Log.MarksNotSaved(logger, e));
         _sweeps = time.CreateTimer(_ => _loop.Post(Sweep), null, SweepInterval, SweepInterval);
+        _saveAgain = time.CreateTimer(_ => _loop.Post(Flush), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <inheritdoc/>
@@ -65,6 +68,7 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _sweeps.DisposeAsync();
+        await _saveAgain.DisposeAsync();
         await _loop.DisposeAsync();
     }
 
@@ -112,14 +116,15 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
         {
             Save(marks);
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // They go with the next mark that comes.
+            // Nobody records them again while their streams stand: until they are saved their callers use plaintext.
             lock (_lock)
             {
                 _pending.UnionWith(pending);
             }
 
+            _saveAgain.Change(SaveAgainAfter, Timeout.InfiniteTimeSpan);
             throw;
         }
 

@@ -39,6 +39,45 @@ public sealed class FileSourceTests : IDisposable
     }
 
     [Fact]
+    public async Task StartAsync_LinksInACircle_AreReadOnceAndSoon()
+    {
+        Write("a.yaml", Manifests.Service("a"));
+        Write("deep/b.yaml", Manifests.Service("b"));
+        var outside = Directory.CreateTempSubdirectory("mesh-files-").FullName;
+        await File.WriteAllTextAsync(Path.Combine(outside, "c.yaml"), Manifests.Service("c"), TestContext.Current.CancellationToken);
+        File.CreateSymbolicLink(Path.Combine(outside, "back"), _folder);
+        File.CreateSymbolicLink(Path.Combine(outside, "self"), ".");
+        File.CreateSymbolicLink(Path.Combine(_folder, "out"), outside);
+        File.CreateSymbolicLink(Path.Combine(_folder, "deep", "up"), "..");
+        File.CreateSymbolicLink(Path.Combine(_folder, "here"), ".");
+        File.CreateSymbolicLink(Path.Combine(_folder, "all"), "/");
+        await using var source = Source();
+
+        await source.StartAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+
+        Assert.Equal(["a", "b", "c"], _store.Current.Services.Keys.Select(k => k.Name).Order());
+        Assert.Empty(_store.Current.Problems);
+        Directory.Delete(outside, recursive: true);
+    }
+
+    [Fact]
+    public async Task StartAsync_FiveThousandFiles_AreReadInSeconds()
+    {
+        for (var i = 0; i < 2_500; i++)
+        {
+            Write($"{i}.yaml", Manifests.Service($"s{i}"));
+            Write($"{i}-slice.yaml", Manifests.Slice($"s{i}", $"10.1.{i / 250}.{1 + (i % 250)}"));
+        }
+
+        await using var source = Source();
+
+        await source.StartAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+
+        Assert.Equal(2_500, _store.Current.Services.Count);
+        Assert.Empty(_store.Current.Problems);
+    }
+
+    [Fact]
     public async Task StartAsync_NoFolder_SaysSo()
     {
         await using var source = Source(Path.Combine(_folder, "nope"));
@@ -137,14 +176,16 @@ public sealed class FileSourceTests : IDisposable
     {
         await using var source = await StartedAsync();
         var published = 0;
-        _store.Subscribe(_ => Interlocked.Increment(ref published));
+        using var subscription = _store.Subscribe(_ => Interlocked.Increment(ref published));
+        // Who subscribes is told what is in force: that is no reading.
+        Interlocked.Exchange(ref published, 0);
 
         for (var i = 0; i < 20; i++)
         {
             Write($"f{i}.yaml", Manifests.Service($"s{i}"));
         }
 
-        await AdvanceUntilAsync(() => _store.Current.Services.Count == 20, "all are there");
+        await AdvanceUntilAsync(() => _store.Current.Services.Count == 20 && Volatile.Read(ref published) > 0, "all are there and told");
         Assert.Equal(1, published);
     }
 

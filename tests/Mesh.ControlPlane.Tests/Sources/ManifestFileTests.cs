@@ -65,4 +65,22 @@ public class ManifestFileTests
         Assert.Equal(80, model.Services[new ServiceName("shop", "a")].Ports[0].Port);
         Assert.Equal(new SourceProblem("b.yaml:2", "Service 'shop/a' stands already at a.yaml:1, which is used. Remove one of the two."), Assert.Single(model.Problems));
     }
+
+    [Fact]
+    public void Read_FileOfManyDocuments_TakesTimeInProportion()
+    {
+        var few = Read(500);
+        var many = Read(8_000);
+
+        // In proportion it is 16 times as much; comparing each with each would be 256.
+        Assert.True(many < Math.Max(few, 0.02) * 100, $"500 documents took {few:0.000} s, 8,000 took {many:0.000} s.");
+
+        static double Read(int documents)
+        {
+            var text = string.Join("\n---\n", Enumerable.Range(0, documents).Select(i => Manifests.Service($"s{i}")));
+            var started = System.Diagnostics.Stopwatch.GetTimestamp();
+            Assert.Equal(documents, ManifestFile.Read("in.yaml", text, null).Objects.Length);
+            return System.Diagnostics.Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }
+    }
 }

@@ -1,3 +1,5 @@
+using System.IO.Enumeration;
+
 namespace Mesh.ControlPlane.Sources.Files;
 
 /// <summary>What tells whether a file changed, without reading it.</summary>
@@ -23,7 +25,7 @@ internal static class FolderScanner
     public static List<FileStamp> Scan(string folder)
     {
         var stamps = new List<FileStamp>();
-        foreach (var path in Directory.EnumerateFiles(folder, "*", Options))
+        foreach (var path in Files(folder))
         {
             if (!path.EndsWith(".yaml", StringComparison.OrdinalIgnoreCase) && !path.EndsWith(".yml", StringComparison.OrdinalIgnoreCase))
             {
@@ -48,6 +50,34 @@ internal static class FolderScanner
 
         stamps.Sort((a, b) => string.CompareOrdinal(a.Path, b.Path));
         return stamps;
+    }
+
+    private static FileSystemEnumerable<string> Files(string folder)
+    {
+        var followed = new HashSet<string>(StringComparer.Ordinal);
+        return new FileSystemEnumerable<string>(folder, (ref FileSystemEntry entry) => entry.ToFullPath(), Options)
+        {
+            ShouldIncludePredicate = (ref FileSystemEntry entry) => !entry.IsDirectory,
+            ShouldRecursePredicate = (ref FileSystemEntry entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0 || LeadsOut(folder, entry.ToFullPath(), followed),
+        };
+    }
+
+    /// <summary>A link to a folder is followed once, and only out of ours: what lies in ours is listed anyway, and links in a circle have no end.</summary>
+    private static bool LeadsOut(string folder, string link, HashSet<string> followed)
+    {
+        try
+        {
+            return new DirectoryInfo(link).ResolveLinkTarget(returnFinalTarget: true) is { } target
+                && !Holds(folder, target.FullName) && !Holds(target.FullName, folder) && followed.Add(target.FullName);
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+
+        static bool Holds(string outer, string inner) => WithSeparator(inner).StartsWith(WithSeparator(outer), StringComparison.Ordinal);
+
+        static string WithSeparator(string path) => Path.EndsInDirectorySeparator(path) ? path : path + Path.DirectorySeparatorChar;
     }
 
     /// <summary>Where the folder's <c>..data</c> points: Kubernetes swaps that one link, the files' own links stay.</summary>

@@ -35,6 +35,7 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
         var objects = ImmutableArray.CreateBuilder<Manifest>();
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
         var lastGood = before?.Objects.ToDictionary(o => o.Key) ?? [];
+        var byKey = new Dictionary<ManifestKey, Manifest>();
         var nameless = false;
         foreach (var document in documents)
         {
@@ -53,9 +54,9 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
                 continue;
             }
 
-            if (objects.FirstOrDefault(o => o.Key == inForce.Key) is { } first)
+            if (!byKey.TryAdd(inForce.Key, inForce))
             {
-                problems.Add(new SourceProblem(inForce.Where, $"{inForce.Key} stands already at {first.Where}, which is used. Remove one of the two."));
+                problems.Add(new SourceProblem(inForce.Where, $"{inForce.Key} stands already at {byKey[inForce.Key].Where}, which is used. Remove one of the two."));
                 continue;
             }
 
@@ -65,7 +66,7 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
         if (nameless)
         {
             // One of those that are gone may be the one whose name cannot be read.
-            objects.AddRange(lastGood.Values.Where(o => !objects.Any(n => n.Key == o.Key)));
+            objects.AddRange(lastGood.Values.Where(o => !byKey.ContainsKey(o.Key)));
         }
 
         return new ManifestFile(path, objects.ToImmutable(), problems.ToImmutable());
