@@ -11,7 +11,10 @@ namespace Mesh.Balancing;
 internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEwma, BalancedEndpoint> create, TimeProvider time, ILogger<ClusterBalancer> logger)
 {
     private readonly OutlierDetector _outliers = new(time);
-    private readonly Published<State> _state = new(new State([], [], Picker.For(LoadBalancing.PeakEwma), LoadBalancing.PeakEwma, null));
+    private readonly Published<State> _state = new(new State([], [], LoadBalancing.PeakEwma, null));
+
+    // Owned by Update. By locality, so that each goes on where it was.
+    private readonly Dictionary<(int Priority, Locality), Picker> _pickers = [];
 
     // Timestamp after which nobody sits out: before it a pick must look, after it need not.
     private long _ejectionsUntil = long.MinValue;
@@ -30,10 +33,11 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
 
         var initial = MeanLatency(old.All);
         var all = new List<BalancedEndpoint>();
-        var byPriority = new SortedDictionary<int, List<BalancedEndpoint>>();
+        var groups = new GroupBuilder(cluster);
         var seen = new HashSet<Key>();
         foreach (var locality in assignment.Localities)
         {
+            var healthy = new List<BalancedEndpoint>();
             foreach (var config in locality.Endpoints)
             {
                 if (!seen.Add(Key.Of(config)))
@@ -53,24 +57,26 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
                 all.Add(endpoint);
                 if (config.Healthy)
                 {
-                    if (!byPriority.TryGetValue(locality.Priority, out var group))
-                    {
-                        byPriority[locality.Priority] = group = [];
-                    }
-
-                    group.Add(endpoint);
+                    healthy.Add(endpoint);
                 }
             }
+
+            groups.Add(locality, healthy);
         }
 
-        var picker = old.Policy == cluster.LoadBalancing ? old.Picker : Picker.For(cluster.LoadBalancing);
-        _state.Publish(new State([.. all], [.. byPriority.Values.Select(g => g.ToArray())], picker, cluster.LoadBalancing, cluster.OutlierDetection));
+        if (old.Policy != cluster.LoadBalancing)
+        {
+            _pickers.Clear();
+        }
+
+        _state.Publish(new State([.. all], groups.Build(old.ByPriority, _pickers), cluster.LoadBalancing, cluster.OutlierDetection));
         return [.. known.Values];
     }
 
     /// <summary>The endpoint for an attempt; null when the cluster has no healthy one.</summary>
     /// <param name="tried">Avoided as long as there is another one.</param>
-    public BalancedEndpoint? Pick(Random random, TriedEndpoints tried, long now)
+    /// <param name="hash">Of the call; only ring hash looks at it.</param>
+    public BalancedEndpoint? Pick(Random random, TriedEndpoints tried, long now, ulong hash = 0)
     {
         var state = _state.Current;
         if (state.ByPriority.Length == 0)
@@ -81,13 +87,22 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
         var lookForEjected = Volatile.Read(ref _ejectionsUntil) > now;
         if (!lookForEjected && tried.IsEmpty)
         {
-            return state.Picker.Pick(new Candidates(state.ByPriority[0], now), random);
+            return state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipEjected: false));
         }
 
-        return PickFiltered(state, random, tried, lookForEjected, now)
-            ?? (tried.IsEmpty ? null : PickFiltered(state, random, default, lookForEjected, now))
+        return PickFiltered(state, new PickRequest(random, hash, now, tried, lookForEjected))
+            ?? (tried.IsEmpty ? null : PickFiltered(state, new PickRequest(random, hash, now, default, lookForEjected)))
             // Everybody sits out: a bad answer is better than none (Envoy's panic).
-            ?? state.Picker.Pick(new Candidates(state.ByPriority[0], now), random);
+            ?? state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipEjected: false));
+    }
+
+    /// <summary>An attempt could not connect: who sticks to the endpoint lets go of it.</summary>
+    public void ConnectFailed(BalancedEndpoint endpoint)
+    {
+        foreach (var group in _state.Current.ByPriority)
+        {
+            group.ConnectFailed(endpoint);
+        }
     }
 
     /// <summary>An attempt ended: its failures in a row may eject the endpoint.</summary>
@@ -112,14 +127,13 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
         }
     }
 
-    private static BalancedEndpoint? PickFiltered(State state, Random random, TriedEndpoints tried, bool skipEjected, long now)
+    private static BalancedEndpoint? PickFiltered(State state, in PickRequest request)
     {
         foreach (var group in state.ByPriority)
         {
-            var candidates = new Candidates(group, now, tried, skipEjected);
-            if (candidates.Count > 0)
+            if (group.Pick(request) is { } endpoint)
             {
-                return state.Picker.Pick(candidates, random);
+                return endpoint;
             }
         }
 
@@ -148,5 +162,5 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
         public static Key Of(Endpoint e) => new(e.Address, e.Port, e.Tls, e.SpiffeId, e.SpeaksHttp2);
     }
 
-    private sealed record State(BalancedEndpoint[] All, BalancedEndpoint[][] ByPriority, Picker Picker, LoadBalancing Policy, OutlierDetection? Outliers);
+    private sealed record State(BalancedEndpoint[] All, EndpointGroup[] ByPriority, LoadBalancing Policy, OutlierDetection? Outliers);
 }

@@ -8,6 +8,12 @@ internal sealed record Cluster(string Name, string EdsServiceName, TimeSpan Conn
 {
     public LoadBalancing LoadBalancing { get; init; } = LoadBalancing.PeakEwma;
 
+    /// <summary>For <see cref="LoadBalancing.RingHash"/>.</summary>
+    public RingHashSize RingHash { get; init; } = RingHashSize.Default;
+
+    /// <summary>For <see cref="LoadBalancing.PickFirst"/>: each client draws its own order.</summary>
+    public bool ShuffleEndpoints { get; init; }
+
     /// <summary>When endpoints sit out; null is never.</summary>
     public OutlierDetection? OutlierDetection { get; init; }
 
@@ -26,6 +32,22 @@ internal enum LoadBalancing
     RoundRobin,
     LeastRequest,
     Random,
+
+    /// <summary>By the call's hash, so that equal hashes meet the same endpoint (gRFC A42).</summary>
+    RingHash,
+
+    /// <summary>One endpoint for all calls until it can't be connected to (gRFC A62).</summary>
+    PickFirst,
+}
+
+/// <summary>How many entries a hash ring has: more follow the weights more closely and cost memory.</summary>
+/// <param name="Min">Default 1,024 (gRFC A42).</param>
+/// <param name="Max">Default and most 8,388,608 (gRFC A42); we build at most 4,096.</param>
+internal sealed record RingHashSize(long Min, long Max)
+{
+    public const long Limit = 8 * 1024 * 1024;
+
+    public static RingHashSize Default { get; } = new(1024, Limit);
 }
 
 /// <summary>When an endpoint that keeps failing sits out.</summary>

@@ -36,6 +36,9 @@ internal abstract record RouteAction
 
         /// <summary>What to try again; null is nothing.</summary>
         public RetryPolicy? Retry { get; init; }
+
+        /// <summary>What a call's hash is made of, in order, where the cluster goes by it; empty is chance.</summary>
+        public IReadOnlyList<HashPolicy> HashPolicies { get; init; } = [];
     }
 
     /// <summary>Answer at once without a server.</summary>
@@ -47,6 +50,20 @@ internal abstract record RouteAction
 
 /// <summary>A cluster and its share.</summary>
 internal sealed record WeightedCluster(string Name, int Weight);
+
+/// <summary>One part of a call's hash (gRFC A42).</summary>
+/// <param name="Header">The request header; null is the client itself, so that all its calls go together (<c>io.grpc.channel_id</c>).</param>
+/// <param name="Terminal">When there is a hash now, the policies after it do not count.</param>
+internal sealed record HashPolicy(string? Header, bool Terminal)
+{
+    /// <summary>What is replaced in the header's value before it is hashed; null is nothing.</summary>
+    public TextRewrite? Rewrite { get; init; }
+}
+
+/// <summary>Replaces every match of an expression.</summary>
+/// <param name="Expression">Linear in time.</param>
+/// <param name="Replacement">In .NET's syntax: <c>${1}</c> is a group.</param>
+internal sealed record TextRewrite(System.Text.RegularExpressions.Regex Expression, string Replacement);
 
 /// <summary>What is tried again, how often and how soon.</summary>
 /// <param name="On">The conditions.</param>

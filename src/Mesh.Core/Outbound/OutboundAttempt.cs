@@ -24,6 +24,11 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         endpoint.Cluster.Limit.Exit();
         handler.Release();
         var now = call.Pipeline.Time.GetTimestamp();
+        if (result.End == AttemptEnd.ConnectFailure)
+        {
+            endpoint.Cluster.Balancer.ConnectFailed(endpoint);
+        }
+
         if (result.End != AttemptEnd.Cancelled)
         {
             endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now);

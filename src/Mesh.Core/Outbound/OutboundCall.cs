@@ -35,6 +35,9 @@ internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage
     /// <summary>Chosen once: retries stay in it (gRFC A31).</summary>
     public OutboundCluster? Cluster { get; set; }
 
+    /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
+    public ulong Hash { get; set; }
+
     /// <summary>Owned by the telemetry step.</summary>
     public Activity? Activity { get; set; }
 

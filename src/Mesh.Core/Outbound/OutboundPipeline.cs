@@ -53,7 +53,7 @@ internal sealed class OutboundPipeline(
             return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Limit.Max} calls are in flight to cluster '{cluster.Name}', which is its limit.");
         }
 
-        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp()) is not OutboundEndpoint endpoint)
+        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp(), call.Hash) is not OutboundEndpoint endpoint)
         {
             cluster.Limit.Exit();
             return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");

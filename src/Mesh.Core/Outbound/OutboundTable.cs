@@ -38,6 +38,9 @@ internal sealed record OutboundRoute(Route Config)
     /// <summary>Null when the route does not forward.</summary>
     public WeightedClusters<OutboundCluster>? Clusters { get; init; }
 
+    /// <summary>Null when the route says nothing of hashes.</summary>
+    public CallHasher? Hasher { get; init; }
+
     /// <summary>Null when nothing is armed.</summary>
     public RouteResilience? Resilience { get; init; }
 }

@@ -134,6 +134,7 @@ internal sealed class OutboundTableStore : IDisposable
         return new OutboundRoute(route)
         {
             Clusters = new WeightedClusters<OutboundCluster>(weighted),
+            Hasher = forward.HashPolicies.Count == 0 ? null : new CallHasher(forward.HashPolicies),
             Resilience = RouteResilience.Compile(forward, maxStreamDuration, _time, _random),
         };
     }

@@ -24,7 +24,7 @@ public sealed class ClusterDecoderTests
     [Fact]
     public void Cluster_Wrong_EveryErrorIsNamed()
     {
-        var given = new Wire.Cluster { Type = Wire.Cluster.Types.DiscoveryType.Eds, ConnectTimeout = new Duration(), LbPolicy = Wire.Cluster.Types.LbPolicy.RingHash };
+        var given = new Wire.Cluster { Type = Wire.Cluster.Types.DiscoveryType.Eds, ConnectTimeout = new Duration(), LbPolicy = Wire.Cluster.Types.LbPolicy.Maglev };
         Invalid(given, "name", "eds_cluster_config.eds_config", "connect_timeout", "lb_policy");
     }
 
@@ -51,10 +51,10 @@ public sealed class ClusterDecoderTests
     public void Policy_List_FirstKnownWinsNoneKnownIsRefused()
     {
         var given = XdsResources.Cluster("c");
-        given.LbPolicy = Wire.Cluster.Types.LbPolicy.RingHash; // not looked at when there is a list
+        given.LbPolicy = Wire.Cluster.Types.LbPolicy.Maglev; // not looked at when there is a list
         given.LoadBalancingPolicy = Policies("odd.v1.Policy", "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin", "envoy.extensions.load_balancing_policies.random.v3.Random");
         Assert.Equal(LoadBalancing.RoundRobin, Valid<Cluster>(given).LoadBalancing);
-        given.LoadBalancingPolicy = Policies("envoy.extensions.load_balancing_policies.pick_first.v3.PickFirst");
+        given.LoadBalancingPolicy = Policies("envoy.extensions.load_balancing_policies.maglev.v3.Maglev");
         Invalid(given, "load_balancing_policy");
     }
 

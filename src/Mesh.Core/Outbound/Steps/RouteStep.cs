@@ -5,6 +5,9 @@ namespace Mesh.Outbound.Steps;
 /// <summary>Chooses route and cluster, once per call: a call's retries stay in its cluster (gRFC A31).</summary>
 internal sealed class RouteStep(Random random)
 {
+    // Stands for this client where a route hashes by channel.
+    private readonly ulong _channelId = Draw(random);
+
     /// <summary>Null when the call has a cluster now; else the answer.</summary>
     public HttpResponseMessage? Route(OutboundCall call)
     {
@@ -14,6 +17,12 @@ internal sealed class RouteStep(Random random)
         if (route?.Clusters is { } clusters)
         {
             call.Cluster = clusters.Pick(random);
+            if (call.Cluster.Config.LoadBalancing == LoadBalancing.RingHash)
+            {
+                // Once per call: its retries go round the ring from the same place.
+                call.Hash = route.Hasher?.Hash(new HttpRequestMessageHead(call.Request), _channelId) ?? Draw(random);
+            }
+
             return null;
         }
 
@@ -24,6 +33,8 @@ internal sealed class RouteStep(Random random)
             _ => Fail(call, MeshErrorCode.NoRoute, $"No route of '{call.Request.RequestUri!.Authority}' takes {call.Request.Method} {call.Request.RequestUri.AbsolutePath}."),
         };
     }
+
+    private static ulong Draw(Random random) => (ulong)random.NextInt64(long.MinValue, long.MaxValue);
 
     private static HttpResponseMessage Fail(OutboundCall call, MeshErrorCode code, string detail) => OutboundErrors.Respond(call.Request, call.IsGrpc, code, detail);
 }

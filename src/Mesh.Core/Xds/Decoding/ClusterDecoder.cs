@@ -1,4 +1,3 @@
-using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
 using Mesh.Protos.Envoy.Core;
 using Wire = Mesh.Protos.Envoy.Cluster;
@@ -24,9 +23,12 @@ internal static class ClusterDecoder
             errors.Add("connect_timeout", "is 0", "Use more than 0, or leave it out for 5 s.");
         }
 
+        var balancing = LoadBalancingDecoder.Decode(given, errors);
         return errors.Result(given.Name, new Cluster(given.Name, EdsServiceName(given, errors), timeout)
         {
-            LoadBalancing = Balancing(given, errors),
+            LoadBalancing = balancing.Policy,
+            RingHash = balancing.Ring,
+            ShuffleEndpoints = balancing.Shuffle,
             OutlierDetection = Outliers(given.OutlierDetection, errors),
             MaxRequests = MaxRequests(given.CircuitBreakers),
             UpstreamTls = TlsContextDecoder.Upstream(given.TransportSocket, "transport_socket", errors),
@@ -55,45 +57,6 @@ internal static class ClusterDecoder
 
         return given.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : given.Name;
     }
-
-    private static LoadBalancing Balancing(Wire.Cluster given, DecodeErrors errors)
-    {
-        if (given.LoadBalancingPolicy is { } list)
-        {
-            foreach (var policy in list.Policies)
-            {
-                if (Known(policy.TypedExtensionConfig?.TypedConfig) is { } known)
-                {
-                    return known;
-                }
-            }
-
-            var seen = string.Join(", ", list.Policies.Select(p => p.TypedExtensionConfig?.TypedConfig?.TypeUrl ?? "(none)"));
-            errors.Add("load_balancing_policy", $"has no policy that is known here: {seen}", "End the list with round_robin, least_request or random.");
-            return LoadBalancing.RoundRobin;
-        }
-
-        switch (given.LbPolicy)
-        {
-            case Wire.Cluster.Types.LbPolicy.RoundRobin:
-                return LoadBalancing.PeakEwma; // also what "unset" looks like: our default
-            case Wire.Cluster.Types.LbPolicy.LeastRequest:
-                return LoadBalancing.LeastRequest;
-            case Wire.Cluster.Types.LbPolicy.Random:
-                return LoadBalancing.Random;
-            default:
-                errors.Add("lb_policy", $"is {given.LbPolicy}", "Use ROUND_ROBIN, LEAST_REQUEST or RANDOM; others are not supported yet.");
-                return LoadBalancing.RoundRobin;
-        }
-    }
-
-    private static LoadBalancing? Known(Any? policy) => policy is null ? null : Any.GetTypeName(policy.TypeUrl) switch
-    {
-        "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin" => LoadBalancing.RoundRobin,
-        "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest" => LoadBalancing.LeastRequest,
-        "envoy.extensions.load_balancing_policies.random.v3.Random" => LoadBalancing.Random,
-        _ => null,
-    };
 
     private static OutlierDetection? Outliers(Wire.OutlierDetection? given, DecodeErrors errors)
     {

@@ -117,6 +117,7 @@ internal static class LoadAssignmentDecoder
             Tls = tls,
             SpiffeId = id,
             SpeaksHttp2 = http2,
+            HashKey = HashKey(given.Metadata),
         };
     }
 
@@ -161,6 +162,11 @@ internal static class LoadAssignmentDecoder
 
         return (EndpointTls.Mesh, id, http2);
     }
+
+    /// <summary>Anything but a text of at least one character is as if absent (gRFC A76).</summary>
+    private static string? HashKey(Metadata? metadata) =>
+        metadata is not null && metadata.FilterMetadata.TryGetValue("envoy.lb", out var fields) && fields.Fields.TryGetValue("hash_key", out var key)
+        && key.KindCase == Value.KindOneofCase.StringValue && key.StringValue.Length > 0 ? key.StringValue : null;
 
     private static string? Word(Struct fields, string key) =>
         fields.Fields.TryGetValue(key, out var value) ? value.KindCase == Value.KindOneofCase.StringValue ? value.StringValue : value.KindCase.ToString() : null;

@@ -130,7 +130,7 @@ internal static class RouteDecoder
                 return null; // cluster_header, plugins and what comes after us: the route is as if absent (gRFC A28)
         }
 
-        return new RouteAction.Forward(clusters) { Timeout = timeout, Retry = retry };
+        return new RouteAction.Forward(clusters) { Timeout = timeout, Retry = retry, HashPolicies = HashPolicyDecoder.Decode(given.HashPolicy, $"{path}.hash_policy", errors) };
     }
 
     private static List<WeightedCluster> Weighted(Wire.WeightedCluster given, string path, DecodeErrors errors)
