@@ -42,7 +42,8 @@ public static class MeshServiceCollectionExtensions
             SettingsOf(provider),
             provider.GetRequiredService<MetricAggregate>(),
             provider.GetRequiredService<TimeProvider>(),
-            Chance));
+            Chance,
+            provider.GetRequiredService<ILoggerFactory>()));
         return services;
     }
 
@@ -61,7 +62,6 @@ public static class MeshServiceCollectionExtensions
 #pragma warning restore RS0030
 
     private static OutboundPipeline CreatePipeline(IServiceProvider provider) => new(
-        provider.GetRequiredService<IConfigSource>(),
         provider.GetRequiredService<OutboundTableStore>(),
         SettingsOf(provider),
         provider.GetRequiredService<TelemetryStep>(),

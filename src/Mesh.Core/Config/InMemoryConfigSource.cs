@@ -40,8 +40,13 @@ internal sealed class InMemoryConfigSource : IConfigSource
     {
         lock (_lock)
         {
-            _watched.Remove(listenerName);
+            if (!_watched.Remove(listenerName))
+            {
+                return;
+            }
         }
+
+        Publish();
     }
 
     private void Publish()

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Runtime.CompilerServices;
-using Mesh.Config;
 using Mesh.Outbound.Steps;
 using Mesh.Resilience;
 using Polly;
@@ -15,7 +14,7 @@ namespace Mesh.Outbound;
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    IConfigSource source, OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
 {
     private readonly RouteStep _route = new(random);
 
@@ -33,7 +32,9 @@ internal sealed class OutboundPipeline(
         }
 
         var key = ListenerKey.Of(uri);
-        return tables.Current.Find(key) switch
+        var found = tables.Current.Find(key);
+        found?.Name?.MarkUsed();
+        return found switch
         {
             { Host: not null } listener => CallAsync(request, listener, time.GetTimestamp(), cancellationToken),
             { PassesThrough: true } => new(passThrough.SendAsync(request, cancellationToken)),
@@ -172,9 +173,26 @@ internal sealed class OutboundPipeline(
     /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
     private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
-        source.Watch(key.Name);
-        var listener = await tables.WaitForAsync(key, settings.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+        OutboundListener? listener;
+        switch (tables.Names.Enter(key, ServiceNames.IsServiceForCertain(key.Host, settings.ClusterDomain), out var name))
+        {
+            case AskResult.PassOn:
+                return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            case AskResult.Refused:
+                return Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes.");
+        }
+
+        try
+        {
+            listener = await tables.WaitForAsync(key, settings.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            tables.Names.Leave(name!);
+        }
+
         if (listener is { PassesThrough: true })
         {
             return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
@@ -186,9 +204,11 @@ internal sealed class OutboundPipeline(
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        var head = new HttpRequestMessageHead(request);
-        return OutboundErrors.Respond(request, head.IsGrpc, MeshErrorCode.NoConfiguration, $"No configuration for '{key.Name}' within {settings.ReadyTimeout.TotalSeconds:0.#} s: {why}.");
+        return Unknown(request, $"No configuration for '{key.Name}' within {settings.ReadyTimeout.TotalSeconds:0.#} s: {why}.");
     }
+
+    private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail) =>
+        OutboundErrors.Respond(request, new HttpRequestMessageHead(request).IsGrpc, MeshErrorCode.NoConfiguration, detail);
 
     private async ValueTask<EndpointHandler?> AcquireAsync(OutboundEndpoint endpoint, bool http1Only, CancellationToken cancellationToken)
     {

@@ -13,12 +13,15 @@ internal sealed class OutboundTable(FrozenDictionary<ListenerKey, OutboundListen
     public OutboundListener? Find(ListenerKey key) => listeners.GetValueOrDefault(key);
 }
 
-/// <summary>What is known of one name that was asked for. Immutable.</summary>
+/// <summary>What is known of one name that was asked for. Immutable, but for the name it is tied to.</summary>
 /// <param name="Result">What it was compiled from.</param>
 internal sealed record OutboundListener(ListenerResult Result)
 {
     /// <summary>The control plane knows no such name: the call goes its own way.</summary>
     public bool PassesThrough => Result is ListenerResult.DoesNotExist;
+
+    /// <summary>Where calls leave their mark; null when nobody asked for the name. Written by <see cref="AskedNames"/>.</summary>
+    public AskedName? Name { get; set; }
 
     /// <summary>Why there are no routes; null when there are.</summary>
     public string? Unavailable { get; init; }

@@ -3,6 +3,7 @@ using Mesh.Concurrency;
 using Mesh.Config;
 using Mesh.Routing;
 using Mesh.Telemetry;
+using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
@@ -21,13 +22,17 @@ internal sealed class OutboundTableStore : IDisposable
     private Dictionary<string, OutboundListener> _compiled = new(StringComparer.Ordinal);
     private TaskCompletionSource _changed = NewSignal();
 
-    public OutboundTableStore(IConfigSource source, ClusterRegistry clusters, OutboundSettings settings, MetricAggregate aggregate, TimeProvider time, Random random)
+    public OutboundTableStore(IConfigSource source, ClusterRegistry clusters, OutboundSettings settings, MetricAggregate aggregate, TimeProvider time, Random random, ILoggerFactory loggers)
     {
         (_clusters, _settings, _aggregate, _time, _random) = (clusters, settings, aggregate, time, random);
+        Names = new AskedNames(source, time, loggers.CreateLogger<AskedNames>());
         _subscription = source.Snapshots.Subscribe(Compile);
     }
 
     public OutboundTable Current => _table.Current;
+
+    /// <summary>The names that were asked for.</summary>
+    public AskedNames Names { get; }
 
     /// <summary>Waits until a name has an answer; null when the time is over first.</summary>
     public async Task<OutboundListener?> WaitForAsync(ListenerKey key, TimeSpan timeout, CancellationToken cancellationToken)
@@ -59,7 +64,11 @@ internal sealed class OutboundTableStore : IDisposable
         }
     }
 
-    public void Dispose() => _subscription.Dispose();
+    public void Dispose()
+    {
+        Names.Dispose();
+        _subscription.Dispose();
+    }
 
     private void Compile(MeshSnapshot snapshot)
     {
@@ -89,7 +98,9 @@ internal sealed class OutboundTableStore : IDisposable
                 ? old
                 : CompileListener(name, result);
             compiled[name] = listener;
-            table[ListenerKey.Parse(name)] = listener;
+            var key = ListenerKey.Parse(name);
+            table[key] = listener;
+            Names.Answered(key, listener);
         }
 
         _compiled = compiled;

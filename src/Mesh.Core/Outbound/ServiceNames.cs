@@ -17,11 +17,20 @@ internal static class ServiceNames
             return false;
         }
 
+        return host.Count('.') switch
+        {
+            0 => true,
+            1 => IsHttp(uri),
+            _ => IsServiceForCertain(host, clusterDomain),
+        };
+    }
+
+    /// <summary>True for <c>*.*.svc</c> and <c>*.svc.&lt;cluster domain&gt;</c>, which nothing outside the mesh is called.</summary>
+    public static bool IsServiceForCertain(ReadOnlySpan<char> host, string clusterDomain)
+    {
         var dots = host.Count('.');
-        return dots == 0
-            || (dots >= 2 && host.EndsWith(".svc", StringComparison.OrdinalIgnoreCase))
-            || (dots >= 3 && host.EndsWith(clusterDomain, StringComparison.OrdinalIgnoreCase) && EndsWithSvc(host[..^clusterDomain.Length]))
-            || (dots == 1 && IsHttp(uri));
+        return (dots >= 2 && host.EndsWith(".svc", StringComparison.OrdinalIgnoreCase))
+            || (dots >= 3 && host.EndsWith(clusterDomain, StringComparison.OrdinalIgnoreCase) && EndsWithSvc(host[..^clusterDomain.Length]));
     }
 
     /// <summary>Service and namespace of <c>&lt;service&gt;.&lt;namespace&gt;.svc.…[:port]</c>, or of <c>outbound|port||…</c>; any other name is the service, without namespace.</summary>

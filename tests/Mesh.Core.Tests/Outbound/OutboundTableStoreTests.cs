@@ -25,9 +25,9 @@ public sealed class OutboundTableStoreTests : IDisposable
     {
         var settings = new OutboundSettings("storefront", "shop", "cluster.local");
         var registry = new ClusterRegistry(new FixedIdentitySource(_ca.Identity("shop", "storefront")), _time, NullLoggerFactory.Instance);
-        _tables = new OutboundTableStore(_source, registry, settings, new MetricAggregate(), _time, new Random(1));
+        _tables = new OutboundTableStore(_source, registry, settings, new MetricAggregate(), _time, new Random(1), NullLoggerFactory.Instance);
         _telemetry = new TelemetryStep(null, _time);
-        _pipeline = new OutboundPipeline(_source, _tables, settings, _telemetry, _time, new Random(1));
+        _pipeline = new OutboundPipeline(_tables, settings, _telemetry, _time, new Random(1));
     }
 
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;

@@ -117,6 +117,46 @@ public sealed class DeltaConfigSourceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Unwatch_LastUser_LeavesTheSnapshotAndIsServedAnew()
+    {
+        var stream = await ServeAsync();
+        _source.Unwatch("cart:80");
+        foreach (var (type, name) in new[] { (Lds, "cart:80"), (Rds, "r"), (Cds, "c"), (Eds, "c") })
+        {
+            Assert.Equal([name], (await NextUnsubscribeAsync(stream, type)).ResourceNamesUnsubscribe);
+        }
+
+        await Eventually.Async(() => Snapshot.Listeners.IsEmpty && Snapshot.Clusters.IsEmpty, "nothing is left");
+        _source.Watch("cart:80");
+        Assert.Equal(["cart:80"], (await stream.NextAsync(Lds)).ResourceNamesSubscribe);
+        await SendAsync(stream, Lds, "l2", ("cart:80", "1", Listener("cart:80", "r")));
+        Assert.Equal("l2", (await stream.NextAsync(Lds)).ResponseNonce);
+        Assert.Equal(["r"], (await stream.NextAsync(Rds)).ResourceNamesSubscribe);
+        await SendAsync(stream, Rds, "r2", ("r", "1", Routes("r", "c")));
+        await SendAsync(stream, Cds, "c2", ("c", "1", Cluster("c")));
+        await SendAsync(stream, Eds, "e2", ("c", "1", Endpoints("c", 1002)));
+        await Eventually.Async(() => Snapshot.Listeners.GetValueOrDefault("cart:80") is ListenerResult.Found && Snapshot.Clusters["c"] is ClusterResult.Found, "served anew");
+    }
+
+    [Fact]
+    public async Task Unwatch_NameThatDoesNotExist_LeavesTheSnapshotAndIsAskedAnew()
+    {
+        _source.Watch("example.com");
+        var stream = await OpenAsync();
+        for (var i = 0; i < 2; i++)
+        {
+            Assert.Equal(["example.com"], (await stream.NextAsync(Lds)).ResourceNamesSubscribe);
+            await stream.SendAsync(new DeltaDiscoveryResponse { TypeUrl = Lds, Nonce = $"n{i}", RemovedResources = { "example.com" } });
+            Assert.Equal($"n{i}", (await stream.NextAsync(Lds)).ResponseNonce);
+            await Eventually.Async(() => Snapshot.Listeners.GetValueOrDefault("example.com") is ListenerResult.DoesNotExist, "does not exist");
+            _source.Unwatch("example.com");
+            Assert.Equal(["example.com"], (await NextUnsubscribeAsync(stream, Lds)).ResourceNamesUnsubscribe);
+            await Eventually.Async(() => Snapshot.Listeners.IsEmpty, "forgotten");
+            _source.Watch("example.com");
+        }
+    }
+
+    [Fact]
     public async Task Absence_OfOtherListeners_MeansNothing()
     {
         var stream = await ServeAsync();

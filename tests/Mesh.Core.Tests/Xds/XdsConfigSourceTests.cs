@@ -390,6 +390,11 @@ public sealed class XdsConfigSourceTests : IAsyncLifetime
         Assert.Equal(["cart:80"], (await stream.NextAsync(Lds)).ResourceNames);
         await SendAsync(stream, Lds, "1", "l2", Listener("cart:80", "r"));
         await stream.NextAsync(Rds);
+        await SendAsync(stream, Rds, "1", "r2", Routes("r", "c"));
+        await SendAsync(stream, Cds, "1", "c2", Cluster("c"));
+        await SendAsync(stream, Eds, "1", "e2", Endpoints("c", 1002));
+        await Eventually.Async(() => Snapshot.Listeners.GetValueOrDefault("cart:80") is ListenerResult.Found, "served anew");
+        Assert.Equal(1002, Ports("c").Single());
     }
 
     [Fact]
