@@ -6,6 +6,7 @@ using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace Mesh.Server.Tests;
@@ -225,6 +226,46 @@ public sealed class UseMeshTests : IDisposable
 
         Assert.All(await Task.WhenAll(calls), a => Assert.Equal("done", a));
         await stopping.WaitAsync(TimeSpan.FromSeconds(10), Token);
+    }
+
+    [Fact]
+    public async Task UseMesh_WildcardBind_IsOneStrictAddressForIPv4AndIPv6()
+    {
+        await using var app = await MeshApp.StartAsync(_ca, web => web.UseUrls("http://*:0"));
+        app.Config.Set(MeshApp.Inbound($"[::]:{app.Port}", plaintext: false));
+        using var plain = new HttpClient();
+
+        foreach (var host in new[] { "127.0.0.1", "[::1]" })
+        {
+            var dial = IPEndPoint.Parse($"{host}:{app.Port}");
+            using var mesh = MeshApp.MeshClient(_ca.Identity("shop", "web"), _cart, HttpVersion.Version20, dial: dial);
+            Assert.Contains("sa/web", await mesh.GetStringAsync($"http://{host}:{app.Port}/", Token), StringComparison.Ordinal);
+            await Assert.ThrowsAsync<HttpRequestException>(() => plain.GetStringAsync($"http://{host}:{app.Port}/", Token));
+        }
+
+        var endpoints = app.Services.GetRequiredService<MetricAggregate>().Series.SelectMany(s => s.Tags).Where(t => t.Key == MeshTags.Endpoint).Select(t => t.Value);
+        Assert.Equal([$"127.0.0.1:{app.Port}", $"[::1]:{app.Port}"], endpoints.Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task UseMesh_PeersThatNeverSayAnything_HoldUpNeitherOthersNorTheStop()
+    {
+        await using var app = await MeshApp.StartAsync(_ca);
+        var silent = new List<Socket>();
+        for (var i = 0; i < 200; i++)
+        {
+            var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(IPAddress.Loopback, app.Port, Token);
+            silent.Add(socket);
+        }
+
+        using var mesh = MeshApp.MeshClient(_ca.Identity("shop", "web"), _cart, HttpVersion.Version20);
+        using var plain = new HttpClient();
+        Assert.Contains("sa/web", await mesh.GetStringAsync($"http://127.0.0.1:{app.Port}/", Token), StringComparison.Ordinal);
+        Assert.Contains("nobody", await plain.GetStringAsync($"http://127.0.0.1:{app.Port}/", Token), StringComparison.Ordinal);
+
+        await app.StopAsync(Token).WaitAsync(TimeSpan.FromSeconds(20), Token);
+        silent.ForEach(s => s.Dispose());
     }
 
     [Fact]
