@@ -11,5 +11,11 @@ internal sealed partial class MeshMiddleware
 
         [LoggerMessage(3421, LogLevel.Debug, "A plaintext request was refused: {Address} takes mesh TLS only. Only probe paths (Mesh:Server:ProbePaths) are answered in plaintext", EventName = nameof(PlaintextRefused))]
         public static partial void PlaintextRefused(ILogger logger, string address);
+
+        [LoggerMessage(3422, LogLevel.Debug, "A request's deadline was ignored, '{Header}'. Valid are at most one day, as grpc-timeout (100m), x-envoy-expected-rq-timeout-ms (100) or request-timeout (0.1)", EventName = nameof(DeadlineIgnored))]
+        public static partial void DeadlineIgnored(ILogger logger, string header);
+
+        [LoggerMessage(3423, LogLevel.Debug, "The app ended with an exception after the deadline of its request was over", EventName = nameof(DeadlineOver))]
+        public static partial void DeadlineOver(ILogger logger, Exception exception);
     }
 }

@@ -1,12 +1,13 @@
 using Mesh.Inbound;
+using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Server;
 
-/// <summary>The path of a request in, in this order: is this workload ready, may it come in plaintext, who calls; then the app; then what is counted.</summary>
-internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, ILogger<MeshMiddleware> logger)
+/// <summary>The path of a request in, in this order: is this workload ready, may it come in plaintext, who calls, how long does the caller wait; then the app; then what is counted.</summary>
+internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -17,6 +18,7 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
 
     private async Task ServeAsync(HttpContext context, MeshConnectionFeature connection)
     {
+        var arrived = gate.Time.GetTimestamp();
         if (connection.Address is { } address && !gate.IsProbe(context.Request.Path))
         {
             var policy = address.Policy;
@@ -47,16 +49,85 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             }
         }
 
+        var limit = InboundDeadline.Read(context.Request, out var ignored);
+        if (ignored is not null)
+        {
+            Log.DeadlineIgnored(logger, ignored);
+        }
+
         var started = gate.Time.GetTimestamp();
         var threw = true;
         try
         {
-            await next(context).ConfigureAwait(false);
+            await (limit is null ? next(context) : ServeUntilAsync(context, new Deadline(gate.Time, arrived, limit.Value))).ConfigureAwait(false);
             threw = false;
         }
         finally
         {
+            if (limit is null && context.RequestAborted.IsCancellationRequested)
+            {
+                counters.Cancelled();
+            }
+
             metrics.Record(connection, !threw && InboundOutcome.IsSuccess(context), gate.Time.GetElapsedTime(started));
+        }
+    }
+
+    /// <summary>The app sees the deadline's end as it sees a caller that left, and so do the calls that it makes.</summary>
+    private async Task ServeUntilAsync(HttpContext context, Deadline deadline)
+    {
+        if (deadline.IsOver)
+        {
+            counters.DeadlineExceeded();
+            await InboundDeadline.AnswerAsync(context).ConfigureAwait(false);
+            return;
+        }
+
+        var caller = context.RequestAborted;
+        using var bound = deadline.Bind(caller);
+        context.RequestAborted = bound.Token;
+        // Seen by what this method awaits; the caller of this method never sees it.
+        Deadline.Current = deadline;
+        var unanswered = false;
+        try
+        {
+            await next(context).ConfigureAwait(false);
+        }
+        catch (Exception e) when (bound.HasExpired)
+        {
+            // Cancellation, or what the app made of its own calls' 504: not a fault of the app's.
+            Log.DeadlineOver(logger, e);
+            unanswered = true;
+        }
+        finally
+        {
+            context.RequestAborted = caller;
+            Count(bound, caller);
+        }
+
+        if (context.Response.HasStarted)
+        {
+            if (unanswered)
+            {
+                // Half an answer must not look whole.
+                context.Abort();
+            }
+        }
+        else if (bound.HasExpired && (unanswered || !InboundDeadline.HasGoodAnswer(context.Response)))
+        {
+            await InboundDeadline.AnswerAsync(context).ConfigureAwait(false);
+        }
+    }
+
+    private void Count(DeadlineToken bound, CancellationToken caller)
+    {
+        if (bound.HasExpired)
+        {
+            counters.DeadlineExceeded();
+        }
+        else if (caller.IsCancellationRequested)
+        {
+            counters.Cancelled();
         }
     }
 

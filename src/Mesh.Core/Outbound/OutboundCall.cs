@@ -2,17 +2,18 @@ using System.Diagnostics;
 using Mesh.Balancing;
 using Mesh.Config;
 using Mesh.Resilience;
+using Mesh.Traffic;
 
 namespace Mesh.Outbound;
 
 /// <summary>One call of the app: what the steps pass along. Used by one flow at a time.</summary>
 #pragma warning disable CA1001 // the caller's content, wrapped: the caller disposes it
-internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancelled)
+internal sealed class OutboundCall(
+    OutboundPipeline pipeline, HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancelled, DeadlineToken? bound = null)
 #pragma warning restore CA1001
 {
     private readonly Version _version = request.Version;
     private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
-    private HttpContent? _callersContent;
     private ReplayContent? _replay;
     private bool _committed;
 
@@ -24,6 +25,15 @@ internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage
 
     /// <summary>The caller's own token: tells giving up from a timeout.</summary>
     public CancellationToken Cancelled => cancelled;
+
+    /// <summary>Ends the call's attempts: the caller's own token, or one that the deadline of the request being served cancels too.</summary>
+    public CancellationToken Token => bound?.Token ?? cancelled;
+
+    /// <summary>Of the request that the app serves while it makes this call; null when there is none.</summary>
+    public Deadline? Deadline => bound?.Deadline;
+
+    /// <summary>That deadline is over.</summary>
+    public bool IsOverdue => bound is { HasExpired: true };
 
     /// <summary>Timestamp.</summary>
     public long Start => start;
@@ -61,7 +71,7 @@ internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage
     public void AddTried(BalancedEndpoint endpoint) => _tried.Add(endpoint);
 
     public bool MayRetry(RetryPolicy policy) =>
-        !cancelled.IsCancellationRequested && _replay is null or { CanReplay: true }
+        !Token.IsCancellationRequested && !IsOverdue && _replay is null or { CanReplay: true }
         && RetryDecider.ShouldRetry(policy, Last, !IsGrpc && RetryDecider.IsIdempotent(request.Method));
 
     /// <summary>Keeps the request body for another attempt, when that is needed and possible.</summary>
@@ -69,7 +79,6 @@ internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage
     {
         if (request.Content is { } content && !ReplayContent.RepeatsByItself(content))
         {
-            _callersContent = content;
             request.Content = _replay = new ReplayContent(content);
         }
     }
@@ -112,7 +121,7 @@ internal sealed class OutboundCall(OutboundPipeline pipeline, HttpRequestMessage
         if (_replay is not null)
         {
             _replay.StopKeeping();
-            request.Content = _callersContent;
+            request.Content = _replay.Inner;
         }
     }
 

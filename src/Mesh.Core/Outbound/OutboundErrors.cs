@@ -15,6 +15,9 @@ internal enum MeshErrorCode
     NoHealthyEndpoint,
     Overloaded,
     TimedOut,
+
+    /// <summary>The deadline of the request that is being served is over.</summary>
+    DeadlineExceeded,
 }
 
 /// <summary>Failure to answer, in one place: HTTP status for HTTP, trailers-only status for gRPC.</summary>
@@ -27,7 +30,7 @@ internal static class OutboundErrors
     {
         var (status, grpcStatus) = code switch
         {
-            MeshErrorCode.TimedOut => (504, 4),
+            MeshErrorCode.TimedOut or MeshErrorCode.DeadlineExceeded => (504, 4),
             MeshErrorCode.NoRoute => (404, 14),
             MeshErrorCode.NotForwarding => (500, 14),
             _ => (503, 14),

@@ -2,6 +2,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Traffic;
 using Polly;
 using Polly.Timeout;
 
@@ -10,7 +11,7 @@ namespace Mesh.Outbound;
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
 /// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
-/// → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
@@ -36,7 +37,7 @@ internal sealed class OutboundPipeline(
         found?.Name?.MarkUsed();
         return found switch
         {
-            { Host: not null } listener => CallAsync(request, listener, time.GetTimestamp(), cancellationToken),
+            { Host: not null } listener => StartAsync(request, listener, time.GetTimestamp(), cancellationToken),
             { PassesThrough: true } => new(passThrough.SendAsync(request, cancellationToken)),
             null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(passThrough.SendAsync(request, cancellationToken)),
             _ => new(AskAsync(request, key, passThrough, cancellationToken)),
@@ -49,6 +50,11 @@ internal sealed class OutboundPipeline(
     {
         var cluster = call.Cluster!;
         call.Body = null;
+        if (call.Deadline is { } deadline && (call.IsOverdue || !OutboundDeadline.TrySendOn(deadline, call.Request, call.IsGrpc)))
+        {
+            return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
+        }
+
         if (!cluster.Limit.TryEnter())
         {
             return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Limit.Max} calls are in flight to cluster '{cluster.Name}', which is its limit.");
@@ -115,11 +121,22 @@ internal sealed class OutboundPipeline(
         return Outcome.FromResult(response);
     }
 
+    private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken) =>
+        Deadline.Current is { } deadline
+            ? CallUntilAsync(deadline, request, listener, start, cancellationToken)
+            : CallAsync(new OutboundCall(this, request, listener, start, cancellationToken));
+
+    private async ValueTask<HttpResponseMessage> CallUntilAsync(Deadline deadline, HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken)
+    {
+        // Until the headers; from then on the body keeps the time.
+        using var bound = deadline.Bind(cancellationToken);
+        return await CallAsync(new OutboundCall(this, request, listener, start, cancellationToken, bound)).ConfigureAwait(false);
+    }
+
     // Pooled, as the attempt is: one call then costs one state machine, the handler's.
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    private async ValueTask<HttpResponseMessage> CallAsync(HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken)
+    private async ValueTask<HttpResponseMessage> CallAsync(OutboundCall call)
     {
-        var call = new OutboundCall(this, request, listener, start, cancellationToken);
         TelemetryStep.StartCall(call);
         if (_route.Route(call) is { } answer)
         {
@@ -127,7 +144,7 @@ internal sealed class OutboundPipeline(
             return answer;
         }
 
-        call.Cluster!.Budget.CountCall(start);
+        call.Cluster!.Budget.CountCall(call.Start);
         var resilience = call.Route!.Resilience;
         if (resilience is { Retries: true })
         {
@@ -137,7 +154,7 @@ internal sealed class OutboundPipeline(
         // Most first attempts are the only one: without a timer to run, Polly takes over only when there is something to try again, which saves its state machines.
         var outcome = resilience is { TimesAttempts: true }
             ? await resilience.ExecuteAsync(call).ConfigureAwait(false)
-            : await AttemptAsync(call, cancellationToken).ConfigureAwait(false);
+            : await AttemptAsync(call, call.Token).ConfigureAwait(false);
         if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
@@ -146,14 +163,19 @@ internal sealed class OutboundPipeline(
         call.Commit();
         if (outcome.Exception is { } exception)
         {
-            if (exception is TimeoutRejectedException && !cancellationToken.IsCancellationRequested)
+            var timedOut = exception is TimeoutRejectedException;
+            if ((timedOut || call.IsOverdue) && !call.Cancelled.IsCancellationRequested)
             {
-                telemetry.EndCall(call, new(AttemptEnd.Timeout), 504, request.Version);
-                return OutboundErrors.Respond(request, call.IsGrpc, MeshErrorCode.TimedOut, $"'{request.RequestUri!.Authority}' did not answer in time ({call.Attempts} attempts, {time.GetElapsedTime(start).TotalSeconds:0.###} s).");
+                telemetry.EndCall(call, new(AttemptEnd.Timeout), 504, call.Request.Version);
+                return OutboundErrors.Respond(
+                    call.Request,
+                    call.IsGrpc,
+                    timedOut ? MeshErrorCode.TimedOut : MeshErrorCode.DeadlineExceeded,
+                    $"'{call.Request.RequestUri!.Authority}' did not answer {(timedOut ? "in time" : "before the deadline of the request being served")} ({call.Attempts} attempts, {time.GetElapsedTime(call.Start).TotalSeconds:0.###} s).");
             }
 
             telemetry.EndCall(call, call.Last, 0, null);
-            cancellationToken.ThrowIfCancellationRequested();
+            call.Cancelled.ThrowIfCancellationRequested();
             outcome.ThrowIfException();
         }
 
@@ -162,9 +184,9 @@ internal sealed class OutboundPipeline(
         {
             telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);
         }
-        else if (resilience?.Timeout is { } timeout)
+        else if (OutboundDeadline.Left(call, resilience?.Timeout) is { } left)
         {
-            body.ArmDeadline(time, timeout - time.GetElapsedTime(start));
+            body.ArmDeadline(time, left);
         }
 
         return response;
@@ -175,6 +197,8 @@ internal sealed class OutboundPipeline(
     {
         cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
+        var deadline = Deadline.Current;
+        var patience = deadline is not null && deadline.Left < settings.ReadyTimeout ? TimeSpan.FromTicks(Math.Max(0, deadline.Left.Ticks)) : settings.ReadyTimeout;
         OutboundListener? listener;
         switch (tables.Names.Enter(key, ServiceNames.IsServiceForCertain(key.Host, settings.ClusterDomain), out var name))
         {
@@ -186,7 +210,7 @@ internal sealed class OutboundPipeline(
 
         try
         {
-            listener = await tables.WaitForAsync(key, settings.ReadyTimeout, cancellationToken).ConfigureAwait(false);
+            listener = await tables.WaitForAsync(key, patience, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -200,15 +224,18 @@ internal sealed class OutboundPipeline(
 
         if (listener is { Unavailable: null })
         {
-            return await CallAsync(request, listener, start, cancellationToken).ConfigureAwait(false);
+            return await StartAsync(request, listener, start, cancellationToken).ConfigureAwait(false);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        return Unknown(request, $"No configuration for '{key.Name}' within {settings.ReadyTimeout.TotalSeconds:0.#} s: {why}.");
+        return Unknown(
+            request,
+            $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
+            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
     }
 
-    private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail) =>
-        OutboundErrors.Respond(request, new HttpRequestMessageHead(request).IsGrpc, MeshErrorCode.NoConfiguration, detail);
+    private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail, MeshErrorCode code = MeshErrorCode.NoConfiguration) =>
+        OutboundErrors.Respond(request, new HttpRequestMessageHead(request).IsGrpc, code, detail);
 
     private async ValueTask<EndpointHandler?> AcquireAsync(OutboundEndpoint endpoint, bool http1Only, CancellationToken cancellationToken)
     {

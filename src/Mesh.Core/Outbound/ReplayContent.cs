@@ -27,6 +27,9 @@ internal sealed class ReplayContent : HttpContent
         Spent,
     }
 
+    /// <summary>The caller's own.</summary>
+    public HttpContent Inner => _inner;
+
     public bool CanReplay => _state is State.NotStarted or State.Kept;
 
     /// <summary>Contents of the framework that write the same bytes each time they are asked.</summary>

@@ -69,7 +69,7 @@ internal sealed class RouteResilience
     public async ValueTask<Outcome<HttpResponseMessage>> ExecuteAsync(OutboundCall call, Outcome<HttpResponseMessage>? first = null)
     {
         var attempts = new Attempts(call, first);
-        var context = ResilienceContextPool.Shared.Get(call.Cancelled);
+        var context = ResilienceContextPool.Shared.Get(call.Token);
         context.Properties.Set(CallKey, call);
         try
         {

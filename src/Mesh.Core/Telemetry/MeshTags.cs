@@ -12,6 +12,12 @@ internal static class MeshTags
     /// <summary>Histogram, s: one request served, until its response ended.</summary>
     public const string ServerCallDuration = "mesh.server.call.duration";
 
+    /// <summary>Counter, {request}: requests served whose deadline was over before their answer was complete.</summary>
+    public const string ServerDeadlineExceeded = "mesh.server.deadline_exceeded";
+
+    /// <summary>Counter, {request}: requests served whose caller left before their answer was complete, with no deadline over.</summary>
+    public const string ServerCancelled = "mesh.server.cancelled";
+
     /// <summary><c>outbound</c> or <c>inbound</c>.</summary>
     public const string Direction = "mesh.direction";
 
