@@ -248,6 +248,16 @@ public sealed class UseMeshTests : IDisposable
     }
 
     [Fact]
+    public void UseMesh_WildcardBind_IsTheLoopbackOfBothFamilies()
+    {
+        var ips = Mesh.Hosting.LocalNode.From(new Mesh.Hosting.MeshOptions()).InstanceIps;
+
+        Assert.Contains("127.0.0.1", ips);
+        Assert.Equal(Socket.OSSupportsIPv6, ips.Contains("::1"));
+        Assert.Equal(ips.Distinct(), ips);
+    }
+
+    [Fact]
     public async Task UseMesh_PeersThatNeverSayAnything_HoldUpNeitherOthersNorTheStop()
     {
         await using var app = await MeshApp.StartAsync(_ca);

@@ -18,7 +18,7 @@ internal sealed record LocalNode(string Id, string Namespace, string ServiceAcco
 
     private static List<string> FindIps()
     {
-        List<string> ips = ["127.0.0.1"];
+        List<string> ips = Socket.OSSupportsIPv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
         try
         {
             ips.AddRange(NetworkInterface.GetAllNetworkInterfaces()
