@@ -68,6 +68,12 @@ internal sealed class DeltaSession(AdsParts parts, SpiffeId? identity, string ad
         {
             var answer = Resolve(type, name);
             var known = type.Sent.TryGetValue(name, out var sent);
+            if (known && !answer.Exists && ReferenceEquals(answer, sent))
+            {
+                // Refused by our own check, and the client brought a good one from before: that stays.
+                continue;
+            }
+
             if (answer.Exists && (!known || again || sent!.Version != answer.Version))
             {
                 response.Resources.Add(new Resource { Name = name, Version = answer.Version, Resource_ = answer.Resource });

@@ -79,6 +79,29 @@ public sealed class DeltaStreamTests
     }
 
     [Fact]
+    public async Task Reconnect_OfResourceThatOurCheckRefuses_KeepsWhatTheClientHas()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        controlPlane.Translator.Set(XdsTypes.Cluster, "a", "bad");
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "good");
+        controlPlane.Decode = (type, bytes) => bytes.ToStringUtf8().Contains("bad", StringComparison.Ordinal)
+            ? new DecodeResult(null, null, [new Mesh.Config.ConfigError("one", "is bad")])
+            : new DecodeResult(FakeTranslator.NameOf(type, bytes), new object(), []);
+        using var channel = controlPlane.PlaintextChannel();
+        await using var stream = new DeltaTestStream(channel);
+        await stream.SendAsync(new DeltaDiscoveryRequest
+        {
+            Node = TestNode.Create(),
+            TypeUrl = XdsTypes.Cluster,
+            ResourceNamesSubscribe = { "a", "b" },
+            InitialResourceVersions = { { "a", "from the control plane before" } },
+        });
+        var response = await stream.ReadAsync();
+        Assert.Equal("b", Assert.Single(response.Resources).Name);
+        Assert.Empty(response.RemovedResources);
+    }
+
+    [Fact]
     public async Task Resubscribe_Resends_AndUnsubscribed_IsSilent()
     {
         await using var controlPlane = await TestControlPlane.StartAsync();
