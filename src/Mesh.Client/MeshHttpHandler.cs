@@ -50,11 +50,12 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
     private async Task<HttpResponseMessage> SendHopsAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var callersCookies = request.Headers.NonValidated.TryGetValues("Cookie", out var cookies) ? cookies.ToString() : null;
+        var changed = false;
         try
         {
             for (var redirects = 0; ; redirects++)
             {
-                ApplyCookies(request, callersCookies);
+                changed = ApplyCookies(request, callersCookies, changed);
                 var response = await _pipeline.SendAsync(request, _own, cancellationToken).ConfigureAwait(false);
                 KeepCookies(request.RequestUri!, response);
                 if (redirects >= _maxRedirects || Redirects.Target(request.RequestUri!, response) is not { } target)
@@ -69,21 +70,29 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
         finally
         {
             // A handler further out may send the same request again.
-            PassThroughInvoker.RestoreCookies(request);
+            if (changed)
+            {
+                PassThroughInvoker.RestoreCookies(request);
+            }
         }
     }
 
-    private void ApplyCookies(HttpRequestMessage request, string? callersCookies)
+    /// <summary>True when the request carries stored cookies now. It looks into the request's options only then: they are made when they are looked at.</summary>
+    private bool ApplyCookies(HttpRequestMessage request, string? callersCookies, bool changed)
     {
         if (_cookies is { Count: > 0 } && _cookies.GetCookieHeader(request.RequestUri!) is { Length: > 0 } stored)
         {
             request.Options.Set(PassThroughInvoker.CallersCookies, callersCookies ?? string.Empty);
             SetCookies(request, callersCookies is null ? stored : $"{callersCookies}; {stored}");
+            return true;
         }
-        else
+
+        if (changed)
         {
             PassThroughInvoker.RestoreCookies(request);
         }
+
+        return false;
     }
 
     private static void SetCookies(HttpRequestMessage request, string value)
