@@ -16,6 +16,8 @@ namespace Mesh.EndToEnd.Tests;
 /// <summary>A real control plane in its own process, on a folder of manifests, and the services that a test puts into its mesh.</summary>
 internal sealed class RunningMesh : IAsyncDisposable
 {
+    private static int _lastPort = Random.Shared.Next(14000);
+
     private readonly string _folder = Directory.CreateTempSubdirectory("mesh-e2e-").FullName;
     private readonly List<IAsyncDisposable> _services = [];
     private ChildProcess? _controlPlane;
@@ -134,11 +136,23 @@ internal sealed class RunningMesh : IAsyncDisposable
             TimeSpan.FromSeconds(30));
     }
 
+    /// <summary>A port for a manifest, which needs it before the service listens. Below the range of outgoing connections and of "any free port", and never given twice.</summary>
     public static int FreePort()
     {
-        using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-        socket.Bind(new IPEndPoint(IPAddress.Loopback, 0));
-        return ((IPEndPoint)socket.LocalEndPoint!).Port;
+        while (true)
+        {
+            var port = 18000 + ((Interlocked.Increment(ref _lastPort) & int.MaxValue) % 14000);
+            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+            try
+            {
+                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
+                return port;
+            }
+            catch (SocketException)
+            {
+                // Taken: the next one.
+            }
+        }
     }
 
     /// <summary>A Service with one slice per replica, all of one service account.</summary>
