@@ -1,7 +1,5 @@
-using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
-using System.Net.Sockets;
 using System.Text.Json;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
@@ -16,8 +14,6 @@ namespace Mesh.EndToEnd.Tests;
 /// <summary>A real control plane in its own process, on a folder of manifests, and the services that a test puts into its mesh.</summary>
 internal sealed class RunningMesh : IAsyncDisposable
 {
-    private static int _lastPort = Random.Shared.Next(14000);
-
     private readonly string _folder = Directory.CreateTempSubdirectory("mesh-e2e-").FullName;
     private readonly List<IAsyncDisposable> _services = [];
     private ChildProcess? _controlPlane;
@@ -136,24 +132,7 @@ internal sealed class RunningMesh : IAsyncDisposable
             TimeSpan.FromSeconds(30));
     }
 
-    /// <summary>A port for a manifest, which needs it before the service listens. Below the range of outgoing connections and of "any free port", and never given twice.</summary>
-    public static int FreePort()
-    {
-        while (true)
-        {
-            var port = 18000 + ((Interlocked.Increment(ref _lastPort) & int.MaxValue) % 14000);
-            using var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
-            try
-            {
-                socket.Bind(new IPEndPoint(IPAddress.Loopback, port));
-                return port;
-            }
-            catch (SocketException)
-            {
-                // Taken: the next one.
-            }
-        }
-    }
+    public static int FreePort() => Mesh.Testing.FreePort.Next();
 
     /// <summary>A Service with one slice per replica, all of one service account.</summary>
     public static string ServiceYaml(string name, int port, params int[] replicas) => $"""

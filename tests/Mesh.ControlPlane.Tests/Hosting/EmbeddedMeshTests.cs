@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Hosting;
 using Mesh.ControlPlane.Model;
@@ -37,7 +35,7 @@ public sealed class EmbeddedMeshTests : IDisposable
     [InlineData(false, AdsVariant.StateOfTheWorld)]
     public async Task Process_WithItsControlPlane_AndAnotherHost_CallEachOtherOverMtls(bool controlPlaneFirst, AdsVariant variant)
     {
-        var (frontPort, backPort) = (FreePort(), FreePort());
+        var (frontPort, backPort) = (FreePort.Next(), FreePort.Next());
         File.WriteAllText(Path.Combine(Folder("config"), "shop.yaml"), Yaml("front", frontPort) + "---\n" + Yaml("back", backPort));
         await using var front = App(frontPort, builder =>
         {
@@ -103,7 +101,7 @@ public sealed class EmbeddedMeshTests : IDisposable
     public async Task Process_WithItsControlPlaneAndSettingsOfAnother_SaysWhatToRemove()
     {
         Folder("config");
-        await using var app = App(FreePort(), builder =>
+        await using var app = App(FreePort.Next(), builder =>
         {
             builder.Services.AddMeshControlPlane(Configure).AddMesh();
             builder.Services.Configure<MeshOptions>(o => (o.ControlPlane, o.Token) = ("https://127.0.0.1:1", "t"));
@@ -119,7 +117,7 @@ public sealed class EmbeddedMeshTests : IDisposable
     public async Task Process_WithItsControlPlane_TakesItsDomains()
     {
         Folder("config");
-        await using var app = App(FreePort(), builder => builder.Services.AddMesh().AddMeshControlPlane(Configure));
+        await using var app = App(FreePort.Next(), builder => builder.Services.AddMesh().AddMeshControlPlane(Configure));
 
         var options = app.Services.GetRequiredService<IOptions<MeshOptions>>().Value;
 
@@ -154,13 +152,6 @@ public sealed class EmbeddedMeshTests : IDisposable
     }
 
     private string Folder(string name) => Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 
     private static string Yaml(string name, int port) => $$"""
         apiVersion: v1
