@@ -33,7 +33,7 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
             request.RequestUri = new UriBuilder(uri) { Scheme = Uri.UriSchemeHttp, Port = uri.IsDefaultPort ? -1 : uri.Port }.Uri;
         }
 
-        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, cancellationToken).AsTask() : SendHopsAsync(request, cancellationToken);
+        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, limits: null, cancellationToken).AsTask() : SendHopsAsync(request, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -56,7 +56,7 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
             for (var redirects = 0; ; redirects++)
             {
                 changed = ApplyCookies(request, callersCookies, changed);
-                var response = await _pipeline.SendAsync(request, _own, cancellationToken).ConfigureAwait(false);
+                var response = await _pipeline.SendAsync(request, _own, limits: null, cancellationToken).ConfigureAwait(false);
                 KeepCookies(request.RequestUri!, response);
                 if (redirects >= _maxRedirects || Redirects.Target(request.RequestUri!, response) is not { } target)
                 {

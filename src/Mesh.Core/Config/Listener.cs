@@ -14,14 +14,22 @@ internal sealed record Listener(string Name)
 /// <param name="RouteConfigurationName">The RDS resource to ask for; null when <paramref name="Inline"/> is given.</param>
 /// <param name="Inline">The routes, when they came inside the listener.</param>
 /// <param name="MaxStreamDuration">Longest life of a call; null is none (gRFC A31).</param>
-internal sealed record HttpConnectionManager(string? RouteConfigurationName, RouteConfiguration? Inline, TimeSpan? MaxStreamDuration);
+internal sealed record HttpConnectionManager(string? RouteConfigurationName, RouteConfiguration? Inline, TimeSpan? MaxStreamDuration)
+{
+    /// <summary>Those that do something here, in order; the router is not among them.</summary>
+    public IReadOnlyList<HttpFilter> Filters { get; init; } = [];
+}
 
 /// <summary>What happens to a connection that arrived.</summary>
 /// <param name="Name">For logs.</param>
 /// <param name="Transport">Which first bytes it takes.</param>
 /// <param name="MeshTls">True: mesh TLS ends here. False: the bytes pass as they are.</param>
 /// <param name="RequireClientCertificate">With <paramref name="MeshTls"/>: refuse a peer without a certificate.</param>
-internal sealed record FilterChain(string Name, TransportProtocol Transport, bool MeshTls, bool RequireClientCertificate);
+internal sealed record FilterChain(string Name, TransportProtocol Transport, bool MeshTls, bool RequireClientCertificate)
+{
+    /// <summary>How its requests are treated; null when that was not valid.</summary>
+    public HttpConnectionManager? Http { get; init; }
+}
 
 /// <summary>The first bytes of a connection (xDS <c>transport_protocol</c>).</summary>
 internal enum TransportProtocol

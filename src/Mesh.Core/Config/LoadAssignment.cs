@@ -3,7 +3,18 @@ using Mesh.Spiffe;
 namespace Mesh.Config;
 
 /// <summary>The endpoints of a cluster.</summary>
-internal sealed record LoadAssignment(string ClusterName, IReadOnlyList<LocalityEndpoints> Localities);
+internal sealed record LoadAssignment(string ClusterName, IReadOnlyList<LocalityEndpoints> Localities)
+{
+    /// <summary>A priority with this share of usable endpoints, divided by 100, still takes all its calls: 140 means that 72 % suffice. Default 140 (Envoy).</summary>
+    public int OverprovisioningPercent { get; init; } = 140;
+
+    /// <summary>Calls to drop on purpose, in order.</summary>
+    public IReadOnlyList<DropCategory> Drops { get; init; } = [];
+}
+
+/// <summary>Calls that the control plane wants dropped (xDS drop_overload).</summary>
+/// <param name="PerMillion">Share of the calls that reach this category, 0–1,000,000.</param>
+internal sealed record DropCategory(string Name, int PerMillion);
 
 /// <summary>Endpoints that stand together.</summary>
 /// <param name="Priority">0 is used first.</param>

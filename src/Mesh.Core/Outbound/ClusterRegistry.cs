@@ -6,11 +6,12 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Outbound;
 
 /// <summary>The live clusters by name, kept across tables. Owned by the table store's publisher.</summary>
-internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers)
+/// <param name="transport">Null is real sockets.</param>
+internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null)
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
     private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
-    private readonly ILogger<OutboundPipeline> _logger = loggers.CreateLogger<OutboundPipeline>();
+    private readonly IEndpointTransport _transport = transport ?? new SocketsTransport(time, loggers.CreateLogger<OutboundPipeline>());
     private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
 
     /// <summary>The live cluster of a name; made when it is new.</summary>
@@ -49,5 +50,5 @@ internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimePr
     }
 
     private ClusterBalancer CreateBalancer(OutboundCluster cluster) =>
-        new(cluster.Name, (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, time, _logger), time, _balancerLogger);
+        new(cluster.Name, (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, _transport, time), time, _balancerLogger);
 }

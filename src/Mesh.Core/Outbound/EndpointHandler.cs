@@ -1,7 +1,5 @@
-using System.Diagnostics.Metrics;
 using Mesh.Config;
 using Mesh.Identity;
-using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
@@ -10,39 +8,17 @@ namespace Mesh.Outbound;
 internal sealed class EndpointHandler
 #pragma warning restore CA1001
 {
-    private readonly SocketsHttpHandler _handler;
     private readonly HttpMessageInvoker _invoker;
 
     // 1 for the owner, and 1 per call.
     private int _references = 1;
     private long _connectedAt = long.MinValue;
 
-    public EndpointHandler(
-        Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, TimeProvider time, ILogger logger)
+    public EndpointHandler(IEndpointTransport transport, Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, TimeProvider time)
     {
         Generation = identity?.Generation ?? 0;
-        _handler = new SocketsHttpHandler
-        {
-            AllowAutoRedirect = false,
-            UseCookies = false,
-            UseProxy = false,
-            ActivityHeadersPropagator = null,
-            MeterFactory = SilentMeters.Instance,
-            EnableMultipleHttp2Connections = true,
-            KeepAlivePingDelay = TimeSpan.FromSeconds(20),
-            KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
-            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
-            // The connector bounds it: so that a timeout is known to have sent nothing.
-            ConnectTimeout = Timeout.InfiniteTimeSpan,
-            // Whatever the URI says, this handler dials one endpoint.
-            ConnectCallback = async (_, cancellationToken) =>
-            {
-                var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
-                Volatile.Write(ref _connectedAt, time.GetTimestamp());
-                return stream;
-            },
-        };
-        _invoker = new HttpMessageInvoker(_handler, disposeHandler: true);
+        _invoker = new HttpMessageInvoker(
+            transport.Create(endpoint, cluster, identity, http2, () => Volatile.Write(ref _connectedAt, time.GetTimestamp())), disposeHandler: true);
     }
 
     /// <summary><see cref="WorkloadIdentity.Generation"/>; 0 without identity.</summary>
@@ -77,19 +53,6 @@ internal sealed class EndpointHandler
         if (Interlocked.Decrement(ref _references) == 0)
         {
             _invoker.Dispose();
-        }
-    }
-
-    /// <summary>Meters that nobody can listen to by a provider's own factory: the inner handler would record each attempt with endpoint addresses (contracts §7).</summary>
-    private sealed class SilentMeters : IMeterFactory
-    {
-        public static readonly SilentMeters Instance = new();
-        private readonly Meter _meter = new("Mesh.Silent");
-
-        public Meter Create(MeterOptions options) => _meter;
-
-        public void Dispose()
-        {
         }
     }
 }

@@ -9,7 +9,7 @@ namespace Mesh.Outbound;
 /// <summary>One call of the app: what the steps pass along. Used by one flow at a time.</summary>
 #pragma warning disable CA1001 // the caller's content, wrapped: the caller disposes it
 internal sealed class OutboundCall(
-    OutboundPipeline pipeline, HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancelled, DeadlineToken? bound = null)
+    OutboundPipeline pipeline, HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancelled, DeadlineToken? bound = null)
 #pragma warning restore CA1001
 {
     private readonly Version _version = request.Version;
@@ -22,6 +22,9 @@ internal sealed class OutboundCall(
     public HttpRequestMessage Request => request;
 
     public OutboundListener Listener => listener;
+
+    /// <summary>What the app allows at most; null is what the route says.</summary>
+    public CallLimits? Limits => limits;
 
     /// <summary>The caller's own token: tells giving up from a timeout.</summary>
     public CancellationToken Cancelled => cancelled;

@@ -1,12 +1,11 @@
 using Mesh.Balancing;
 using Mesh.Config;
 using Mesh.Identity;
-using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
 /// <summary>A balanced endpoint with its own connections, always under our current identity. Thread-safe.</summary>
-internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config, PeakEwma latency, IWorkloadIdentitySource identities, TimeProvider time, ILogger logger)
+internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config, PeakEwma latency, IWorkloadIdentitySource identities, IEndpointTransport transport, TimeProvider time)
     : BalancedEndpoint(config, latency)
 {
     private EndpointHandler? _http2;
@@ -41,7 +40,7 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
                 return current;
             }
 
-            var next = new EndpointHandler(Config, cluster.Config, identity, http2: !http1Only, time, logger);
+            var next = new EndpointHandler(transport, Config, cluster.Config, identity, http2: !http1Only, time);
             next.TryAcquire();
             if (Volatile.Read(ref _retired))
             {

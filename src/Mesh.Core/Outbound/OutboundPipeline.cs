@@ -24,8 +24,9 @@ internal sealed class OutboundPipeline(
     public TimeProvider Time => time;
 
     /// <param name="passThrough">Where calls go that are none of the mesh's: the client's own primary handler.</param>
+    /// <param name="limits">What the app allows at most; null is what the route says.</param>
     /// <returns>Await it once: it may be backed by a pooled state machine.</returns>
-    public ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
+    public ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage request, HttpMessageInvoker passThrough, CallLimits? limits, CancellationToken cancellationToken)
     {
         if (request.RequestUri is not { IsAbsoluteUri: true } uri)
         {
@@ -37,10 +38,10 @@ internal sealed class OutboundPipeline(
         found?.Name?.MarkUsed();
         return found switch
         {
-            { Host: not null } listener => StartAsync(request, listener, time.GetTimestamp(), cancellationToken),
+            { Host: not null } listener => StartAsync(request, listener, time.GetTimestamp(), limits, cancellationToken),
             { PassesThrough: true } => new(passThrough.SendAsync(request, cancellationToken)),
             null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(passThrough.SendAsync(request, cancellationToken)),
-            _ => new(AskAsync(request, key, passThrough, cancellationToken)),
+            _ => new(AskAsync(request, key, passThrough, limits, cancellationToken)),
         };
     }
 
@@ -121,16 +122,16 @@ internal sealed class OutboundPipeline(
         return Outcome.FromResult(response);
     }
 
-    private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken) =>
+    private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
-            ? CallUntilAsync(deadline, request, listener, start, cancellationToken)
-            : CallAsync(new OutboundCall(this, request, listener, start, cancellationToken));
+            ? CallUntilAsync(deadline, request, listener, start, limits, cancellationToken)
+            : CallAsync(new OutboundCall(this, request, listener, start, limits, cancellationToken));
 
-    private async ValueTask<HttpResponseMessage> CallUntilAsync(Deadline deadline, HttpRequestMessage request, OutboundListener listener, long start, CancellationToken cancellationToken)
+    private async ValueTask<HttpResponseMessage> CallUntilAsync(Deadline deadline, HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken)
     {
         // Until the headers; from then on the body keeps the time.
         using var bound = deadline.Bind(cancellationToken);
-        return await CallAsync(new OutboundCall(this, request, listener, start, cancellationToken, bound)).ConfigureAwait(false);
+        return await CallAsync(new OutboundCall(this, request, listener, start, limits, cancellationToken, bound)).ConfigureAwait(false);
     }
 
     // Pooled, as the attempt is: one call then costs one state machine, the handler's.
@@ -193,7 +194,7 @@ internal sealed class OutboundPipeline(
     }
 
     /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
-    private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CallLimits? limits, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
@@ -224,7 +225,7 @@ internal sealed class OutboundPipeline(
 
         if (listener is { Unavailable: null })
         {
-            return await StartAsync(request, listener, start, cancellationToken).ConfigureAwait(false);
+            return await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";

@@ -18,6 +18,18 @@ internal static class MeshTags
     /// <summary>Counter, {request}: requests served whose caller left before their answer was complete, with no deadline over.</summary>
     public const string ServerCancelled = "mesh.server.cancelled";
 
+    /// <summary>Counter, {decision}: what the client side decided on its own account.</summary>
+    public const string ClientDecisions = "mesh.client.decisions";
+
+    /// <summary>Counter, {decision}: what the server side decided on its own account.</summary>
+    public const string ServerDecisions = "mesh.server.decisions";
+
+    /// <summary>One of <see cref="Decisions"/>.</summary>
+    public const string Decision = "mesh.decision";
+
+    /// <summary>Why; a bounded set of words per decision.</summary>
+    public const string Reason = "mesh.reason";
+
     /// <summary><c>outbound</c> or <c>inbound</c>.</summary>
     public const string Direction = "mesh.direction";
 

@@ -333,7 +333,7 @@ public sealed class AskedNamesTests : IDisposable
     private async Task<int> CallAsync(string host, CancellationToken? cancellationToken = null)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{host}/");
-        using var response = await _pipeline.SendAsync(request, _own, cancellationToken ?? Cancel);
+        using var response = await _pipeline.SendAsync(request, _own, limits: null, cancellationToken ?? Cancel);
         return (int)response.StatusCode;
     }
 

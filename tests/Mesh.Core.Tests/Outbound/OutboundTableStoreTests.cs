@@ -44,7 +44,7 @@ public sealed class OutboundTableStoreTests : IDisposable
     public async Task Send_NoAnswerFromTheControlPlane_Is503AfterTenSecondsThatSaysSo()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "http://catalog/");
-        var send = _pipeline.SendAsync(request, _own, Cancel);
+        var send = _pipeline.SendAsync(request, _own, limits: null, Cancel);
         Assert.Equal(["catalog"], _source.Watched);
         Assert.False(send.IsCompleted);
         _time.Advance(TimeSpan.FromSeconds(10));
@@ -59,7 +59,7 @@ public sealed class OutboundTableStoreTests : IDisposable
     public async Task Send_AnswerWhileWaiting_GoesOnAtOnce()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "http://catalog/");
-        var send = _pipeline.SendAsync(request, _own, Cancel);
+        var send = _pipeline.SendAsync(request, _own, limits: null, Cancel);
         _source.Snapshots.Publish(Direct("catalog", 418));
 
         Assert.Equal(418, (int)(await send).StatusCode);
@@ -71,7 +71,7 @@ public sealed class OutboundTableStoreTests : IDisposable
         _source.Snapshots.Publish(MeshSnapshot.Empty with { Listeners = MeshSnapshot.Empty.Listeners.Add("example.com", new ListenerResult.DoesNotExist("no such service")) });
         using var request = new HttpRequestMessage(HttpMethod.Get, "http://example.com/");
 
-        Assert.Equal(HttpStatusCode.Accepted, (await _pipeline.SendAsync(request, _own, Cancel)).StatusCode);
+        Assert.Equal(HttpStatusCode.Accepted, (await _pipeline.SendAsync(request, _own, limits: null, Cancel)).StatusCode);
         Assert.Empty(_source.Watched);
     }
 
@@ -82,7 +82,7 @@ public sealed class OutboundTableStoreTests : IDisposable
         using var request = new HttpRequestMessage(HttpMethod.Post, "http://cart/test.Echo/Unary") { Content = new ByteArrayContent([]) };
         request.Content.Headers.TryAddWithoutValidation("Content-Type", "application/grpc");
 
-        using var response = await _pipeline.SendAsync(request, _own, Cancel);
+        using var response = await _pipeline.SendAsync(request, _own, limits: null, Cancel);
 
         Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         Assert.Equal("14", response.Headers.GetValues("grpc-status").Single());

@@ -14,7 +14,7 @@ public sealed class RouteResilienceTests
         using var request = new HttpRequestMessage(HttpMethod.Get, "http://catalog/");
         using var content = new WatchedContent();
         using var first = new HttpResponseMessage(HttpStatusCode.ServiceUnavailable) { Content = content };
-        var call = new OutboundCall(null!, request, null!, 0, new CancellationToken(canceled: true));
+        var call = new OutboundCall(null!, request, null!, 0, limits: null, new CancellationToken(canceled: true));
 
         var outcome = await resilience.ExecuteAsync(call, Outcome.FromResult(first));
 

@@ -3,10 +3,10 @@ using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Filters;
-using Mesh.Protos.Envoy.Hcm;
 using Mesh.Protos.Envoy.Tls;
 using Xunit;
 using static Mesh.Xds.DecodeAssert;
+using HttpFilter = Mesh.Protos.Envoy.Hcm.HttpFilter;
 using Wire = Mesh.Protos.Envoy.Listener;
 
 namespace Mesh.Xds;
@@ -123,13 +123,22 @@ public sealed class ListenerDecoderTests
     }
 
     [Fact]
-    public void Filters_FaultThatInjectsNothing_IsTakenOneThatDoesIsRefused()
+    public void Filters_FaultThatInjectsNothing_IsNoFilterOneThatDoesIs()
     {
         var manager = XdsResources.Manager("r");
         manager.HttpFilters.Insert(0, Fault(ByteString.Empty));
-        Valid<Listener>(With(manager));
-        manager.HttpFilters[0] = Fault(ByteString.CopyFrom(0x12, 0x00)); // abort {}
-        Invalid(With(manager), "api_listener.http_filters[0].typed_config");
+        Assert.Empty(Valid<Listener>(With(manager)).Api!.Filters);
+        manager.HttpFilters[0] = Fault(new HTTPFault
+        {
+            Abort = new FaultAbort { HttpStatus = 503, Percentage = new Protos.Envoy.Type.FractionalPercent { Numerator = 10 } },
+        }.ToByteString());
+
+        var filter = Assert.Single(Valid<Listener>(With(manager)).Api!.Filters);
+
+        var fault = Assert.IsType<FaultInjection>(filter.Settings);
+        Assert.Equal((503, 100_000, null), (fault.AbortHttpStatus, fault.AbortPerMillion, fault.Delay));
+        manager.HttpFilters[0] = Fault(new HTTPFault { Abort = new FaultAbort { HttpStatus = 99 } }.ToByteString());
+        Invalid(With(manager), "api_listener.http_filters[0].typed_config.abort.http_status");
     }
 
     private static HttpFilter Fault(ByteString value) =>

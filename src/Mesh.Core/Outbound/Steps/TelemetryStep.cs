@@ -13,12 +13,14 @@ internal sealed class TelemetryStep : IDisposable
     private readonly Meter _meshMeter;
     private readonly Histogram<double> _requestDuration;
     private readonly Histogram<double> _attemptDuration;
+    private readonly DecisionCounter _decisions;
     private readonly TimeProvider _time;
 
     /// <param name="meters">Null makes meters of its own.</param>
     public TelemetryStep(IMeterFactory? meters, TimeProvider time)
     {
         _time = time;
+        _decisions = new DecisionCounter(meters, MeshTags.ClientDecisions);
         _httpMeter = meters?.Create(new MeterOptions("System.Net.Http")) ?? new Meter("System.Net.Http");
         _meshMeter = meters?.Create(new MeterOptions("Mesh")) ?? new Meter("Mesh");
         // Boundaries of the semantic convention http.client.request.duration.
@@ -112,6 +114,18 @@ internal sealed class TelemetryStep : IDisposable
         }
     }
 
+    /// <summary>The mesh decided something about a call: counted, and an event of its span.</summary>
+    /// <param name="decision">One of <see cref="Decisions"/>.</param>
+    /// <param name="reason">See there.</param>
+    public void Decide(OutboundCall call, string decision, string reason)
+    {
+        _decisions.Count(decision, reason, call.Listener.Destination?.Service ?? string.Empty);
+        if (call.Activity is { IsAllDataRequested: true } activity)
+        {
+            activity.AddEvent(new ActivityEvent(decision, tags: new ActivityTagsCollection { [MeshTags.Reason] = reason }));
+        }
+    }
+
     public void EndAttempt(OutboundCall call, OutboundEndpoint endpoint, AttemptResult result, TimeSpan duration)
     {
         var failed = result.IsFailure || result.End == AttemptEnd.Cancelled;
@@ -132,6 +146,7 @@ internal sealed class TelemetryStep : IDisposable
     public void Dispose()
     {
         _httpMeter.Dispose();
+        _decisions.Dispose();
         _meshMeter.Dispose();
     }
 

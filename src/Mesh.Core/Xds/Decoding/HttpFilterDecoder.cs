@@ -1,19 +1,20 @@
-using Google.Protobuf;
+using System.Collections.Frozen;
+using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
+using Mesh.Config;
 using Mesh.Protos.Envoy.Filters;
-using Mesh.Protos.Envoy.Hcm;
 using Mesh.Protos.Envoy.Route;
+using Wire = Mesh.Protos.Envoy.Hcm;
 
 namespace Mesh.Xds.Decoding;
 
-/// <summary>The filters of a listener and their overrides (gRFC A39). Only the router does something here yet.</summary>
+/// <summary>The filters of a listener and their overrides (gRFC A39).</summary>
 internal static class HttpFilterDecoder
 {
-    /// <summary>Control planes put this filter everywhere with nothing in it; one that injects something is refused.</summary>
-    private const string Fault = "envoy.extensions.filters.http.fault.v3.HTTPFault";
-
-    public static void Check(Google.Protobuf.Collections.RepeatedField<HttpFilter> filters, string path, DecodeErrors errors)
+    /// <returns>Those that do something here, in order.</returns>
+    public static List<HttpFilter> Decode(RepeatedField<Wire.HttpFilter> filters, string path, DecodeErrors errors)
     {
+        var known = new List<HttpFilter>();
         var names = new HashSet<string>(StringComparer.Ordinal);
         var routers = new List<int>();
         var last = -1;
@@ -34,9 +35,13 @@ internal static class HttpFilterDecoder
                 routers.Add(i);
                 last = i;
             }
-            else if (DoesNothing(filter.TypedConfig))
+            else if (TryDecode(filter.TypedConfig, $"{here}.typed_config", errors, out var settings))
             {
                 last = i;
+                if (settings is not null && !filter.Disabled)
+                {
+                    known.Add(new HttpFilter(filter.Name, settings));
+                }
             }
             else if (!filter.IsOptional)
             {
@@ -53,11 +58,14 @@ internal static class HttpFilterDecoder
         {
             errors.Add(path, routers.Count == 0 ? "has no router filter" : $"has its router filter at [{string.Join(", ", routers)}]", "Put exactly one router, at the end.");
         }
+
+        return known;
     }
 
     /// <summary>An override for a filter that is not there does not matter; one of an unknown type does, unless it is optional.</summary>
-    public static void CheckOverrides(Google.Protobuf.Collections.MapField<string, Any> overrides, string path, DecodeErrors errors)
+    public static FilterOverrides Overrides(MapField<string, Any> overrides, string path, DecodeErrors errors)
     {
+        Dictionary<string, HttpFilterSettings?>? known = null;
         foreach (var (name, given) in overrides)
         {
             var here = $"{path}.typed_per_filter_config[\"{name}\"]";
@@ -69,40 +77,40 @@ internal static class HttpFilterDecoder
                     continue;
                 }
 
-                (config, optional) = (wrapped.Config, wrapped.IsOptional || wrapped.Disabled);
+                if (wrapped.Disabled)
+                {
+                    (known ??= [])[name] = null;
+                    continue;
+                }
+
+                (config, optional) = (wrapped.Config, wrapped.IsOptional);
             }
 
-            if (!optional && !DoesNothing(config))
+            if (TryDecode(config, here, errors, out var settings))
+            {
+                (known ??= [])[name] = settings;
+            }
+            else if (!optional)
             {
                 errors.Add(here, $"has the type '{config?.TypeUrl}', which is not known here", "Wrap it in a FilterConfig with is_optional, or leave it out.");
             }
         }
+
+        return known is null ? FilterOverrides.None : new FilterOverrides(known.ToFrozenDictionary(StringComparer.Ordinal));
     }
 
-    private static bool DoesNothing(Any? config)
+    /// <summary>False when the type is not known here.</summary>
+    /// <param name="settings">Null when the filter does nothing.</param>
+    private static bool TryDecode(Any? config, string path, DecodeErrors errors, out HttpFilterSettings? settings)
     {
-        if (config is null || Any.GetTypeName(config.TypeUrl) != Fault)
+        settings = null;
+        switch (config is null ? string.Empty : Any.GetTypeName(config.TypeUrl))
         {
-            return false;
-        }
-
-        try
-        {
-            // 1 delay, 2 abort, 7 response_rate_limit: the fields that make the filter do something.
-            var input = new CodedInputStream(config.Value.ToByteArray());
-            for (uint tag; (tag = input.ReadTag()) != 0; input.SkipLastField())
-            {
-                if (WireFormat.GetTagFieldNumber(tag) is 1 or 2 or 7)
-                {
-                    return false;
-                }
-            }
-
-            return true;
-        }
-        catch (Exception e) when (DecodeErrors.IsBadBytes(e))
-        {
-            return false;
+            case "envoy.extensions.filters.http.fault.v3.HTTPFault":
+                settings = errors.Unpack<HTTPFault>(config, path) is { } fault ? FaultDecoder.Decode(fault, path, errors) : null;
+                return true;
+            default:
+                return false;
         }
     }
 }

@@ -41,7 +41,7 @@ internal static class ListenerDecoder
             return null;
         }
 
-        HttpFilterDecoder.Check(given.HttpFilters, $"{path}.http_filters", errors);
+        var filters = HttpFilterDecoder.Decode(given.HttpFilters, $"{path}.http_filters", errors);
         if (given.XffNumTrustedHops != 0)
         {
             errors.Add($"{path}.xff_num_trusted_hops", $"is {given.XffNumTrustedHops}", "Leave it 0.");
@@ -68,9 +68,12 @@ internal static class ListenerDecoder
                     errors.Add($"{path}.rds.route_config_name", "is empty", "Name the RDS resource.");
                 }
 
-                return new HttpConnectionManager(given.Rds.RouteConfigName, null, duration);
+                return new HttpConnectionManager(given.Rds.RouteConfigName, null, duration) { Filters = filters };
             case Hcm.RouteSpecifierOneofCase.RouteConfig:
-                return new HttpConnectionManager(null, RouteConfigurationDecoder.Decode(given.RouteConfig, $"{path}.route_config.", errors), duration);
+                return new HttpConnectionManager(null, RouteConfigurationDecoder.Decode(given.RouteConfig, $"{path}.route_config.", errors), duration)
+                {
+                    Filters = filters,
+                };
             default:
                 errors.Add(path, "has no routes that can be read here", "Set rds or route_config.");
                 return null;
@@ -148,20 +151,18 @@ internal static class ListenerDecoder
         {
             errors.Add($"{path}.filters", $"has {given.Filters.Count} entries", "Put exactly one HttpConnectionManager.");
         }
-        else
-        {
-            Manager(given.Filters[0].TypedConfig, $"{path}.filters[0].typed_config", errors);
-        }
+
+        var http = given.Filters.Count == 1 ? Manager(given.Filters[0].TypedConfig, $"{path}.filters[0].typed_config", errors) : null;
 
         if (given.TransportSocket is null)
         {
-            return new FilterChain(given.Name, transport, MeshTls: false, RequireClientCertificate: false);
+            return new FilterChain(given.Name, transport, MeshTls: false, RequireClientCertificate: false) { Http = http };
         }
 
         var socket = $"{path}.transport_socket";
         TlsContextDecoder.CheckName(given.TransportSocket, socket, errors);
         var context = errors.Unpack<DownstreamTlsContext>(given.TransportSocket.TypedConfig, $"{socket}.typed_config");
         TlsContextDecoder.CheckDownstream(context, $"{socket}.typed_config", errors);
-        return new FilterChain(given.Name, transport, MeshTls: true, context?.RequireClientCertificate ?? false);
+        return new FilterChain(given.Name, transport, MeshTls: true, context?.RequireClientCertificate ?? false) { Http = http };
     }
 }

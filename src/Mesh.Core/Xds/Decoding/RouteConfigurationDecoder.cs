@@ -27,7 +27,7 @@ internal static class RouteConfigurationDecoder
             var given = configuration.VirtualHosts[i];
             var path = $"{prefix}virtual_hosts[{i}]";
             var domains = Domains(given, path, domainsSeen, errors);
-            HttpFilterDecoder.CheckOverrides(given.TypedPerFilterConfig, path, errors);
+            var overrides = HttpFilterDecoder.Overrides(given.TypedPerFilterConfig, path, errors);
             var retry = RetryPolicyDecoder.Decode(given.RetryPolicy, $"{path}.retry_policy", errors);
             var routes = new List<Route>(given.Routes.Count);
             for (var j = 0; j < given.Routes.Count; j++)
@@ -38,7 +38,7 @@ internal static class RouteConfigurationDecoder
                 }
             }
 
-            hosts.Add(new VirtualHost(given.Name, domains, routes));
+            hosts.Add(new VirtualHost(given.Name, domains, routes) { FilterOverrides = overrides });
         }
 
         return new RouteConfiguration(configuration.Name, hosts);

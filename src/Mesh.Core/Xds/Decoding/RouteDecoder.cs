@@ -1,5 +1,4 @@
 using Mesh.Config;
-using Mesh.Protos.Envoy.Type;
 using Mesh.Traffic;
 using Wire = Mesh.Protos.Envoy.Route;
 
@@ -11,7 +10,7 @@ internal static class RouteDecoder
     /// <returns>Null for a route that gRFC A28 tells to ignore, or that has errors.</returns>
     public static Route? Decode(Wire.Route given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
     {
-        HttpFilterDecoder.CheckOverrides(given.TypedPerFilterConfig, path, errors);
+        var overrides = HttpFilterDecoder.Overrides(given.TypedPerFilterConfig, path, errors);
         var match = Match(given.Match, $"{path}.match", errors);
         RouteAction? action = given.ActionCase switch
         {
@@ -21,7 +20,7 @@ internal static class RouteDecoder
             Wire.Route.ActionOneofCase.Redirect => new RouteAction.NotForwarding("the route redirects, which is not supported"),
             _ => new RouteAction.NotForwarding("the route has no action that is known here"),
         };
-        return match is null || action is null ? null : new Route(given.Name, match, action);
+        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides };
     }
 
     private static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
@@ -76,35 +75,7 @@ internal static class RouteDecoder
             }
         }
 
-        return new RouteMatch(text, headers, Fraction(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query };
-    }
-
-    private static int? Fraction(Protos.Envoy.Core.RuntimeFractionalPercent? fraction, string path, DecodeErrors errors)
-    {
-        if (fraction is null)
-        {
-            return null;
-        }
-
-        if (fraction.DefaultValue is not { } share)
-        {
-            errors.Add($"{path}.default_value", "is not set", "Give the share; runtime keys are not read here.");
-            return null;
-        }
-
-        var unit = share.Denominator switch
-        {
-            FractionalPercent.Types.DenominatorType.Hundred => 10_000L,
-            FractionalPercent.Types.DenominatorType.TenThousand => 100L,
-            FractionalPercent.Types.DenominatorType.Million => 1L,
-            _ => 0L,
-        };
-        if (unit == 0)
-        {
-            errors.Add($"{path}.default_value.denominator", $"is {(int)share.Denominator}", "Use HUNDRED, TEN_THOUSAND or MILLION.");
-        }
-
-        return (int)Math.Min(share.Numerator * unit, 1_000_000);
+        return new RouteMatch(text, headers, FractionDecoder.PerMillion(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query };
     }
 
     private static RouteAction.Forward? Forward(Wire.RouteAction given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
@@ -155,11 +126,11 @@ internal static class RouteDecoder
                 errors.Add($"{path}.clusters[{i}].name", "is empty", "Name the cluster.");
             }
 
-            HttpFilterDecoder.CheckOverrides(cluster.TypedPerFilterConfig, $"{path}.clusters[{i}]", errors);
+            var overrides = HttpFilterDecoder.Overrides(cluster.TypedPerFilterConfig, $"{path}.clusters[{i}]", errors);
 
             // A quarter of each keeps the sum inside an int without moving the shares.
             var weight = sum > int.MaxValue ? Math.Max(1, cluster.Weight.Value >> 2) : cluster.Weight.Value;
-            clusters.Add(new WeightedCluster(cluster.Name, (int)weight));
+            clusters.Add(new WeightedCluster(cluster.Name, (int)weight) { FilterOverrides = overrides });
         }
 
         return clusters;

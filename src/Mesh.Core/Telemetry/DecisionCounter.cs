@@ -1,0 +1,76 @@
+using System.Diagnostics.Metrics;
+
+namespace Mesh.Telemetry;
+
+/// <summary>Counts what the mesh decided on its own account: every retry, hedge, refusal, ejection, injected fault, and why. Thread-safe.</summary>
+internal sealed class DecisionCounter : IDisposable
+{
+    private readonly Meter _meter;
+    private readonly Counter<long> _counter;
+
+    /// <param name="meters">Null makes a meter of its own.</param>
+    /// <param name="name"><see cref="MeshTags.ClientDecisions"/> or <see cref="MeshTags.ServerDecisions"/>.</param>
+    public DecisionCounter(IMeterFactory? meters, string name)
+    {
+        _meter = meters?.Create(new MeterOptions("Mesh")) ?? new Meter("Mesh");
+        _counter = _meter.CreateCounter<long>(name, "{decision}", "What the mesh decided on its own account, and why.");
+    }
+
+    /// <param name="decision">One of <see cref="Decisions"/>.</param>
+    /// <param name="reason">Bounded: a word, a status, the name of a policy.</param>
+    /// <param name="service">The called service without namespace; on the server side empty.</param>
+    public void Count(string decision, string reason, string service = "")
+    {
+        if (_counter.Enabled)
+        {
+            _counter.Add(1, new(MeshTags.Decision, decision), new(MeshTags.Reason, reason), new(MeshTags.Destination, service));
+        }
+    }
+
+    public void Dispose() => _meter.Dispose();
+}
+
+/// <summary>The words of <see cref="MeshTags.Decision"/>.</summary>
+internal static class Decisions
+{
+    /// <summary>Another attempt after a failed one; reason: how that failed.</summary>
+    public const string Retry = "retry";
+
+    /// <summary>No other attempt though the policy allows it; reason: <c>budget</c>, <c>body</c>, <c>deadline</c>.</summary>
+    public const string RetrySuppressed = "retry_suppressed";
+
+    /// <summary>Another attempt beside a slow one; reason: <c>delay</c> or <c>percentile</c>.</summary>
+    public const string Hedge = "hedge";
+
+    /// <summary>Refused before anything was sent; reason: <c>max_requests</c>, <c>max_pending</c>, <c>max_connections</c>, <c>concurrency</c>, <c>queue_timeout</c>.</summary>
+    public const string Shed = "shed";
+
+    /// <summary>Dropped as the control plane wants; reason: the category.</summary>
+    public const string Drop = "drop";
+
+    /// <summary>Refused by a rate limit; reason: its name.</summary>
+    public const string RateLimit = "rate_limit";
+
+    /// <summary>An endpoint sits out; reason: <c>consecutive_failures</c>, <c>success_rate</c>, <c>failure_percentage</c>, <c>health_check</c>, <c>overloaded</c>.</summary>
+    public const string Eject = "eject";
+
+    /// <summary>Health no longer counts, because too few endpoints are usable; reason: <c>threshold</c>.</summary>
+    public const string Panic = "panic";
+
+    /// <summary>A priority or zone could not take all calls; reason: <c>priority</c>, <c>locality</c>.</summary>
+    public const string Failover = "failover";
+
+    public const string FaultDelay = "fault_delay";
+    public const string FaultAbort = "fault_abort";
+
+    /// <summary>A copy was sent, or not; reason: <c>sent</c>, <c>busy</c>, <c>body</c>.</summary>
+    public const string Mirror = "mirror";
+    public const string Redirect = "redirect";
+    public const string DirectResponse = "direct_response";
+
+    /// <summary>The endpoint of a session is gone; reason: <c>moved</c>, <c>refused</c>.</summary>
+    public const string Session = "session";
+
+    /// <summary>A limit of time ended the call or attempt; reason: <c>request</c>, <c>attempt</c>, <c>headers</c>, <c>idle</c>, <c>deadline</c>.</summary>
+    public const string Timeout = "timeout";
+}

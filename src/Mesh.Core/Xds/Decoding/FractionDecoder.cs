@@ -1,0 +1,48 @@
+using Mesh.Protos.Envoy.Core;
+using Mesh.Protos.Envoy.Type;
+
+namespace Mesh.Xds.Decoding;
+
+/// <summary>Shares of calls, as parts of a million.</summary>
+internal static class FractionDecoder
+{
+    /// <summary>0 when absent; more than all is all.</summary>
+    public static int PerMillion(FractionalPercent? share, string path, DecodeErrors errors)
+    {
+        if (share is null)
+        {
+            return 0;
+        }
+
+        var unit = share.Denominator switch
+        {
+            FractionalPercent.Types.DenominatorType.Hundred => 10_000L,
+            FractionalPercent.Types.DenominatorType.TenThousand => 100L,
+            FractionalPercent.Types.DenominatorType.Million => 1L,
+            _ => 0L,
+        };
+        if (unit == 0)
+        {
+            errors.Add($"{path}.denominator", $"is {(int)share.Denominator}", "Use HUNDRED, TEN_THOUSAND or MILLION.");
+        }
+
+        return (int)Math.Min(share.Numerator * unit, 1_000_000);
+    }
+
+    /// <summary>Null when absent; runtime keys are not read here.</summary>
+    public static int? PerMillion(RuntimeFractionalPercent? fraction, string path, DecodeErrors errors)
+    {
+        if (fraction is null)
+        {
+            return null;
+        }
+
+        if (fraction.DefaultValue is null)
+        {
+            errors.Add($"{path}.default_value", "is not set", "Give the share; runtime keys are not read here.");
+            return null;
+        }
+
+        return PerMillion(fraction.DefaultValue, $"{path}.default_value", errors);
+    }
+}
