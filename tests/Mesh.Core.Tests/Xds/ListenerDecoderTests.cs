@@ -43,7 +43,8 @@ public sealed class ListenerDecoderTests
         var listener = Valid<Listener>(Inbound("in"));
         Assert.Equal(
             [new FilterChain("mesh-tls", TransportProtocol.Tls, true, true), new FilterChain("plaintext", TransportProtocol.Any, false, false)],
-            listener.FilterChains);
+            listener.FilterChains.Select(c => c with { Http = null }));
+        Assert.All(listener.FilterChains, c => Assert.Equal("in", c.Http?.Inline?.Name));
         Assert.Null(listener.Api);
     }
 
@@ -65,7 +66,9 @@ public sealed class ListenerDecoderTests
     {
         var manager = XdsResources.Manager("r");
         manager.CommonHttpProtocolOptions = new HttpProtocolOptions { MaxStreamDuration = Duration.FromTimeSpan(TimeSpan.FromSeconds(3)) };
-        Assert.Equal(new("r", null, TimeSpan.FromSeconds(3)), Valid<Listener>(With(manager)).Api);
+        var api = Valid<Listener>(With(manager)).Api!;
+        Assert.Equal(("r", null, TimeSpan.FromSeconds(3)), (api.RouteConfigurationName, api.Inline, api.MaxStreamDuration));
+        Assert.Empty(api.Filters);
     }
 
     [Fact]
