@@ -18,6 +18,9 @@ internal class BalancedEndpoint(Endpoint config, PeakEwma latency)
     /// <summary>Attempts whose response has not ended.</summary>
     public int InFlight => Volatile.Read(ref _inFlight);
 
+    /// <summary>For the outlier detector's sweep.</summary>
+    internal EndpointCalls Calls { get; } = new();
+
     /// <summary>How often it was ejected lately; owned by the outlier detector.</summary>
     internal int Ejections { get; set; }
 

@@ -8,16 +8,16 @@ namespace Mesh.Balancing;
 /// <summary>The live endpoints of one cluster: updates in, picks out. Endpoints keep their history across updates. Thread-safe.</summary>
 /// <param name="name">For logs.</param>
 /// <param name="create">Makes the live form of a new endpoint.</param>
-internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEwma, BalancedEndpoint> create, TimeProvider time, ILogger<ClusterBalancer> logger)
+/// <param name="random">For outlier detection, whose lock guards it; null is one of its own.</param>
+/// <param name="ejected">Told of every ejection.</param>
+internal sealed partial class ClusterBalancer(
+    string name, Func<Endpoint, PeakEwma, BalancedEndpoint> create, TimeProvider time, ILogger<ClusterBalancer> logger, Random? random = null, Action<Ejection>? ejected = null)
 {
-    private readonly OutlierDetector _outliers = new(time);
-    private readonly Published<State> _state = new(new State([], [], LoadBalancing.PeakEwma, null));
+    private readonly OutlierDetector _outliers = new(time, random ?? new Random());
+    private readonly Published<State> _state = new(new State([], [], LoadBalancing.PeakEwma));
 
     // Owned by Update. By locality, so that each goes on where it was.
     private readonly Dictionary<(int Priority, Locality), Picker> _pickers = [];
-
-    // Timestamp after which nobody sits out: before it a pick must look, after it need not.
-    private long _ejectionsUntil = long.MinValue;
 
     public IReadOnlyList<BalancedEndpoint> Endpoints => _state.Current.All;
 
@@ -69,7 +69,9 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
             _pickers.Clear();
         }
 
-        _state.Publish(new State([.. all], groups.Build(old.ByPriority, _pickers), cluster.LoadBalancing, cluster.OutlierDetection));
+        var next = new State([.. all], groups.Build(old.ByPriority, _pickers), cluster.LoadBalancing);
+        _state.Publish(next);
+        _outliers.Configure(cluster.OutlierDetection, next.All, Ejected);
         return [.. known.Values];
     }
 
@@ -102,28 +104,6 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
         foreach (var group in _state.Current.ByPriority)
         {
             group.ConnectFailed(endpoint);
-        }
-    }
-
-    /// <summary>An attempt ended: its failures in a row may eject the endpoint.</summary>
-    public void Report(BalancedEndpoint endpoint, bool failed, long now)
-    {
-        if (failed)
-        {
-            endpoint.Latency.Penalize(now);
-        }
-
-        var state = _state.Current;
-        if (state.Outliers is { } settings && _outliers.Report(settings, endpoint, failed, state.All, now))
-        {
-            var until = endpoint.EjectedUntil;
-            var seen = Volatile.Read(ref _ejectionsUntil);
-            while (until > seen && Interlocked.CompareExchange(ref _ejectionsUntil, until, seen) is var found && found != seen)
-            {
-                seen = found;
-            }
-
-            Log.EndpointEjected(logger, endpoint.Config.HostPort, name, settings.ConsecutiveFailures, time.GetElapsedTime(now, until).TotalSeconds);
         }
     }
 
@@ -162,5 +142,5 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
         public static Key Of(Endpoint e) => new(e.Address, e.Port, e.Tls, e.SpiffeId, e.SpeaksHttp2);
     }
 
-    private sealed record State(BalancedEndpoint[] All, EndpointGroup[] ByPriority, LoadBalancing Policy, OutlierDetection? Outliers);
+    private sealed record State(BalancedEndpoint[] All, EndpointGroup[] ByPriority, LoadBalancing Policy);
 }
