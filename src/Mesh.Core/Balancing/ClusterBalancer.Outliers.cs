@@ -3,9 +3,6 @@ namespace Mesh.Balancing;
 /// <summary>Who sits out.</summary>
 internal sealed partial class ClusterBalancer : IDisposable
 {
-    // Timestamp after which nobody sits out: before it a pick must look, after it need not.
-    private long _ejectionsUntil = long.MinValue;
-
     /// <summary>An attempt ended. True when that ejected the endpoint: its failures in a row were too many.</summary>
     public bool Report(BalancedEndpoint endpoint, bool failed, long now)
     {
@@ -22,13 +19,6 @@ internal sealed partial class ClusterBalancer : IDisposable
 
     private void Ejected(Ejection ejection)
     {
-        var until = ejection.Endpoint.EjectedUntil;
-        var seen = Volatile.Read(ref _ejectionsUntil);
-        while (until > seen && Interlocked.CompareExchange(ref _ejectionsUntil, until, seen) is var found && found != seen)
-        {
-            seen = found;
-        }
-
         Log.EndpointEjected(logger, ejection.Endpoint.Config.HostPort, name, ejection.Time.TotalSeconds, ejection.Reason, ejection.Detail);
         ejected?.Invoke(ejection);
     }

@@ -19,6 +19,9 @@ internal sealed partial class ClusterBalancer(
     // Owned by Update. By locality, so that each goes on where it was.
     private readonly Dictionary<(int Priority, Locality), Picker> _pickers = [];
 
+    private readonly UsabilityChanges _changes = new();
+    private Sight _sight = new(-1, long.MinValue, false);
+
     public IReadOnlyList<BalancedEndpoint> Endpoints => _state.Current.All;
 
     /// <summary>Takes over a new configuration. One caller at a time. Returns the endpoints that are gone.</summary>
@@ -52,6 +55,7 @@ internal sealed partial class ClusterBalancer(
                 else
                 {
                     endpoint = create(config, new PeakEwma(time, initial));
+                    endpoint.Changes = _changes;
                 }
 
                 all.Add(endpoint);
@@ -69,6 +73,7 @@ internal sealed partial class ClusterBalancer(
             _pickers.Clear();
         }
 
+        _changes.Mark();
         var next = new State([.. all], groups.Build(old.ByPriority, _pickers), cluster.LoadBalancing);
         _state.Publish(next);
         _outliers.Configure(cluster.OutlierDetection, next.All, Ejected);
@@ -86,16 +91,16 @@ internal sealed partial class ClusterBalancer(
             return null;
         }
 
-        var lookForEjected = Volatile.Read(ref _ejectionsUntil) > now;
-        if (!lookForEjected && tried.IsEmpty)
+        var someoneIsOut = IsSomeoneOut(state, now);
+        if (!someoneIsOut && tried.IsEmpty)
         {
-            return state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipEjected: false));
+            return state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipOut: false));
         }
 
-        return PickFiltered(state, new PickRequest(random, hash, now, tried, lookForEjected))
-            ?? (tried.IsEmpty ? null : PickFiltered(state, new PickRequest(random, hash, now, default, lookForEjected)))
+        return PickFiltered(state, new PickRequest(random, hash, now, tried, someoneIsOut))
+            ?? (tried.IsEmpty ? null : PickFiltered(state, new PickRequest(random, hash, now, default, someoneIsOut)))
             // Everybody sits out: a bad answer is better than none (Envoy's panic).
-            ?? state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipEjected: false));
+            ?? state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipOut: false));
     }
 
     /// <summary>An attempt could not connect: who sticks to the endpoint lets go of it.</summary>
@@ -105,6 +110,29 @@ internal sealed partial class ClusterBalancer(
         {
             group.ConnectFailed(endpoint);
         }
+    }
+
+    /// <summary>Looks again only when something changed, or somebody's time is over.</summary>
+    private bool IsSomeoneOut(State state, long now)
+    {
+        var sight = Volatile.Read(ref _sight);
+        if (sight.Changes == _changes.Count && now < sight.Until)
+        {
+            return sight.SomeoneIsOut;
+        }
+
+        var (changes, until, someone) = (_changes.Count, long.MaxValue, false);
+        foreach (var endpoint in state.All)
+        {
+            if (!endpoint.Observe(now))
+            {
+                someone = true;
+                until = Math.Min(until, Math.Max(endpoint.EjectedUntil, endpoint.SteeredUntil));
+            }
+        }
+
+        Volatile.Write(ref _sight, new Sight(changes, until > now ? until : long.MaxValue, someone));
+        return someone;
     }
 
     private static BalancedEndpoint? PickFiltered(State state, in PickRequest request)
@@ -141,6 +169,9 @@ internal sealed partial class ClusterBalancer(
     {
         public static Key Of(Endpoint e) => new(e.Address, e.Port, e.Tls, e.SpiffeId, e.SpeaksHttp2);
     }
+
+    /// <param name="Until">Timestamp of the next return.</param>
+    private sealed record Sight(int Changes, long Until, bool SomeoneIsOut);
 
     private sealed record State(BalancedEndpoint[] All, EndpointGroup[] ByPriority, LoadBalancing Policy);
 }

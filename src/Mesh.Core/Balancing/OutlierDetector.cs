@@ -33,8 +33,11 @@ internal sealed partial class OutlierDetector(TimeProvider time, Random random) 
             {
                 foreach (var endpoint in endpoints)
                 {
-                    (endpoint.EjectedUntil, endpoint.Ejections) = (long.MinValue, 0);
                     endpoint.ClearFailures();
+                    if (endpoint.Ejections > 0)
+                    {
+                        (endpoint.EjectedUntil, endpoint.Ejections) = (long.MinValue, 0);
+                    }
                 }
             }
 

@@ -1,5 +1,8 @@
 using System.Runtime.InteropServices;
+using Mesh.Balancing;
+using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 
 namespace Mesh.Outbound;
 
@@ -29,9 +32,10 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End != AttemptEnd.Cancelled)
+        if (result.End != AttemptEnd.Cancelled && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
-            endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now);
+            // Counted by the cluster, as all ejections are.
+            TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
         }
 
         call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now));
