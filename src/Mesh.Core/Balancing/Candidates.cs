@@ -6,7 +6,7 @@ internal readonly ref struct Candidates
     private readonly BalancedEndpoint[] _endpoints;
     private readonly TriedEndpoints _tried;
     private readonly bool _filtered;
-    private readonly bool _skipEjected;
+    private readonly bool _skipOut;
 
     /// <summary>All of them.</summary>
     public Candidates(BalancedEndpoint[] endpoints, long now)
@@ -14,9 +14,9 @@ internal readonly ref struct Candidates
         (_endpoints, Now, Count) = (endpoints, now, endpoints.Length);
     }
 
-    public Candidates(BalancedEndpoint[] endpoints, long now, TriedEndpoints tried, bool skipEjected)
+    public Candidates(BalancedEndpoint[] endpoints, long now, TriedEndpoints tried, bool skipOut)
     {
-        (_endpoints, Now, _tried, _skipEjected, _filtered) = (endpoints, now, tried, skipEjected, true);
+        (_endpoints, Now, _tried, _skipOut, _filtered) = (endpoints, now, tried, skipOut, true);
         foreach (var endpoint in endpoints)
         {
             Count += Takes(endpoint) ? 1 : 0;
@@ -54,7 +54,7 @@ internal readonly ref struct Candidates
         }
     }
 
-    private bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && !(_skipEjected && endpoint.IsEjected(Now));
+    private bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && !(_skipOut && !endpoint.IsUsable(Now));
 }
 
 /// <summary>The endpoints that a call tried last, at most four.</summary>

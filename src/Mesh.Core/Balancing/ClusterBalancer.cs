@@ -16,8 +16,8 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
     // Owned by Update. By locality, so that each goes on where it was.
     private readonly Dictionary<(int Priority, Locality), Picker> _pickers = [];
 
-    // Timestamp after which nobody sits out: before it a pick must look, after it need not.
-    private long _ejectionsUntil = long.MinValue;
+    private readonly UsabilityChanges _changes = new();
+    private Sight _sight = new(-1, long.MinValue, false);
 
     public IReadOnlyList<BalancedEndpoint> Endpoints => _state.Current.All;
 
@@ -52,6 +52,7 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
                 else
                 {
                     endpoint = create(config, new PeakEwma(time, initial));
+                    endpoint.Changes = _changes;
                 }
 
                 all.Add(endpoint);
@@ -69,6 +70,7 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
             _pickers.Clear();
         }
 
+        _changes.Mark();
         _state.Publish(new State([.. all], groups.Build(old.ByPriority, _pickers), cluster.LoadBalancing, cluster.OutlierDetection));
         return [.. known.Values];
     }
@@ -84,16 +86,16 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
             return null;
         }
 
-        var lookForEjected = Volatile.Read(ref _ejectionsUntil) > now;
-        if (!lookForEjected && tried.IsEmpty)
+        var someoneIsOut = IsSomeoneOut(state, now);
+        if (!someoneIsOut && tried.IsEmpty)
         {
-            return state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipEjected: false));
+            return state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipOut: false));
         }
 
-        return PickFiltered(state, new PickRequest(random, hash, now, tried, lookForEjected))
-            ?? (tried.IsEmpty ? null : PickFiltered(state, new PickRequest(random, hash, now, default, lookForEjected)))
+        return PickFiltered(state, new PickRequest(random, hash, now, tried, someoneIsOut))
+            ?? (tried.IsEmpty ? null : PickFiltered(state, new PickRequest(random, hash, now, default, someoneIsOut)))
             // Everybody sits out: a bad answer is better than none (Envoy's panic).
-            ?? state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipEjected: false));
+            ?? state.ByPriority[0].Pick(new PickRequest(random, hash, now, default, skipOut: false));
     }
 
     /// <summary>An attempt could not connect: who sticks to the endpoint lets go of it.</summary>
@@ -116,15 +118,31 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
         var state = _state.Current;
         if (state.Outliers is { } settings && _outliers.Report(settings, endpoint, failed, state.All, now))
         {
-            var until = endpoint.EjectedUntil;
-            var seen = Volatile.Read(ref _ejectionsUntil);
-            while (until > seen && Interlocked.CompareExchange(ref _ejectionsUntil, until, seen) is var found && found != seen)
-            {
-                seen = found;
-            }
-
-            Log.EndpointEjected(logger, endpoint.Config.HostPort, name, settings.ConsecutiveFailures, time.GetElapsedTime(now, until).TotalSeconds);
+            Log.EndpointEjected(logger, endpoint.Config.HostPort, name, settings.ConsecutiveFailures, time.GetElapsedTime(now, endpoint.EjectedUntil).TotalSeconds);
         }
+    }
+
+    /// <summary>Looks again only when something changed, or somebody's time is over.</summary>
+    private bool IsSomeoneOut(State state, long now)
+    {
+        var sight = Volatile.Read(ref _sight);
+        if (sight.Changes == _changes.Count && now < sight.Until)
+        {
+            return sight.SomeoneIsOut;
+        }
+
+        var (changes, until, someone) = (_changes.Count, long.MaxValue, false);
+        foreach (var endpoint in state.All)
+        {
+            if (!endpoint.Observe(now))
+            {
+                someone = true;
+                until = Math.Min(until, Math.Max(endpoint.EjectedUntil, endpoint.SteeredUntil));
+            }
+        }
+
+        Volatile.Write(ref _sight, new Sight(changes, until > now ? until : long.MaxValue, someone));
+        return someone;
     }
 
     private static BalancedEndpoint? PickFiltered(State state, in PickRequest request)
@@ -161,6 +179,9 @@ internal sealed partial class ClusterBalancer(string name, Func<Endpoint, PeakEw
     {
         public static Key Of(Endpoint e) => new(e.Address, e.Port, e.Tls, e.SpiffeId, e.SpeaksHttp2);
     }
+
+    /// <param name="Until">Timestamp of the next return.</param>
+    private sealed record Sight(int Changes, long Until, bool SomeoneIsOut);
 
     private sealed record State(BalancedEndpoint[] All, EndpointGroup[] ByPriority, LoadBalancing Policy, OutlierDetection? Outliers);
 }

@@ -5,8 +5,8 @@ namespace Mesh.Balancing;
 /// <param name="hash">Of the call; only ring hash looks at it.</param>
 /// <param name="now">Timestamp.</param>
 /// <param name="tried">Not to be picked.</param>
-/// <param name="skipEjected">Endpoints that sit out are not to be picked.</param>
-internal readonly ref struct PickRequest(Random random, ulong hash, long now, TriedEndpoints tried, bool skipEjected)
+/// <param name="skipOut">Endpoints that sit out are not to be picked.</param>
+internal readonly ref struct PickRequest(Random random, ulong hash, long now, TriedEndpoints tried, bool skipOut)
 {
     private readonly TriedEndpoints _tried = tried;
 
@@ -18,12 +18,12 @@ internal readonly ref struct PickRequest(Random random, ulong hash, long now, Tr
 
     public TriedEndpoints Tried => _tried;
 
-    public bool SkipEjected => skipEjected;
+    public bool SkipOut => skipOut;
 
     /// <summary>True when some endpoints may not be picked.</summary>
-    public bool Filters => skipEjected || !_tried.IsEmpty;
+    public bool Filters => skipOut || !_tried.IsEmpty;
 
-    public bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && !(skipEjected && endpoint.IsEjected(now));
+    public bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && !(skipOut && !endpoint.IsUsable(now));
 
-    public Candidates Among(BalancedEndpoint[] endpoints) => Filters ? new(endpoints, now, _tried, skipEjected) : new(endpoints, now);
+    public Candidates Among(BalancedEndpoint[] endpoints) => Filters ? new(endpoints, now, _tried, skipOut) : new(endpoints, now);
 }

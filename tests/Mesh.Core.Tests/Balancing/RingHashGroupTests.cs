@@ -78,7 +78,7 @@ public sealed class RingHashGroupTests
             var moved = 0;
             for (var key = 0; key < Keys; key++)
             {
-                var after = ring.Pick(new PickRequest(_random, CallHasher.OfText($"k{key}"), 0, default, skipEjected: true));
+                var after = ring.Pick(new PickRequest(_random, CallHasher.OfText($"k{key}"), 0, default, skipOut: true));
                 Assert.NotSame(endpoints[which % n], after);
                 moved += ReferenceEquals(before[key], after) ? 0 : 1;
                 Assert.True(ReferenceEquals(before[key], after) || ReferenceEquals(before[key], endpoints[which % n]));
