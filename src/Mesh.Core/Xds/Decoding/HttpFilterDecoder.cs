@@ -68,6 +68,11 @@ internal static class HttpFilterDecoder
         Dictionary<string, HttpFilterSettings?>? known = null;
         foreach (var (name, given) in overrides)
         {
+            if (name == RoutePolicyDecoder.Key)
+            {
+                continue; // no filter
+            }
+
             var here = $"{path}.typed_per_filter_config[\"{name}\"]";
             var (config, optional) = (given, false);
             if (given.Is(FilterConfig.Descriptor))
