@@ -24,7 +24,8 @@ internal static class RouteDecoder
         return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides };
     }
 
-    private static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
+    /// <returns>What is right of it; null when it is not set.</returns>
+    public static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
     {
         if (match is null)
         {
