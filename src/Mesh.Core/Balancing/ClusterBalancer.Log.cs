@@ -6,8 +6,8 @@ internal sealed partial class ClusterBalancer
 {
     private static partial class Log
     {
-        [LoggerMessage(2000, LogLevel.Warning, "Endpoint {Endpoint} of cluster '{Cluster}' sits out for {Seconds:0.#} s after {Failures} failures in a row", EventName = nameof(EndpointEjected))]
-        public static partial void EndpointEjected(ILogger logger, string endpoint, string cluster, int failures, double seconds);
+        [LoggerMessage(2000, LogLevel.Warning, "Endpoint {Endpoint} of cluster '{Cluster}' sits out for {Seconds:0.#} s by {Algorithm}: {Numbers}", EventName = nameof(EndpointEjected))]
+        public static partial void EndpointEjected(ILogger logger, string endpoint, string cluster, double seconds, string algorithm, string numbers);
 
         [LoggerMessage(2300, LogLevel.Warning, "Cluster '{Cluster}' has too few healthy endpoints: all that do not ask for less calls are used", EventName = nameof(Panics))]
         public static partial void Panics(ILogger logger, string cluster);

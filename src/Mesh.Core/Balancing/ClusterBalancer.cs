@@ -13,12 +13,15 @@ namespace Mesh.Balancing;
 /// </remarks>
 /// <param name="name">For logs.</param>
 /// <param name="create">Makes the live form of a new endpoint.</param>
+/// <param name="random">For outlier detection, whose lock guards it; null is one of its own.</param>
+/// <param name="ejected">Told of every ejection.</param>
 /// <param name="place">Where the caller stands, and what it counts; null is neither.</param>
 internal sealed partial class ClusterBalancer(
-    string name, Func<Endpoint, PeakEwma, BalancedEndpoint> create, TimeProvider time, ILogger<ClusterBalancer> logger, BalancerPlace? place = null)
+    string name, Func<Endpoint, PeakEwma, BalancedEndpoint> create, TimeProvider time, ILogger<ClusterBalancer> logger,
+    Random? random = null, Action<Ejection>? ejected = null, BalancerPlace? place = null)
 {
     private static readonly TimeSpan SpillEnds = TimeSpan.FromSeconds(1);
-    private readonly OutlierDetector _outliers = new(time);
+    private readonly OutlierDetector _outliers = new(time, random ?? new Random());
     private readonly Published<State> _state = new(State.Empty);
     private readonly UsabilityChanges _changes = new();
 
@@ -87,6 +90,7 @@ internal sealed partial class ClusterBalancer(
             LookLocked(time.GetTimestamp());
         }
 
+        _outliers.Configure(cluster.OutlierDetection, [.. all], Ejected);
         return [.. known.Values];
     }
 
@@ -136,21 +140,6 @@ internal sealed partial class ClusterBalancer(
         foreach (var priority in _state.Current.Priorities)
         {
             priority.Whole?.ConnectFailed(endpoint);
-        }
-    }
-
-    /// <summary>An attempt ended: its failures in a row may eject the endpoint.</summary>
-    public void Report(BalancedEndpoint endpoint, bool failed, long now)
-    {
-        if (failed)
-        {
-            endpoint.Latency.Penalize(now);
-        }
-
-        var state = _state.Current;
-        if (state.Cluster?.OutlierDetection is { } settings && _outliers.Report(settings, endpoint, failed, state.All, now))
-        {
-            Log.EndpointEjected(logger, endpoint.Config.HostPort, name, settings.ConsecutiveFailures, time.GetElapsedTime(now, endpoint.EjectedUntil).TotalSeconds);
         }
     }
 
