@@ -72,6 +72,7 @@ internal sealed class OutboundPipeline(
         call.LastWasMesh = endpoint.IsMesh;
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
+        InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
@@ -116,6 +117,7 @@ internal sealed class OutboundPipeline(
         }
         else
         {
+            attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
