@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Mesh.Balancing;
 using Mesh.Outbound.Steps;
@@ -9,7 +10,7 @@ namespace Mesh.Outbound;
 /// <summary>One attempt on one endpoint, from the pick to the end of its response: gives back what it holds.</summary>
 /// <remarks>A value: it lives inside the response's body, so that it takes no object of its own.</remarks>
 [StructLayout(LayoutKind.Auto)]
-internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start)
+internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start, Activity? span)
 {
     public OutboundCall Call => call;
 
@@ -41,6 +42,6 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
         }
 
-        call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now));
+        call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now), span);
     }
 }

@@ -41,10 +41,12 @@ internal static class FaultDecoder
             Delay = errors.Time(given.Delay?.FixedDelay, $"{path}.delay.fixed_delay"),
             DelayByHeader = given.Delay?.FaultDelaySecifierCase == FaultDelay.FaultDelaySecifierOneofCase.HeaderDelay,
             DelayPerMillion = FractionDecoder.PerMillion(given.Delay?.Percentage, $"{path}.delay.percentage", errors),
+            DelayUnitPerMillion = FractionDecoder.Unit(given.Delay?.Percentage),
             AbortHttpStatus = abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.HttpStatus ? (int)Math.Min(abort.HttpStatus, 599) : null,
             AbortGrpcStatus = abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.GrpcStatus ? (int)Math.Min(abort.GrpcStatus, 16) : null,
             AbortByHeader = abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.HeaderAbort,
             AbortPerMillion = FractionDecoder.PerMillion(abort?.Percentage, $"{path}.abort.percentage", errors),
+            AbortUnitPerMillion = FractionDecoder.Unit(abort?.Percentage),
             Headers = headers,
             MaxActive = given.MaxActiveFaults is { } most ? (int)Math.Min(most, int.MaxValue) : null,
         };
