@@ -7,7 +7,7 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Server;
 
 /// <summary>The path of a request in, in this order: is this workload ready, may it come in plaintext, who calls, how long does the caller wait; then the app; then what is counted.</summary>
-internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, ILogger<MeshMiddleware> logger)
+internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -49,6 +49,12 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             }
         }
 
+        if (loadStream.Takes(context, connection))
+        {
+            await loadStream.ServeAsync(context).ConfigureAwait(false);
+            return;
+        }
+
         var limit = InboundDeadline.Read(context.Request, out var ignored);
         if (ignored is not null)
         {
@@ -57,6 +63,7 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
 
         var started = gate.Time.GetTimestamp();
         var threw = true;
+        var reportsLoad = loads.Begin(context, connection);
         try
         {
             await (limit is null ? next(context) : ServeUntilAsync(context, new Deadline(gate.Time, arrived, limit.Value))).ConfigureAwait(false);
@@ -69,7 +76,9 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
                 counters.Cancelled();
             }
 
-            metrics.Record(connection, !threw && InboundOutcome.IsSuccess(context), gate.Time.GetElapsedTime(started));
+            var success = !threw && InboundOutcome.IsSuccess(context);
+            metrics.Record(connection, success, gate.Time.GetElapsedTime(started));
+            loads.End(context, reportsLoad, success);
         }
     }
 

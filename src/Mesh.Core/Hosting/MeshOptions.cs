@@ -68,4 +68,7 @@ public sealed class MeshServerOptions
 
     /// <summary>Ports that the mesh leaves alone (admin ports). Default: none.</summary>
     public IList<int> ExcludedPorts { get; } = [];
+
+    /// <summary>Tell callers outside of the mesh, too, how loaded this workload is (ORCA): with each answer, and on a stream of its own. Default: false, which tells callers of the mesh alone.</summary>
+    public bool ReportLoadToAll { get; set; }
 }

@@ -74,6 +74,7 @@ internal sealed class OutboundPipeline(
         var span = TelemetryStep.StartAttempt(call, endpoint);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
+        InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
@@ -120,6 +121,7 @@ internal sealed class OutboundPipeline(
         }
         else
         {
+            attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
