@@ -68,7 +68,13 @@ internal sealed class OutboundCall(
     /// <summary>How the latest attempt ended, as far as its headers tell.</summary>
     public AttemptResult Last { get; set; }
 
-    public bool LastWasMesh { get; set; }
+    /// <summary>Of the latest attempt; null before the first.</summary>
+    public OutboundEndpoint? Endpoint { get; set; }
+
+    public bool LastWasMesh => Endpoint is { IsMesh: true };
+
+    /// <summary>The headers that carry the trace; null when there is none.</summary>
+    public TraceHeaders? Trace { get; set; }
 
     /// <summary>The body of the latest attempt's response; null when it had none.</summary>
     public ResponseBody? Body { get; set; }
@@ -137,6 +143,7 @@ internal sealed class OutboundCall(
         }
 
         Before?.Restore(request);
+        Trace?.Remove(request.Headers);
     }
 
     /// <summary>The body, when it was kept whole while it was sent; else null.</summary>

@@ -163,7 +163,7 @@ internal sealed class OutboundTableStore : IDisposable
         {
             if (FilterOverrides.Effective(filter, cluster.FilterOverrides, route.FilterOverrides, host.FilterOverrides) is FaultInjection { IsNone: false } settings)
             {
-                faults = new FaultInjector(settings, _time, _random);
+                faults = new FaultInjector(settings with { ExpiresAt = route.FaultExpiresAt ?? settings.ExpiresAt }, _time, _random);
             }
         }
 

@@ -11,20 +11,22 @@ internal static class RouteDecoder
     public static Route? Decode(Wire.Route given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
     {
         var overrides = HttpFilterDecoder.Overrides(given.TypedPerFilterConfig, path, errors);
+        var policy = RoutePolicyDecoder.Decode(given.TypedPerFilterConfig, path, errors);
         var match = Match(given.Match, $"{path}.match", errors);
         RouteAction? action = given.ActionCase switch
         {
-            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, match, hostRetry, $"{path}.route", errors),
+            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, match, hostRetry, policy, $"{path}.route", errors),
             Wire.Route.ActionOneofCase.DirectResponse => Direct(given.DirectResponse, $"{path}.direct_response", errors),
             Wire.Route.ActionOneofCase.NonForwardingAction => new RouteAction.NotForwarding("the route is for the receiving side (non_forwarding_action)"),
             Wire.Route.ActionOneofCase.Redirect => RedirectDecoder.Decode(given.Redirect, $"{path}.redirect", errors),
             _ => new RouteAction.NotForwarding("the route has no action that is known here"),
         };
         var (request, response) = HeaderChangesDecoder.Of(given, $"{path}.", errors);
-        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides, RequestHeaders = request, ResponseHeaders = response };
+        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides, FaultExpiresAt = policy.FaultExpiresAt, RequestHeaders = request, ResponseHeaders = response };
     }
 
-    private static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
+    /// <returns>What is right of it; null when it is not set.</returns>
+    public static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
     {
         if (match is null)
         {
@@ -83,11 +85,12 @@ internal static class RouteDecoder
         return new RouteMatch(text, headers, FractionDecoder.PerMillion(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query, Template = template };
     }
 
-    private static RouteAction.Forward? Forward(Wire.RouteAction given, RouteMatch? match, RetryPolicy? hostRetry, string path, DecodeErrors errors)
+    private static RouteAction.Forward? Forward(Wire.RouteAction given, RouteMatch? match, RetryPolicy? hostRetry, RoutePolicy policy, string path, DecodeErrors errors)
     {
         // The route's own policy replaces the virtual host's as a whole (gRFC A44).
         var retry = given.RetryPolicy is null ? hostRetry : RetryPolicyDecoder.Decode(given.RetryPolicy, $"{path}.retry_policy", errors);
         var timeout = Timeout(given, path, errors);
+        var idle = errors.Time(given.IdleTimeout, $"{path}.idle_timeout");
         IReadOnlyList<WeightedCluster> clusters;
         switch (given.ClusterSpecifierCase)
         {
@@ -110,6 +113,9 @@ internal static class RouteDecoder
         {
             Timeout = timeout,
             Retry = retry,
+            IdleTimeout = idle > TimeSpan.Zero ? idle : null,
+            ResponseHeadersTimeout = policy.ResponseHeadersTimeout,
+            Hedging = policy.Hedging,
             HostRewrite = HostRewrite(given, path, errors),
             PathRewrite = PathRewriteDecoder.OfRoute(given, match, path, errors),
             Mirrors = MirrorDecoder.Decode(given.RequestMirrorPolicies, $"{path}.request_mirror_policies", errors),
