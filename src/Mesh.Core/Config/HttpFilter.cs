@@ -48,6 +48,9 @@ internal sealed record FaultInjection : HttpFilterSettings
 
     /// <summary>After this moment it does nothing; null is never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>It only stands where overrides of routes refer to it.</summary>
+    public bool IsNone => Delay is null && !DelayByHeader && AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader;
 }
 
 /// <summary>Calls of one session meet the same endpoint (gRFC A55, Gateway API sessionPersistence).</summary>
