@@ -23,7 +23,8 @@ internal static class ListenerTranslator
     /// <summary>What a client asks for: where the routes of that name are.</summary>
     /// <param name="name">As asked.</param>
     /// <param name="routes">The canonical name.</param>
-    public static Listener Outbound(string name, string routes) => new()
+    /// <param name="filters">What the routes need before the router, in order.</param>
+    public static Listener Outbound(string name, string routes, params ReadOnlySpan<HttpFilter> filters) => new()
     {
         Name = name,
         ApiListener = new ApiListener
@@ -32,7 +33,7 @@ internal static class ListenerTranslator
             {
                 StatPrefix = routes,
                 Rds = new Rds { ConfigSource = Ads(), RouteConfigName = routes },
-                HttpFilters = { Router() },
+                HttpFilters = { Filters(filters) },
             }),
         },
     };
@@ -59,6 +60,8 @@ internal static class ListenerTranslator
     public static ConfigSource Ads() => new() { Ads = new AggregatedConfigSource(), ResourceApiVersion = ApiVersion.V3 };
 
     private static HttpFilter Router() => new() { Name = RouterFilter, TypedConfig = Any.Pack(new Router()) };
+
+    private static IEnumerable<HttpFilter> Filters(params ReadOnlySpan<HttpFilter> before) => [.. before, Router()];
 
     private static Filter InboundHcm() => new()
     {

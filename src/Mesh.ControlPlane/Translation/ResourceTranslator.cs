@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Mesh.ControlPlane.Model;
+using Mesh.Protos.Envoy.Hcm;
 using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Translation;
@@ -45,7 +46,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
         {
             return IndexOf(model).TryListener(ModelIndex.HostPort(ip.ToString(), ipPort), out var owner, out var ownerPort)
-                ? new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(owner, ownerPort)), null)
+                ? Outbound(model, node, name, owner, ownerPort)
                 : None($"No Service has the address {name}. Add it to a Service's EndpointSlice, or call the Service by name.");
         }
 
@@ -72,7 +73,13 @@ internal sealed class ResourceTranslator : IResourceTranslator
             return None($"Service '{service}' has no port {port}. Use one of {Ports(found)}.");
         }
 
-        return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port.Value)), null);
+        return Outbound(model, node, name, service, port.Value);
+    }
+
+    private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
+    {
+        HttpFilter[] filters = node.IsMesh && IndexOf(model).HasSessions(service, port, node.Namespace) ? [SessionTranslator.Filter()] : [];
+        return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 
     private TranslatedResource Inbound(MeshModel model, NodeContext node, string name)

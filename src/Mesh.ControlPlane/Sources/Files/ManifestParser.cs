@@ -28,6 +28,7 @@ internal static class ManifestParser
         ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
         ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
         ["ReferenceGrant"] = ([GatewayBeta, Gateway], ReferenceGrantReader.Read),
+        [FilterReader.DirectResponseKind] = ([DirectResponseReader.ApiVersion], DirectResponseReader.Read),
     };
 
     private static readonly string[] KnownKinds = [.. Kinds.Keys, "List"];
