@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 
 namespace Mesh.Outbound;
 
@@ -17,6 +18,29 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }
 
+    /// <summary>An endpoint that had enough is left alone for a while: as long as it says (<c>Retry-After</c>, pushback), else about a second.</summary>
+    public void Heed(HttpResponseMessage response, AttemptResult result)
+    {
+        if (result.HttpStatus is not (429 or 503) && result.GrpcStatus is not (8 or 14))
+        {
+            return;
+        }
+
+        var pipeline = call.Pipeline;
+        if (RetryHint.Read(response, result, pipeline.Time.GetUtcNow()).Rest(result, pipeline.Random) is not { } rest)
+        {
+            return;
+        }
+
+        var now = pipeline.Time.GetTimestamp();
+        if (!endpoint.IsSteeredAway(now))
+        {
+            pipeline.Telemetry.Decide(call, Decisions.Eject, "overloaded");
+        }
+
+        endpoint.SteerAway(now + (long)(rest.TotalSeconds * pipeline.Time.TimestampFrequency));
+    }
+
     /// <summary>Called once.</summary>
     public void End(AttemptResult result)
     {
@@ -29,7 +53,7 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End != AttemptEnd.Cancelled)
+        if (result.End is not (AttemptEnd.Cancelled or AttemptEnd.Overloaded))
         {
             endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now);
         }

@@ -147,6 +147,7 @@ internal sealed class OutboundTableStore : IDisposable
             Clusters = new WeightedClusters<OutboundCluster>(weighted),
             Hasher = forward.HashPolicies.Count == 0 ? null : new CallHasher(forward.HashPolicies),
             Resilience = RouteResilience.Compile(forward, maxStreamDuration, _time, _random),
+            Narrowed = new NarrowedResilience(forward, maxStreamDuration, _time, _random),
         };
     }
 

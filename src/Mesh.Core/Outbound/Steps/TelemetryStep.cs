@@ -129,7 +129,8 @@ internal sealed class TelemetryStep : IDisposable
     public void EndAttempt(OutboundCall call, OutboundEndpoint endpoint, AttemptResult result, TimeSpan duration)
     {
         var failed = result.IsFailure || result.End == AttemptEnd.Cancelled;
-        if (call.Listener.Destination is { } destination)
+        // One that was cancelled because another was first says nothing of its endpoint.
+        if (call.Listener.Destination is { } destination && !(call.HasLost && result.End == AttemptEnd.Cancelled))
         {
             endpoint.SeriesFor(destination).Record(duration, failed, result.End != AttemptEnd.ConnectFailure);
             if (_attemptDuration.Enabled)
