@@ -286,7 +286,7 @@ public sealed class HedgingTests : IAsyncLifetime
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => call);
         await _lab.IdleAsync();
-        Assert.Equal(1, _lab.Program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Failure)));
+        Assert.Equal(1, _lab.Program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Cancelled)));
     }
 
     private static Task Echo(HttpContext context) => context.Response.WriteAsync($"{context.Request.Path}{context.Request.QueryString} {context.Request.Headers["x-own"]}");

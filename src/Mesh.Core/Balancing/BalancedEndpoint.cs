@@ -44,6 +44,9 @@ internal class BalancedEndpoint(Endpoint config, PeakEwma latency)
     /// <summary>Told when it may have become usable or unusable; null until a balancer has it.</summary>
     internal UsabilityChanges? Changes { get; set; }
 
+    /// <summary>For the outlier detector's sweep.</summary>
+    internal EndpointCalls Calls { get; } = new();
+
     /// <summary>How often it was ejected lately; owned by the outlier detector.</summary>
     internal int Ejections { get; set; }
 

@@ -18,6 +18,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
     private int _count;
     private int _running;
     private bool _stopped;
+    private bool _nextIsHedge;
 
     // An attempt failed so that another one is wanted, and none was begun for it yet.
     private OutboundCall? _failed;
@@ -34,6 +35,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
         Interlocked.Increment(ref _running);
         var fork = call.Fork(index == 0 ? call.Request.Content : NextContent());
         fork.Attempts = index;
+        fork.IsHedge = index > 0 && _nextIsHedge;
         context.Properties.Set(ForkKey, fork);
         Volatile.Write(ref _forks[index], fork);
         var start = time.GetTimestamp();
@@ -95,6 +97,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
             return Stop();
         }
 
+        _nextIsHedge = failed is null;
         return delay <= TimeSpan.Zero ? () => args.Callback(args.ActionContext) : () => AfterAsync(delay, args);
 
         // From now on it waits for those that run: asking again and again would change nothing.

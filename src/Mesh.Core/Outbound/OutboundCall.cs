@@ -48,6 +48,15 @@ internal sealed class OutboundCall(
     /// <summary>Chosen once: retries stay in it (gRFC A31).</summary>
     public OutboundCluster? Cluster { get; set; }
 
+    /// <summary>What is different on the way to that cluster; null until it is chosen.</summary>
+    public OutboundTarget? Target { get; set; }
+
+    /// <summary>What the caller's request was; null when the route did not change it.</summary>
+    public RequestBefore? Before { get; set; }
+
+    /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
+    public List<MirrorCopy>? Copies { get; set; }
+
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
     public ulong Hash { get; set; }
 
@@ -59,7 +68,13 @@ internal sealed class OutboundCall(
     /// <summary>How the latest attempt ended, as far as its headers tell.</summary>
     public AttemptResult Last { get; set; }
 
-    public bool LastWasMesh { get; set; }
+    /// <summary>Of the latest attempt; null before the first.</summary>
+    public OutboundEndpoint? Endpoint { get; set; }
+
+    public bool LastWasMesh => Endpoint is { IsMesh: true };
+
+    /// <summary>The headers that carry the trace; null when there is none.</summary>
+    public TraceHeaders? Trace { get; set; }
 
     /// <summary>The body of the latest attempt's response; null when it had none.</summary>
     public ResponseBody? Body { get; set; }
@@ -77,6 +92,9 @@ internal sealed class OutboundCall(
     /// <summary>Another attempt beside this one was first: what ends it is no failure.</summary>
     public bool HasLost { get; set; }
 
+    /// <summary>It began beside an attempt that took long.</summary>
+    public bool IsHedge { get; set; }
+
     /// <summary>Doing it twice is the same as doing it once, as far as its method tells.</summary>
     public bool IsIdempotent => !IsGrpc && RetryDecider.IsIdempotent(request.Method);
 
@@ -90,7 +108,8 @@ internal sealed class OutboundCall(
     /// <param name="hedged">Two attempts may send it at once: also what repeats itself is kept then.</param>
     public void PrepareBody(RouteResilience resilience, bool hedged)
     {
-        if (request.Content is not { } content)
+        // A body that is kept for copies is kept for attempts too.
+        if (_replay is not null || request.Content is not { } content)
         {
             return;
         }
@@ -99,6 +118,15 @@ internal sealed class OutboundCall(
         if (hedged || resilience.WatchesAttempts || (resilience.Retries && !repeats))
         {
             request.Content = _replay = new ReplayContent(content, keep: hedged || resilience.Retries, repeats);
+        }
+    }
+
+    /// <summary>Keeps the request body for copies of the call, when it does not repeat itself.</summary>
+    public void MakeBodyReplayable()
+    {
+        if (_replay is null && request.Content is { } content && !ReplayContent.RepeatsByItself(content))
+        {
+            request.Content = _replay = new ReplayContent(content);
         }
     }
 
@@ -122,7 +150,16 @@ internal sealed class OutboundCall(
             copy.Headers.TryAddWithoutValidation(header.Key, header.Value);
         }
 
-        return new OutboundCall(pipeline, copy, listener, start, limits, cancelled, bound) { Route = Route, Cluster = Cluster, Hash = Hash, Activity = Activity, _tried = _tried };
+        return new OutboundCall(pipeline, copy, listener, start, limits, cancelled, bound)
+        {
+            Route = Route,
+            Cluster = Cluster,
+            Target = Target,
+            Hash = Hash,
+            Activity = Activity,
+            Trace = Trace,
+            _tried = _tried,
+        };
     }
 
     /// <summary>Takes over what a fork left behind.</summary>
@@ -135,7 +172,7 @@ internal sealed class OutboundCall(
         if (fork is not null)
         {
             fork.Attempts = attempts;
-            (Body, LastWasMesh) = (fork.Body, fork.LastWasMesh);
+            (Body, Endpoint) = (fork.Body, fork.Endpoint);
         }
     }
 
@@ -183,7 +220,13 @@ internal sealed class OutboundCall(
         {
             request.Headers.Remove(PreviousAttempts);
         }
+
+        Before?.Restore(request);
+        Trace?.Remove(request.Headers);
     }
+
+    /// <summary>The body, when it was kept whole while it was sent; else null.</summary>
+    public ReadOnlyMemory<byte>? KeptBody => _replay?.Kept;
 
     private static bool IsGrpcRequest(HttpRequestMessage request) =>
         request.Content is { } content && content.Headers.NonValidated.TryGetValues("Content-Type", out var type)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
@@ -11,15 +12,16 @@ namespace Mesh.Outbound;
 
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
-/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
-/// → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
+/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
+/// → mirror (a copy of that) → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
 /// → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → watch (response headers, idleness) → send → heed (an overloaded endpoint is left alone).
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random) : IDisposable, IAsyncDisposable
 {
     private readonly RouteStep _route = new(random);
+    private readonly MirrorStep _mirror = new(time, random);
 
     public TelemetryStep Telemetry => telemetry;
 
@@ -76,10 +78,12 @@ internal sealed class OutboundPipeline(
 
         call.Attempts++;
         call.AddTried(endpoint);
-        call.LastWasMesh = endpoint.IsMesh;
+        call.Endpoint = endpoint;
         call.TellAttemptsBefore();
+        var span = TelemetryStep.StartAttempt(call, endpoint, call.IsHedge ? Decisions.Hedge : null);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
+        InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
@@ -91,6 +95,7 @@ internal sealed class OutboundPipeline(
             {
                 endpoint.AttemptEnded();
                 cluster.Limit.Exit();
+                EndUnsent(span, new(AttemptEnd.NoEndpoint));
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
@@ -104,12 +109,13 @@ internal sealed class OutboundPipeline(
             call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost) : AttemptEnd.Timeout);
             if (handler is not null)
             {
-                new OutboundAttempt(call, endpoint, handler, start).End(call.Last);
+                new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
             }
             else
             {
                 endpoint.AttemptEnded();
                 cluster.Limit.Exit();
+                EndUnsent(span, call.Last);
             }
 
             return Outcome.FromException<HttpResponseMessage>(expired is null ? e : Expired(call, expired, e));
@@ -120,7 +126,7 @@ internal sealed class OutboundPipeline(
         }
 
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
-        var attempt = new OutboundAttempt(call, endpoint, handler, start);
+        var attempt = new OutboundAttempt(call, endpoint, handler, start, span);
         attempt.Answered();
         attempt.Heed(response, call.Last);
         if (HasBody(call.Request, response))
@@ -130,11 +136,17 @@ internal sealed class OutboundPipeline(
         else
         {
             watch?.Dispose();
+            attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
         return Outcome.FromResult(response);
     }
+
+    /// <summary>Ends what goes on beside calls.</summary>
+    public void Dispose() => _mirror.Dispose();
+
+    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
 
     private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
@@ -155,8 +167,27 @@ internal sealed class OutboundPipeline(
         TelemetryStep.StartCall(call);
         if (_route.Route(call) is { } answer)
         {
+            call.Commit();
             telemetry.EndCall(call, new(AttemptEnd.Response, (int)answer.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(answer.Headers) : -1), (int)answer.StatusCode, answer.Version);
             return answer;
+        }
+
+        if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
+        {
+            call.Commit();
+            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
+            return fault;
+        }
+
+        var steering = call.Target.Steering;
+        if (steering is not null)
+        {
+            SteerStep.Apply(call, steering);
+        }
+
+        if (call.Route!.Mirrors is { } mirrors)
+        {
+            _mirror.Begin(call, mirrors);
         }
 
         call.Cluster!.Budget.CountCall(call.Start);
@@ -174,6 +205,11 @@ internal sealed class OutboundPipeline(
         if (!hedged && resilience is { TimesAttempts: false } && resilience.MayRetry(call, outcome.Result))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
+        }
+
+        if (call.Copies is { } copies)
+        {
+            _mirror.Finish(call, copies);
         }
 
         call.Commit();
@@ -201,6 +237,11 @@ internal sealed class OutboundPipeline(
         }
 
         var response = outcome.Result!;
+        if (steering is not null && call.Last.End == AttemptEnd.Response)
+        {
+            steering.Apply(response);
+        }
+
         var left = OutboundDeadline.Left(call, resilience?.Timeout);
         if (call.Body is not { } body || !body.TryCommit())
         {
@@ -279,6 +320,14 @@ internal sealed class OutboundPipeline(
         }
 
         return endpoint.TryAcquire(http1Only);
+    }
+
+    private static void EndUnsent(Activity? span, AttemptResult result)
+    {
+        if (span is not null)
+        {
+            TelemetryStep.EndSpan(span, result, 0);
+        }
     }
 
     private static Outcome<HttpResponseMessage> Unsent(OutboundCall call, AttemptEnd end, MeshErrorCode code, string detail)

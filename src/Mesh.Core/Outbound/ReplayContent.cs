@@ -33,10 +33,13 @@ internal sealed class ReplayContent : HttpContent
     /// <summary>The caller's own.</summary>
     public HttpContent Inner => _inner;
 
-    public bool CanReplay => _repeats || _state is State.NotStarted or State.Kept;
+    /// <summary>All of it, once it was sent and is not too long; else null.</summary>
+    public ReadOnlyMemory<byte>? Kept => _state == State.Kept ? _kept?.GetBuffer().AsMemory(0, (int)_kept.Length) ?? ReadOnlyMemory<byte>.Empty : default(ReadOnlyMemory<byte>?);
 
     /// <summary>All of it is kept: several attempts can send it at once, each with its own <see cref="Again"/>.</summary>
     public bool IsKept => _state == State.Kept;
+
+    public bool CanReplay => _repeats || _state is State.NotStarted or State.Kept;
 
     /// <summary>Of the attempt that sends it; null when nobody watches.</summary>
     public AttemptWatch? Watch { get; set; }

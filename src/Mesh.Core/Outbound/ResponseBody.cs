@@ -139,6 +139,7 @@ internal sealed class ResponseBody : HttpContent
         GC.SuppressFinalize(this);
 #pragma warning restore CA1816
         _watch?.Dispose();
+        _attempt.ReadLoad(_response);
         _attempt.End(result);
         if (before == Committed)
         {
