@@ -51,6 +51,9 @@ internal sealed class OutboundCall(
     /// <summary>What is different on the way to that cluster; null until it is chosen.</summary>
     public OutboundTarget? Target { get; set; }
 
+    /// <summary>What of its time a delay on purpose took before its first attempt.</summary>
+    public TimeSpan Delayed { get; set; }
+
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
     public RequestBefore? Before { get; set; }
 
