@@ -59,6 +59,11 @@ internal sealed record FaultInjection : HttpFilterSettings
 /// <param name="Strict">A session whose endpoint is gone fails instead of moving on.</param>
 internal sealed record SessionAffinity(SessionCarrier Carrier, string Name, bool Strict) : HttpFilterSettings
 {
+    /// <summary>Only stands where overrides of routes refer to it.</summary>
+    public static SessionAffinity None { get; } = new(SessionCarrier.Cookie, string.Empty, false);
+
+    public bool IsNone => Name.Length == 0;
+
     /// <summary>Of the cookie; zero is a session cookie.</summary>
     public TimeSpan Ttl { get; init; }
 

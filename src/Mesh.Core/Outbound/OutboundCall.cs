@@ -60,6 +60,9 @@ internal sealed class OutboundCall(
     /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
     public List<MirrorCopy>? Copies { get; set; }
 
+    /// <summary>Null when it belongs to none.</summary>
+    public Steps.CallSession? Session { get; set; }
+
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
     public ulong Hash { get; set; }
 
@@ -158,6 +161,7 @@ internal sealed class OutboundCall(
             Route = Route,
             Cluster = Cluster,
             Target = Target,
+            Session = Session,
             Hash = Hash,
             Activity = Activity,
             Trace = Trace,
