@@ -79,7 +79,11 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
     private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
     {
-        HttpFilter[] filters = IndexOf(model).HasFaults(service, port, node.Namespace) ? [FaultTranslator.Filter()] : [];
+        HttpFilter[] filters =
+        [
+            .. IndexOf(model).HasFaults(service, port, node.Namespace) ? [FaultTranslator.Filter()] : Array.Empty<HttpFilter>(),
+            .. node.IsMesh && IndexOf(model).HasSessions(service, port, node.Namespace) ? [SessionTranslator.Filter()] : Array.Empty<HttpFilter>(),
+        ];
         return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 

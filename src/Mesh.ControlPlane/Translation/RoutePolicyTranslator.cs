@@ -6,6 +6,7 @@ using Mesh.Protos.Traffic;
 using Mesh.Xds.Decoding;
 using Hedging = Mesh.Protos.Traffic.Hedging;
 using Route = Mesh.Protos.Envoy.Route.Route;
+using RoutePolicy = Mesh.Protos.Traffic.RoutePolicy;
 
 namespace Mesh.ControlPlane.Translation;
 
