@@ -46,4 +46,7 @@ internal sealed record OutboundRoute(Route Config)
 
     /// <summary>Null when nothing is armed.</summary>
     public RouteResilience? Resilience { get; init; }
+
+    /// <summary>The limits that were last compared with it; owned by <see cref="LimitsCheck"/>.</summary>
+    public Mesh.Resilience.CallLimits? CheckedLimits { get; set; }
 }
