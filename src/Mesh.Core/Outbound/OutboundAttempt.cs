@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Mesh.Balancing;
+using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 
 namespace Mesh.Outbound;
 
@@ -18,6 +21,9 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }
 
+    /// <summary>What the endpoint said of its load, once its response has ended.</summary>
+    public void ReadLoad(HttpResponseMessage response) => InBandLoad.Read(endpoint, response, call.Pipeline.Time);
+
     /// <summary>Called once.</summary>
     public void End(AttemptResult result)
     {
@@ -30,9 +36,10 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End != AttemptEnd.Cancelled)
+        if (result.End != AttemptEnd.Cancelled && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
-            endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now);
+            // Counted by the cluster, as all ejections are.
+            TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
         }
 
         call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now), span);

@@ -13,15 +13,16 @@ namespace Mesh.Outbound;
 
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
-/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
-/// → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
+/// → mirror (a copy of that) → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random, ILogger? logger = null)
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random, ILogger? logger = null) : IDisposable, IAsyncDisposable
 {
     private readonly LimitsCheck _limits = new(logger ?? NullLogger.Instance);
     private readonly RouteStep _route = new(random);
+    private readonly MirrorStep _mirror = new(time, random);
 
     public TelemetryStep Telemetry => telemetry;
 
@@ -98,6 +99,7 @@ internal sealed class OutboundPipeline(
         var span = TelemetryStep.StartAttempt(call, endpoint);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
+        InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
@@ -144,11 +146,17 @@ internal sealed class OutboundPipeline(
         }
         else
         {
+            attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
         return Outcome.FromResult(response);
     }
+
+    /// <summary>Ends what goes on beside calls.</summary>
+    public void Dispose() => _mirror.Dispose();
+
+    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
 
     private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
@@ -175,6 +183,24 @@ internal sealed class OutboundPipeline(
         }
 
         _limits.Look(call);
+        if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
+        {
+            call.Commit();
+            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
+            return fault;
+        }
+
+        var steering = call.Target.Steering;
+        if (steering is not null)
+        {
+            SteerStep.Apply(call, steering);
+        }
+
+        if (call.Route!.Mirrors is { } mirrors)
+        {
+            _mirror.Begin(call, mirrors);
+        }
+
         call.Cluster!.Budget.CountCall(call.Start);
         var resilience = call.Route!.Resilience;
         if (resilience is { Retries: true })
@@ -189,6 +215,11 @@ internal sealed class OutboundPipeline(
         if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
+        }
+
+        if (call.Copies is { } copies)
+        {
+            _mirror.Finish(call, copies);
         }
 
         call.Commit();
@@ -211,6 +242,11 @@ internal sealed class OutboundPipeline(
         }
 
         var response = outcome.Result!;
+        if (steering is not null && call.Last.End == AttemptEnd.Response)
+        {
+            steering.Apply(response);
+        }
+
         if (call.Body is not { HasEnded: false } body)
         {
             telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);

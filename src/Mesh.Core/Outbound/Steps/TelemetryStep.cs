@@ -31,6 +31,9 @@ internal sealed class TelemetryStep : IDisposable
         _attemptDuration = _meshMeter.CreateHistogram(MeshTags.ClientAttemptDuration, "s", "Duration of the attempts of outbound calls.", null, advice);
     }
 
+    /// <summary>For decisions that no single call stands behind.</summary>
+    public DecisionCounter DecisionCounter => _decisions;
+
     /// <summary>Starts the call's span, when somebody listens, and hands its context on.</summary>
     public static void StartCall(OutboundCall call)
     {
@@ -136,6 +139,12 @@ internal sealed class TelemetryStep : IDisposable
     public void Decide(OutboundCall call, string decision, string reason)
     {
         _decisions.Count(decision, reason, call.Listener.Destination?.Service ?? string.Empty);
+        Mark(call, decision, reason);
+    }
+
+    /// <summary>Only an event of the call's span: whoever decided has counted it.</summary>
+    public static void Mark(OutboundCall call, string decision, string reason)
+    {
         if (call.Activity is { IsAllDataRequested: true } activity)
         {
             activity.AddEvent(new ActivityEvent(decision, tags: new ActivityTagsCollection { [MeshTags.Reason] = reason }));
