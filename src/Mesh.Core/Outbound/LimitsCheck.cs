@@ -52,7 +52,7 @@ internal sealed partial class LimitsCheck(ILogger logger)
 
     private static partial class Log
     {
-        [LoggerMessage(2400, LogLevel.Information, "Client '{Client}' allows calls to '{Service}' more than the mesh does, which has no effect: {Limits}. What the mesh allows is set where its routes are", EventName = nameof(LimitNotApplied))]
+        [LoggerMessage(2403, LogLevel.Information, "Client '{Client}' allows calls to '{Service}' more than the mesh does, which has no effect: {Limits}. What the mesh allows is set where its routes are", EventName = nameof(LimitNotApplied))]
         public static partial void LimitNotApplied(ILogger logger, string client, string service, string limits);
     }
 }
