@@ -55,7 +55,13 @@ internal sealed record OutboundRoute(Route Config)
     public RouteResilience? Resilience { get; init; }
 
     /// <summary>The limits that were last compared with it; owned by <see cref="LimitsCheck"/>.</summary>
-    public Mesh.Resilience.CallLimits? CheckedLimits { get; set; }
+    public CallLimits? CheckedLimits { get; set; }
+
+    /// <summary>The same under what apps allow; null when the route does not forward.</summary>
+    public NarrowedResilience? Narrowed { get; init; }
+
+    /// <param name="limits">What the app allows at most; null is what the route says.</param>
+    public RouteResilience? ResilienceFor(CallLimits? limits) => limits is null || Narrowed is null ? Resilience : Narrowed.For(limits);
 }
 
 /// <summary>One of a route's clusters, with what is different on the way to it. Immutable.</summary>

@@ -63,7 +63,7 @@ public sealed class ResilienceHandlerTests : IAsyncLifetime
         Start(services => services.AddHttpClient("shop").AddStandardResilienceHandler(o => Quick(o, retries)));
 
         Assert.Equal(attempts, await AttemptsAsync());
-        Assert.DoesNotContain(Program.Logs.GetSnapshot(), r => r.Level >= LogLevel.Warning);
+        Assert.DoesNotContain(Program.Logs.GetSnapshot(), r => r.Id.Id is 2401 or 2402);
     }
 
     [Fact]
@@ -118,7 +118,7 @@ public sealed class ResilienceHandlerTests : IAsyncLifetime
         }));
 
         Assert.Equal(2, await AttemptsAsync());
-        Assert.DoesNotContain(Program.Logs.GetSnapshot(), r => r.Level >= LogLevel.Warning);
+        Assert.DoesNotContain(Program.Logs.GetSnapshot(), r => r.Id.Id is 2401 or 2402);
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class ResilienceHandlerTests : IAsyncLifetime
             .AddResilienceHandler("mine", builder => builder.AddRetry(Quick(new HttpRetryStrategyOptions(), 3))));
 
         Assert.Equal(4, await AttemptsAsync());
-        Assert.DoesNotContain(Program.Logs.GetSnapshot(), r => r.Level >= LogLevel.Warning);
+        Assert.DoesNotContain(Program.Logs.GetSnapshot(), r => r.Id.Id is 2401 or 2402);
     }
 
     [Fact]
