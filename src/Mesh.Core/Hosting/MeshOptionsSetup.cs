@@ -51,6 +51,7 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        MeshCallOptionsReader.Read(section, options, problems);
         var server = section.GetSection(nameof(MeshOptions.Server));
         Replace(options.Server.ProbePaths, List(server, nameof(MeshServerOptions.ProbePaths)));
         if (List(server, nameof(MeshServerOptions.ExcludedPorts)) is { } ports)
