@@ -38,7 +38,13 @@ public static class MeshServiceCollectionExtensions
         services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(provider => new OutboundTableStore(
             provider.GetRequiredService<IConfigSource>(),
-            new ClusterRegistry(provider.GetRequiredService<IWorkloadIdentitySource>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()),
+            new ClusterRegistry(
+                provider.GetRequiredService<IWorkloadIdentitySource>(),
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILoggerFactory>(),
+                random: Chance,
+                decisions: provider.GetRequiredService<TelemetryStep>().DecisionCounter,
+                own: provider.GetRequiredService<LocalNode>().Locality),
             SettingsOf(provider),
             provider.GetRequiredService<MetricAggregate>(),
             provider.GetRequiredService<TimeProvider>(),

@@ -1,17 +1,26 @@
 using Mesh.Balancing;
 using Mesh.Config;
 using Mesh.Identity;
+using Mesh.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
 /// <summary>The live clusters by name, kept across tables. Owned by the table store's publisher.</summary>
 /// <param name="transport">Null is real sockets.</param>
-internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null)
+/// <param name="random">Asked once per cluster, for a seed; null is chance.</param>
+/// <param name="decisions">Null counts nothing.</param>
+/// <param name="own">Where this workload runs; null is unknown.</param>
+internal sealed class ClusterRegistry(
+    IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null,
+    Locality? own = null)
+    : IAsyncDisposable
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
     private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
+    private readonly ILogger<ClusterWatch> _watchLogger = loggers.CreateLogger<ClusterWatch>();
     private readonly IEndpointTransport _transport = transport ?? new SocketsTransport(time, loggers.CreateLogger<OutboundPipeline>());
+    private readonly Random _random = random ?? new Random();
     private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
 
     /// <summary>The live cluster of a name; made when it is new.</summary>
@@ -19,7 +28,7 @@ internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimePr
     {
         if (!_clusters.TryGetValue(name, out var cluster))
         {
-            _clusters[name] = cluster = new OutboundCluster(name, CreateBalancer, time);
+            _clusters[name] = cluster = new OutboundCluster(name, CreateBalancer, time, CreateWatch);
         }
 
         return cluster;
@@ -49,6 +58,33 @@ internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimePr
         return gone ?? [];
     }
 
+    /// <summary>The program ends: what runs on the clusters' own account is told to.</summary>
+    public void Stop()
+    {
+        foreach (var cluster in _clusters.Values)
+        {
+            cluster.Drain();
+        }
+    }
+
+    /// <summary><see cref="Stop"/>, and waits for the end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var cluster in _clusters.Values)
+        {
+            await cluster.StopAsync().ConfigureAwait(false);
+        }
+    }
+
+    private ClusterWatch CreateWatch(OutboundCluster cluster) => new(cluster, _transport, identities, time, _random, decisions, _watchLogger);
+
     private ClusterBalancer CreateBalancer(OutboundCluster cluster) =>
-        new(cluster.Name, (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, _transport, time), time, _balancerLogger);
+        new(
+            cluster.Name,
+            (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, _transport, time),
+            time,
+            _balancerLogger,
+            new Random(_random.Next()),
+            ejection => decisions?.Count(Decisions.Eject, ejection.Reason, cluster.Service),
+            new BalancerPlace(own, decisions, cluster.Service));
 }

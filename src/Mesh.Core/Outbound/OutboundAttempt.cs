@@ -1,12 +1,16 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Mesh.Balancing;
+using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 
 namespace Mesh.Outbound;
 
 /// <summary>One attempt on one endpoint, from the pick to the end of its response: gives back what it holds.</summary>
 /// <remarks>A value: it lives inside the response's body, so that it takes no object of its own.</remarks>
 [StructLayout(LayoutKind.Auto)]
-internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start)
+internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start, Activity? span)
 {
     public OutboundCall Call => call;
 
@@ -16,6 +20,9 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         var now = call.Pipeline.Time.GetTimestamp();
         endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }
+
+    /// <summary>What the endpoint said of its load, once its response has ended.</summary>
+    public void ReadLoad(HttpResponseMessage response) => InBandLoad.Read(endpoint, response, call.Pipeline.Time);
 
     /// <summary>Called once.</summary>
     public void End(AttemptResult result)
@@ -29,11 +36,12 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End != AttemptEnd.Cancelled)
+        if (result.End != AttemptEnd.Cancelled && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
-            endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now);
+            // Counted by the cluster, as all ejections are.
+            TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
         }
 
-        call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now));
+        call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now), span);
     }
 }

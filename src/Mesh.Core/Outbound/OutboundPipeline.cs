@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
@@ -10,14 +11,15 @@ namespace Mesh.Outbound;
 
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
-/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
-/// → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
+/// → mirror (a copy of that) → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random) : IDisposable, IAsyncDisposable
 {
     private readonly RouteStep _route = new(random);
+    private readonly MirrorStep _mirror = new(time, random);
 
     public TelemetryStep Telemetry => telemetry;
 
@@ -69,9 +71,11 @@ internal sealed class OutboundPipeline(
 
         call.Attempts++;
         call.AddTried(endpoint);
-        call.LastWasMesh = endpoint.IsMesh;
+        call.Endpoint = endpoint;
+        var span = TelemetryStep.StartAttempt(call, endpoint);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
+        InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
@@ -82,6 +86,7 @@ internal sealed class OutboundPipeline(
             {
                 endpoint.AttemptEnded();
                 cluster.Limit.Exit();
+                EndUnsent(span, new(AttemptEnd.NoEndpoint));
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
@@ -92,12 +97,13 @@ internal sealed class OutboundPipeline(
             call.Last = new AttemptResult(AttemptFailures.Classify(e, call.Cancelled));
             if (handler is not null)
             {
-                new OutboundAttempt(call, endpoint, handler, start).End(call.Last);
+                new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
             }
             else
             {
                 endpoint.AttemptEnded();
                 cluster.Limit.Exit();
+                EndUnsent(span, call.Last);
             }
 
             return Outcome.FromException<HttpResponseMessage>(e);
@@ -108,7 +114,7 @@ internal sealed class OutboundPipeline(
         }
 
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
-        var attempt = new OutboundAttempt(call, endpoint, handler, start);
+        var attempt = new OutboundAttempt(call, endpoint, handler, start, span);
         attempt.Answered();
         if (HasBody(call.Request, response))
         {
@@ -116,11 +122,17 @@ internal sealed class OutboundPipeline(
         }
         else
         {
+            attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
         return Outcome.FromResult(response);
     }
+
+    /// <summary>Ends what goes on beside calls.</summary>
+    public void Dispose() => _mirror.Dispose();
+
+    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
 
     private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
@@ -141,8 +153,27 @@ internal sealed class OutboundPipeline(
         TelemetryStep.StartCall(call);
         if (_route.Route(call) is { } answer)
         {
+            call.Commit();
             telemetry.EndCall(call, new(AttemptEnd.Response, (int)answer.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(answer.Headers) : -1), (int)answer.StatusCode, answer.Version);
             return answer;
+        }
+
+        if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
+        {
+            call.Commit();
+            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
+            return fault;
+        }
+
+        var steering = call.Target.Steering;
+        if (steering is not null)
+        {
+            SteerStep.Apply(call, steering);
+        }
+
+        if (call.Route!.Mirrors is { } mirrors)
+        {
+            _mirror.Begin(call, mirrors);
         }
 
         call.Cluster!.Budget.CountCall(call.Start);
@@ -159,6 +190,11 @@ internal sealed class OutboundPipeline(
         if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
+        }
+
+        if (call.Copies is { } copies)
+        {
+            _mirror.Finish(call, copies);
         }
 
         call.Commit();
@@ -181,6 +217,11 @@ internal sealed class OutboundPipeline(
         }
 
         var response = outcome.Result!;
+        if (steering is not null && call.Last.End == AttemptEnd.Response)
+        {
+            steering.Apply(response);
+        }
+
         if (call.Body is not { HasEnded: false } body)
         {
             telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);
@@ -252,6 +293,14 @@ internal sealed class OutboundPipeline(
         }
 
         return endpoint.TryAcquire(http1Only);
+    }
+
+    private static void EndUnsent(Activity? span, AttemptResult result)
+    {
+        if (span is not null)
+        {
+            TelemetryStep.EndSpan(span, result, 0);
+        }
     }
 
     private static Outcome<HttpResponseMessage> Unsent(OutboundCall call, AttemptEnd end, MeshErrorCode code, string detail)
