@@ -38,7 +38,12 @@ public static class MeshServiceCollectionExtensions
         services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(provider => new OutboundTableStore(
             provider.GetRequiredService<IConfigSource>(),
-            new ClusterRegistry(provider.GetRequiredService<IWorkloadIdentitySource>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<ILoggerFactory>()),
+            new ClusterRegistry(
+                provider.GetRequiredService<IWorkloadIdentitySource>(),
+                provider.GetRequiredService<TimeProvider>(),
+                provider.GetRequiredService<ILoggerFactory>(),
+                random: Chance,
+                decisions: provider.GetRequiredService<TelemetryStep>().DecisionCounter),
             SettingsOf(provider),
             provider.GetRequiredService<MetricAggregate>(),
             provider.GetRequiredService<TimeProvider>(),

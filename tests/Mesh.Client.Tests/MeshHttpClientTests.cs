@@ -426,7 +426,7 @@ public sealed class MeshHttpClientTests : IAsyncLifetime
             {
                 GC.Collect();
                 GC.WaitForPendingFinalizers();
-                return _program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Failure)) == 1;
+                return _program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Cancelled)) == 1;
             },
             "the dropped call ended");
         await DropAsync(_program.Client());

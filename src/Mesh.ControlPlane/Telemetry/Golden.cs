@@ -14,13 +14,14 @@ internal sealed record Pair(
 {
     public static Pair From(PairKey key, PairCounts counts, TimeSpan over)
     {
-        var calls = counts.CallsGood + counts.CallsBad;
-        var attempts = counts.AttemptsGood + counts.AttemptsBad;
+        // What a caller gave up was asked for all the same, but says nothing of how well it was answered.
+        var calls = counts.CallsGood + counts.CallsBad + counts.CallsCancelled;
+        var attempts = counts.AttemptsGood + counts.AttemptsBad + counts.AttemptsCancelled;
         return new Pair(
             key.Source, key.SourceNamespace, key.Destination, key.DestinationNamespace,
             calls,
-            Share(counts.AttemptsGood, attempts),
-            Share(counts.CallsGood, calls),
+            Share(counts.AttemptsGood, counts.AttemptsGood + counts.AttemptsBad),
+            Share(counts.CallsGood, counts.CallsGood + counts.CallsBad),
             Math.Round(calls / Math.Max(1, over.TotalSeconds), 3),
             Ms(counts, 0.50), Ms(counts, 0.95), Ms(counts, 0.99),
             attempts == 0 ? 0 : (double)counts.AttemptsTls / attempts,

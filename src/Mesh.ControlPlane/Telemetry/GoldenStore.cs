@@ -105,7 +105,7 @@ internal sealed class GoldenStore(TimeProvider time)
                     over = over > counts.LongestTook ? over : counts.LongestTook;
                 }
 
-                if (counts.CallsGood + counts.CallsBad + counts.AttemptsGood + counts.AttemptsBad > 0)
+                if (counts.CallsGood + counts.CallsBad + counts.CallsCancelled + counts.AttemptsGood + counts.AttemptsBad + counts.AttemptsCancelled > 0)
                 {
                     pairs.Add(Pair.From(key, counts, over));
                 }

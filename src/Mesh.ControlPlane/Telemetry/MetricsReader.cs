@@ -94,13 +94,19 @@ internal sealed class MetricsReader(GoldenStore store)
         }
 
         var count = durations.Total;
-        var good = Tag(MeshTags.Outcome) == MeshTags.Success ? count : 0;
+        var (good, cancelled) = Tag(MeshTags.Outcome) switch
+        {
+            MeshTags.Success => (count, 0L),
+            MeshTags.Cancelled => (0L, count),
+            _ => (0L, 0L),
+        };
         var tls = Tag(MeshTags.Tls) == "mesh" ? count : 0;
         var counts = new PairCounts();
         if (metric != MeshTags.ClientAttemptDuration)
         {
             counts.CallsGood = good;
-            counts.CallsBad = count - good;
+            counts.CallsCancelled = cancelled;
+            counts.CallsBad = count - good - cancelled;
             counts.Durations.Add(durations);
         }
 
@@ -108,7 +114,8 @@ internal sealed class MetricsReader(GoldenStore store)
         {
             // What the called side saw is seen once: its call is its attempt.
             counts.AttemptsGood = good;
-            counts.AttemptsBad = count - good;
+            counts.AttemptsCancelled = cancelled;
+            counts.AttemptsBad = count - good - cancelled;
             counts.AttemptsTls = tls;
         }
 

@@ -7,9 +7,14 @@ internal sealed class PairCounts
 
     public long CallsBad { get; set; }
 
+    /// <summary>Given up by their callers: calls, but neither good nor bad.</summary>
+    public long CallsCancelled { get; set; }
+
     public long AttemptsGood { get; set; }
 
     public long AttemptsBad { get; set; }
+
+    public long AttemptsCancelled { get; set; }
 
     /// <summary>Attempts over mesh TLS.</summary>
     public long AttemptsTls { get; set; }
@@ -35,8 +40,10 @@ internal sealed class PairCounts
         Cover(other.From, other.LongestTook);
         CallsGood += other.CallsGood;
         CallsBad += other.CallsBad;
+        CallsCancelled += other.CallsCancelled;
         AttemptsGood += other.AttemptsGood;
         AttemptsBad += other.AttemptsBad;
+        AttemptsCancelled += other.AttemptsCancelled;
         AttemptsTls += other.AttemptsTls;
         Durations.Add(other.Durations);
     }

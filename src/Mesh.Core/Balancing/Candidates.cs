@@ -1,60 +1,58 @@
 namespace Mesh.Balancing;
 
-/// <summary>The endpoints that one pick may choose from: one priority, without those that sit out or were tried.</summary>
+/// <summary>The endpoints that one pick may choose from: those in use, without those that the call has tried.</summary>
 internal readonly ref struct Candidates
 {
     private readonly BalancedEndpoint[] _endpoints;
     private readonly TriedEndpoints _tried;
-    private readonly bool _filtered;
-    private readonly bool _skipEjected;
 
-    /// <summary>All of them.</summary>
-    public Candidates(BalancedEndpoint[] endpoints, long now)
+    public Candidates(BalancedEndpoint[] endpoints, long now, TriedEndpoints tried = default)
     {
-        (_endpoints, Now, Count) = (endpoints, now, endpoints.Length);
-    }
+        (_endpoints, Now, _tried) = (endpoints, now, tried);
+        if (tried.IsEmpty)
+        {
+            Count = endpoints.Length;
+            return;
+        }
 
-    public Candidates(BalancedEndpoint[] endpoints, long now, TriedEndpoints tried, bool skipEjected)
-    {
-        (_endpoints, Now, _tried, _skipEjected, _filtered) = (endpoints, now, tried, skipEjected, true);
         foreach (var endpoint in endpoints)
         {
             Count += Takes(endpoint) ? 1 : 0;
         }
     }
 
+    /// <summary>Timestamp.</summary>
     public long Now { get; }
 
     public int Count { get; }
 
-    /// <summary>The n-th usable one. Another thread may have ejected one since they were counted: then the last usable one, or any.</summary>
+    /// <summary>All in use, tried ones included.</summary>
+    public BalancedEndpoint[] InUse => _endpoints;
+
+    /// <summary>The n-th that was not tried.</summary>
     public BalancedEndpoint this[int index]
     {
         get
         {
-            if (!_filtered)
+            if (_tried.IsEmpty)
             {
                 return _endpoints[index];
             }
 
-            BalancedEndpoint? last = null;
             foreach (var endpoint in _endpoints)
             {
-                if (Takes(endpoint))
+                if (Takes(endpoint) && index-- == 0)
                 {
-                    last = endpoint;
-                    if (index-- == 0)
-                    {
-                        break;
-                    }
+                    return endpoint;
                 }
             }
 
-            return last ?? _endpoints[0];
+            throw new ArgumentOutOfRangeException(nameof(index));
         }
     }
 
-    private bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && !(_skipEjected && endpoint.IsEjected(Now));
+    /// <summary>It was not tried.</summary>
+    public bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint);
 }
 
 /// <summary>The endpoints that a call tried last, at most four.</summary>

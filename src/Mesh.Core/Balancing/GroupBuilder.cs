@@ -3,15 +3,17 @@ using Mesh.Config;
 
 namespace Mesh.Balancing;
 
-/// <summary>Arranges the healthy endpoints of one update by priority and locality. Not thread-safe: lives for one update.</summary>
-internal sealed class GroupBuilder(Cluster cluster)
+/// <summary>Arranges the endpoints of one update by priority, distance and locality. Not thread-safe: lives for one update.</summary>
+/// <param name="own">Where the caller stands; null is unknown, then nothing is near.</param>
+internal sealed class GroupBuilder(Cluster cluster, Locality? own, TimeProvider time)
 {
-    private readonly SortedDictionary<int, List<Member>> _priorities = [];
+    private readonly SortedDictionary<int, List<Listed>> _priorities = [];
 
-    /// <summary>Adds a locality; without a healthy endpoint it does not count.</summary>
-    public void Add(LocalityEndpoints locality, List<BalancedEndpoint> healthy)
+    /// <summary>Adds a locality with those of its endpoints that the control plane lets us use.</summary>
+    public void Add(LocalityEndpoints locality, List<BalancedEndpoint> listed)
     {
-        if (healthy.Count == 0)
+        var all = locality.Endpoints.Count(e => !e.Draining);
+        if (all == 0)
         {
             return;
         }
@@ -21,49 +23,77 @@ internal sealed class GroupBuilder(Cluster cluster)
             _priorities[locality.Priority] = members = [];
         }
 
-        members.Add(new Member(locality, [.. healthy]));
+        members.Add(new Listed(locality, [.. listed], all));
     }
 
-    /// <param name="old">The groups before the update, by position.</param>
-    /// <param name="pickers">What the cluster's pickers remember, by locality; ones for a new policy when that has changed.</param>
-    public EndpointGroup[] Build(EndpointGroup[] old, Dictionary<(int, Locality), Picker> pickers)
+    /// <param name="old">The priorities before the update, by position.</param>
+    /// <param name="pickers">What the cluster's pickers remember, by locality; empty when the policy has changed. Those that are gone are dropped.</param>
+    public PriorityEndpoints[] Build(PriorityEndpoints[] old, Dictionary<(int, Locality), Picker> pickers)
     {
-        var groups = new EndpointGroup[_priorities.Count];
+        var used = new Dictionary<(int, Locality), Picker>();
+        var priorities = new PriorityEndpoints[_priorities.Count];
         var at = 0;
         foreach (var (priority, members) in _priorities)
         {
-            groups[at] = Group(priority, members, at < old.Length ? old[at] : null, pickers);
+            priorities[at] = new PriorityEndpoints(Parts(priority, members, pickers, used), Whole(members, at < old.Length ? old[at].Whole : null));
             at++;
         }
 
-        return groups;
+        pickers.Clear();
+        foreach (var (key, picker) in used)
+        {
+            pickers[key] = picker;
+        }
+
+        return priorities;
     }
 
-    private EndpointGroup Group(int priority, List<Member> members, EndpointGroup? old, Dictionary<(int, Locality), Picker> pickers)
+    private EndpointGroup? Whole(List<Listed> members, EndpointGroup? old)
     {
-        BalancedEndpoint[] all = [.. members.SelectMany(m => m.Healthy)];
+        members = [.. members.Where(m => m.Endpoints.Length > 0)];
+        BalancedEndpoint[] all = [.. members.SelectMany(m => m.Endpoints)];
         return cluster.LoadBalancing switch
         {
-            LoadBalancing.RingHash => new RingHashGroup(all, Shares(members), cluster.RingHash),
-            LoadBalancing.PickFirst => new PickFirstGroup(all, cluster.ShuffleEndpoints ? Shares(members) : null, old as PickFirstGroup),
-            _ when SaysNothing(members) => new FlatGroup(all, Picker(priority, members[0], pickers)),
-            _ => new LocalityGroup([.. members.Select(m => (m.Healthy, m.Locality.Weight, Picker(priority, m, pickers)))]),
+            LoadBalancing.RingHash when all.Length > 0 => new RingHashGroup(all, Shares(members), cluster.RingHash),
+            LoadBalancing.PickFirst when all.Length > 0 => new PickFirstGroup(all, cluster.ShuffleEndpoints ? Shares(members) : null, old as PickFirstGroup),
+            _ => null,
         };
     }
 
-    private Picker Picker(int priority, Member member, Dictionary<(int, Locality), Picker> pickers)
+    private PartEndpoints[] Parts(int priority, List<Listed> members, Dictionary<(int, Locality), Picker> known, Dictionary<(int, Locality), Picker> used) =>
+        [.. members.GroupBy(m => Distance(m.Locality.Locality)).OrderBy(g => g.Key).Select(part => Part(priority, [.. part], known, used))];
+
+    private PartEndpoints Part(int priority, List<Listed> members, Dictionary<(int, Locality), Picker> known, Dictionary<(int, Locality), Picker> used)
     {
-        var key = (priority, member.Locality.Locality);
-        if (!pickers.TryGetValue(key, out var picker))
+        var inside = members.Select(m => new PartEndpoints.Member(m.Endpoints, m.All, m.Locality.Weight, Picker(m))).ToArray();
+        return new PartEndpoints(inside, SaysNothing(members) ? inside[0].Picker : null);
+
+        Picker Picker(Listed member)
         {
-            pickers[key] = picker = Pickers.Picker.For(cluster.LoadBalancing);
+            var key = (priority, member.Locality.Locality);
+            return used[key] = known.TryGetValue(key, out var picker) ? picker : Pickers.Picker.For(cluster, time);
+        }
+    }
+
+    /// <summary>0 is the caller's own zone, 1 its region, 2 elsewhere. A region that one side does not know does not keep zones of one name apart.</summary>
+    private int Distance(Locality locality)
+    {
+        if (!cluster.PreferNear || own is null)
+        {
+            return 0;
         }
 
-        return picker;
+        var sameRegion = own.Region == locality.Region;
+        if (own.Zone.Length > 0 && own.Zone == locality.Zone && (sameRegion || own.Region.Length == 0 || locality.Region.Length == 0))
+        {
+            return 0;
+        }
+
+        return sameRegion && own.Region.Length > 0 ? 1 : 2;
     }
 
     /// <summary>Weights in proportion to what stands there lead to an even spread: then choosing among all of them does it better.</summary>
-    private static bool SaysNothing(List<Member> members)
+    private static bool SaysNothing(List<Listed> members)
     {
         var first = members[0].Locality;
         var size = Size(first);
@@ -73,15 +103,15 @@ internal sealed class GroupBuilder(Cluster cluster)
     private static long Size(LocalityEndpoints locality) => locality.Endpoints.Sum(e => (long)e.Weight);
 
     /// <summary>What each endpoint is due of the priority's calls: its locality's share times its own share of that (gRFC A113).</summary>
-    private static double[] Shares(List<Member> members)
+    private static double[] Shares(List<Listed> members)
     {
         var total = members.Sum(m => (double)m.Locality.Weight);
         return [.. members.SelectMany(m =>
         {
-            var sum = m.Healthy.Sum(e => (double)e.Config.Weight);
-            return m.Healthy.Select(e => m.Locality.Weight / total * (e.Config.Weight / sum));
+            var sum = m.Endpoints.Sum(e => (double)e.Config.Weight);
+            return m.Endpoints.Select(e => m.Locality.Weight / total * (e.Config.Weight / sum));
         })];
     }
 
-    private sealed record Member(LocalityEndpoints Locality, BalancedEndpoint[] Healthy);
+    private sealed record Listed(LocalityEndpoints Locality, BalancedEndpoint[] Endpoints, int All);
 }

@@ -5,8 +5,8 @@ namespace Mesh.Balancing;
 /// <param name="hash">Of the call; only ring hash looks at it.</param>
 /// <param name="now">Timestamp.</param>
 /// <param name="tried">Not to be picked.</param>
-/// <param name="skipEjected">Endpoints that sit out are not to be picked.</param>
-internal readonly ref struct PickRequest(Random random, ulong hash, long now, TriedEndpoints tried, bool skipEjected)
+/// <param name="leftOut">Looked at by groups that hold everybody, such as a ring; the others were built without them.</param>
+internal readonly ref struct PickRequest(Random random, ulong hash, long now, TriedEndpoints tried, LeftOut leftOut)
 {
     private readonly TriedEndpoints _tried = tried;
 
@@ -18,12 +18,37 @@ internal readonly ref struct PickRequest(Random random, ulong hash, long now, Tr
 
     public TriedEndpoints Tried => _tried;
 
-    public bool SkipEjected => skipEjected;
+    public bool HasTried => !_tried.IsEmpty;
 
-    /// <summary>True when some endpoints may not be picked.</summary>
-    public bool Filters => skipEjected || !_tried.IsEmpty;
+    public PickRequest With(LeftOut other) => new(random, hash, now, _tried, other);
 
-    public bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && !(skipEjected && endpoint.IsEjected(now));
+    public PickRequest WithoutTried() => new(random, hash, now, default, leftOut);
 
-    public Candidates Among(BalancedEndpoint[] endpoints) => Filters ? new(endpoints, now, _tried, skipEjected) : new(endpoints, now);
+    /// <summary>For groups that hold everybody.</summary>
+    public bool Takes(BalancedEndpoint endpoint) => !_tried.Contains(endpoint) && leftOut.Takes(endpoint, now);
+
+    public Candidates Among(BalancedEndpoint[] endpoints) => new(endpoints, now, _tried);
+}
+
+/// <summary>Whom a pick leaves out beside those that the control plane declares unhealthy.</summary>
+internal enum LeftOut
+{
+    /// <summary>Nobody: there is no other choice.</summary>
+    Nobody,
+
+    /// <summary>Who asked for less calls. Health does not count (panic).</summary>
+    Overloaded,
+
+    /// <summary>Who is not usable.</summary>
+    Unusable,
+}
+
+internal static class LeftOutEndpoints
+{
+    public static bool Takes(this LeftOut leftOut, BalancedEndpoint endpoint, long now) => leftOut switch
+    {
+        LeftOut.Unusable => endpoint.IsUsable(now),
+        LeftOut.Overloaded => !endpoint.IsSteeredAway(now),
+        _ => true,
+    };
 }

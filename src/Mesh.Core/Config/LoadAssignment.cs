@@ -31,6 +31,9 @@ internal sealed record Locality(string Region, string Zone, string SubZone);
 /// <param name="Healthy">False: not to be used for new calls.</param>
 internal sealed record Endpoint(string Address, int Port, int Weight, bool Healthy)
 {
+    /// <summary>It is leaving: only for sessions that it has (gRFC A55). Then it is not <see cref="Healthy"/>.</summary>
+    public bool Draining { get; init; }
+
     public EndpointTls Tls { get; init; } = EndpointTls.None;
 
     /// <summary>Exactly who must answer when <see cref="Tls"/> is <see cref="EndpointTls.Mesh"/>.</summary>

@@ -211,6 +211,9 @@ internal enum RetryOn
     GrpcUnavailable = 1024,
     RetriableHeaders = 2048,
 
-    /// <summary>No byte of a response came back; what was sent may have arrived.</summary>
+    /// <summary>It failed before the request was sent: nothing can have arrived.</summary>
     ResetBeforeRequest = 4096,
+
+    /// <summary>Status 409, which another attempt may resolve (Envoy).</summary>
+    Retriable4xx = 8192,
 }

@@ -1,17 +1,22 @@
 using Mesh.Balancing;
 using Mesh.Config;
 using Mesh.Identity;
+using Mesh.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
 /// <summary>The live clusters by name, kept across tables. Owned by the table store's publisher.</summary>
 /// <param name="transport">Null is real sockets.</param>
-internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null)
+/// <param name="random">Asked once per cluster, for a seed; null is chance.</param>
+/// <param name="decisions">Null counts nothing.</param>
+internal sealed class ClusterRegistry(
+    IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null)
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
     private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
     private readonly IEndpointTransport _transport = transport ?? new SocketsTransport(time, loggers.CreateLogger<OutboundPipeline>());
+    private readonly Random _random = random ?? new Random();
     private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
 
     /// <summary>The live cluster of a name; made when it is new.</summary>
@@ -50,5 +55,11 @@ internal sealed class ClusterRegistry(IWorkloadIdentitySource identities, TimePr
     }
 
     private ClusterBalancer CreateBalancer(OutboundCluster cluster) =>
-        new(cluster.Name, (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, _transport, time), time, _balancerLogger);
+        new(
+            cluster.Name,
+            (endpoint, latency) => new OutboundEndpoint(cluster, endpoint, latency, identities, _transport, time),
+            time,
+            _balancerLogger,
+            new Random(_random.Next()),
+            ejection => decisions?.Count(Decisions.Eject, ejection.Reason, cluster.Service));
 }

@@ -1,12 +1,16 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Mesh.Balancing;
+using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 
 namespace Mesh.Outbound;
 
 /// <summary>One attempt on one endpoint, from the pick to the end of its response: gives back what it holds.</summary>
 /// <remarks>A value: it lives inside the response's body, so that it takes no object of its own.</remarks>
 [StructLayout(LayoutKind.Auto)]
-internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start)
+internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler handler, long start, Activity? span)
 {
     public OutboundCall Call => call;
 
@@ -29,11 +33,12 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End != AttemptEnd.Cancelled)
+        if (result.End != AttemptEnd.Cancelled && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
-            endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now);
+            // Counted by the cluster, as all ejections are.
+            TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
         }
 
-        call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now));
+        call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now), span);
     }
 }

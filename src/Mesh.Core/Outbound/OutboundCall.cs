@@ -59,7 +59,13 @@ internal sealed class OutboundCall(
     /// <summary>How the latest attempt ended, as far as its headers tell.</summary>
     public AttemptResult Last { get; set; }
 
-    public bool LastWasMesh { get; set; }
+    /// <summary>Of the latest attempt; null before the first.</summary>
+    public OutboundEndpoint? Endpoint { get; set; }
+
+    public bool LastWasMesh => Endpoint is { IsMesh: true };
+
+    /// <summary>The headers that carry the trace; null when there is none.</summary>
+    public TraceHeaders? Trace { get; set; }
 
     /// <summary>The body of the latest attempt's response; null when it had none.</summary>
     public ResponseBody? Body { get; set; }
@@ -126,6 +132,8 @@ internal sealed class OutboundCall(
             _replay.StopKeeping();
             request.Content = _replay.Inner;
         }
+
+        Trace?.Remove(request.Headers);
     }
 
     private static bool IsGrpcRequest(HttpRequestMessage request) =>

@@ -57,9 +57,10 @@ internal sealed class OutboundCluster
         }
     }
 
-    /// <summary>The cluster is gone: what is in flight ends, then its connections close.</summary>
+    /// <summary>The cluster is gone: nobody is judged any more; what is in flight ends, then its connections close.</summary>
     public void Drain()
     {
+        _balancer.Dispose();
         foreach (var endpoint in _balancer.Endpoints)
         {
             ((OutboundEndpoint)endpoint).Retire();

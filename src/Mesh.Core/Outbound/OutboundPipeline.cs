@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
@@ -69,7 +70,8 @@ internal sealed class OutboundPipeline(
 
         call.Attempts++;
         call.AddTried(endpoint);
-        call.LastWasMesh = endpoint.IsMesh;
+        call.Endpoint = endpoint;
+        var span = TelemetryStep.StartAttempt(call, endpoint);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
         var start = time.GetTimestamp();
@@ -82,6 +84,7 @@ internal sealed class OutboundPipeline(
             {
                 endpoint.AttemptEnded();
                 cluster.Limit.Exit();
+                EndUnsent(span, new(AttemptEnd.NoEndpoint));
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
@@ -92,12 +95,13 @@ internal sealed class OutboundPipeline(
             call.Last = new AttemptResult(AttemptFailures.Classify(e, call.Cancelled));
             if (handler is not null)
             {
-                new OutboundAttempt(call, endpoint, handler, start).End(call.Last);
+                new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
             }
             else
             {
                 endpoint.AttemptEnded();
                 cluster.Limit.Exit();
+                EndUnsent(span, call.Last);
             }
 
             return Outcome.FromException<HttpResponseMessage>(e);
@@ -108,7 +112,7 @@ internal sealed class OutboundPipeline(
         }
 
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
-        var attempt = new OutboundAttempt(call, endpoint, handler, start);
+        var attempt = new OutboundAttempt(call, endpoint, handler, start, span);
         attempt.Answered();
         if (HasBody(call.Request, response))
         {
@@ -141,6 +145,7 @@ internal sealed class OutboundPipeline(
         TelemetryStep.StartCall(call);
         if (_route.Route(call) is { } answer)
         {
+            call.Commit();
             telemetry.EndCall(call, new(AttemptEnd.Response, (int)answer.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(answer.Headers) : -1), (int)answer.StatusCode, answer.Version);
             return answer;
         }
@@ -252,6 +257,14 @@ internal sealed class OutboundPipeline(
         }
 
         return endpoint.TryAcquire(http1Only);
+    }
+
+    private static void EndUnsent(Activity? span, AttemptResult result)
+    {
+        if (span is not null)
+        {
+            TelemetryStep.EndSpan(span, result, 0);
+        }
     }
 
     private static Outcome<HttpResponseMessage> Unsent(OutboundCall call, AttemptEnd end, MeshErrorCode code, string detail)

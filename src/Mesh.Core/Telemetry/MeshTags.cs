@@ -30,6 +30,24 @@ internal static class MeshTags
     /// <summary>Why; a bounded set of words per decision.</summary>
     public const string Reason = "mesh.reason";
 
+    /// <summary>Span of one attempt, in the activity source <see cref="ActivitySource"/>.</summary>
+    public const string AttemptSpan = "mesh.attempt";
+
+    /// <summary>The activity source of attempts: <c>Mesh</c>, as the meter.</summary>
+    public const string ActivitySource = "Mesh";
+
+    /// <summary>On an attempt's span: which one it is, from 1.</summary>
+    public const string Attempt = "mesh.attempt";
+
+    /// <summary>On a call's span: how many attempts it took.</summary>
+    public const string Attempts = "mesh.attempts";
+
+    /// <summary>On a call's span: the route's name.</summary>
+    public const string Route = "mesh.route";
+
+    /// <summary>On both spans: the cluster's name.</summary>
+    public const string Cluster = "mesh.cluster";
+
     /// <summary><c>outbound</c> or <c>inbound</c>.</summary>
     public const string Direction = "mesh.direction";
 
@@ -48,7 +66,7 @@ internal static class MeshTags
     /// <summary>IP literal and port of the endpoint, as <c>10.0.0.1:80</c>.</summary>
     public const string Endpoint = "mesh.endpoint";
 
-    /// <summary><c>success</c> or <c>failure</c> (5xx, gRPC server errors, broken connections, timeouts).</summary>
+    /// <summary><c>success</c>, <c>failure</c> (5xx, gRPC server errors, broken connections, timeouts) or <c>cancelled</c>: its caller gave up, which says nothing of the callee.</summary>
     public const string Outcome = "mesh.outcome";
 
     /// <summary><c>true</c> when the attempt's bytes may have reached the endpoint.</summary>
@@ -61,5 +79,6 @@ internal static class MeshTags
     public const string Inbound = "inbound";
     public const string Success = "success";
     public const string Failure = "failure";
+    public const string Cancelled = "cancelled";
     public const string Unmeshed = "unmeshed";
 }

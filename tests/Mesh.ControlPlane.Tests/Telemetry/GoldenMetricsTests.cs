@@ -149,6 +149,27 @@ public sealed class GoldenMetricsTests
     }
 
     [Fact]
+    public void Pairs_CallsThatTheirCallerCancelled_AreCallsButNoFailures()
+    {
+        var store = new GoldenStore(_time);
+        var cancelled = Calls(100, good: false);
+        Tag(cancelled, MeshTags.Outcome, MeshTags.Cancelled);
+        var attempts = Histogram(MeshTags.ClientAttemptDuration, 100, good: false);
+        Tag(attempts, MeshTags.Outcome, MeshTags.Cancelled);
+        var reader = new MetricsReader(store);
+
+        reader.Read(Shop(cancelled, attempts).ResourceMetrics, Storefront);
+
+        var only = Assert.Single(store.Pairs(null));
+        Assert.Equal((100L, 1.0, 1.0, 0L), (only.Requests, only.SuccessRate, only.EffectiveSuccessRate, only.Retries));
+
+        reader.Read(Shop(Calls(3, good: true), Calls(1, good: false)).ResourceMetrics, Storefront);
+
+        var pair = Assert.Single(store.Pairs(null));
+        Assert.Equal((104L, 0.75), (pair.Requests, pair.EffectiveSuccessRate));
+    }
+
+    [Fact]
     public void Read_ForeignCallerThatNeverReports_IsCountedFromInbound()
     {
         var store = new GoldenStore(_time);

@@ -169,6 +169,7 @@ public sealed class LocalityAndPickFirstTests
     {
         LoadBalancing = policy,
         OutlierDetection = new OutlierDetection(1, TimeSpan.FromMinutes(1), TimeSpan.FromMinutes(1), 100),
+        PanicThresholdPercent = 0,
     };
 
     // The address names the locality: 'a' is 97.

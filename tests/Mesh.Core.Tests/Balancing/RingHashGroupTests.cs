@@ -60,12 +60,12 @@ public sealed class RingHashGroupTests
         var seen = new HashSet<BalancedEndpoint>();
         for (var i = 0; i < endpoints.Length; i++)
         {
-            var next = ring.Pick(new PickRequest(_random, 42, 0, tried, false))!;
+            var next = ring.Pick(new PickRequest(_random, 42, 0, tried, LeftOut.Nobody))!;
             Assert.True(seen.Add(next));
             tried.Add(next);
         }
 
-        Assert.Null(ring.Pick(new PickRequest(_random, 42, 0, tried, false)));
+        Assert.Null(ring.Pick(new PickRequest(_random, 42, 0, tried, LeftOut.Nobody)));
     }
 
     [Fact]
@@ -78,7 +78,7 @@ public sealed class RingHashGroupTests
             var moved = 0;
             for (var key = 0; key < Keys; key++)
             {
-                var after = ring.Pick(new PickRequest(_random, CallHasher.OfText($"k{key}"), 0, default, skipEjected: true));
+                var after = ring.Pick(new PickRequest(_random, CallHasher.OfText($"k{key}"), 0, default, LeftOut.Unusable));
                 Assert.NotSame(endpoints[which % n], after);
                 moved += ReferenceEquals(before[key], after) ? 0 : 1;
                 Assert.True(ReferenceEquals(before[key], after) || ReferenceEquals(before[key], endpoints[which % n]));
@@ -139,7 +139,7 @@ public sealed class RingHashGroupTests
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
     }
 
-    private static PickRequest Request(ulong hash) => new(_random, hash, 0, default, false);
+    private static PickRequest Request(ulong hash) => new(_random, hash, 0, default, LeftOut.Nobody);
 
     private static BalancedEndpoint Pick(RingHashGroup ring, string key) => ring.Pick(Request(CallHasher.OfText(key)))!;
 

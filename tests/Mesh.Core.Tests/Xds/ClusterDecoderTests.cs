@@ -62,9 +62,10 @@ public sealed class ClusterDecoderTests
     public void Outliers_Values_AreRead()
     {
         Assert.Null(Valid<Cluster>(XdsResources.Cluster("c")).OutlierDetection);
-        Assert.Equal(new OutlierDetection(5, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(300), 10), Outliers(new()));
+        var empty = new OutlierDetection(5, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(300), 10) { SuccessRate = new(1900, 100, 5, 100) };
+        Assert.Equal(empty, Outliers(new()));
         Assert.Equal(0, Outliers(new() { EnforcingConsecutive5Xx = 0 }).ConsecutiveFailures);
-        var given = new Wire.OutlierDetection { Consecutive5Xx = 3, BaseEjectionTime = Duration.FromTimeSpan(TimeSpan.FromMinutes(10)), MaxEjectionPercent = 50 };
+        var given = new Wire.OutlierDetection { EnforcingSuccessRate = 0, Consecutive5Xx = 3, BaseEjectionTime = Duration.FromTimeSpan(TimeSpan.FromMinutes(10)), MaxEjectionPercent = 50 };
         Assert.Equal(new OutlierDetection(3, TimeSpan.FromMinutes(10), TimeSpan.FromMinutes(10), 50), Outliers(given));
 
         static OutlierDetection Outliers(Wire.OutlierDetection outliers)

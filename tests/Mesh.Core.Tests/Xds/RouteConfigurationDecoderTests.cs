@@ -204,7 +204,7 @@ public sealed class RouteConfigurationDecoderTests
     {
         var all = "5xx, gateway-error,reset,connect-failure,refused-stream,Retriable-Status-Codes,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable,,odd";
         Assert.Equal((RetryOn)2047, Retry(new Wire.RetryPolicy { RetryOn = all })!.On);
-        Assert.Null(Retry(new Wire.RetryPolicy { RetryOn = "retriable-4xx" }));
+        Assert.Null(Retry(new Wire.RetryPolicy { RetryOn = "envoy-ratelimited" }));
     }
 
     [Fact]

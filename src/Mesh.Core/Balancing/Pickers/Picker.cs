@@ -8,11 +8,16 @@ internal abstract class Picker
     /// <param name="candidates">At least one.</param>
     public abstract BalancedEndpoint Pick(in Candidates candidates, Random random);
 
-    public static Picker For(LoadBalancing policy) => policy switch
+    public static Picker For(Cluster cluster, TimeProvider time)
     {
-        LoadBalancing.RoundRobin => new RoundRobinPicker(),
-        LoadBalancing.LeastRequest => new LeastRequestPicker(),
-        LoadBalancing.Random => new RandomPicker(),
-        _ => new PeakEwmaPicker(),
-    };
+        var slowStart = cluster.SlowStart is { } settings ? new SlowStartRamp(settings, time) : null;
+        return cluster.LoadBalancing switch
+        {
+            LoadBalancing.RoundRobin => new RoundRobinPicker(new ConfiguredWeights(slowStart)),
+            LoadBalancing.WeightedRoundRobin => new RoundRobinPicker(new ReportedWeights(cluster.WeightedRoundRobin, slowStart, time)),
+            LoadBalancing.LeastRequest => new LeastRequestPicker(cluster.LeastRequestChoices, slowStart),
+            LoadBalancing.Random => new RandomPicker(),
+            _ => new PeakEwmaPicker(slowStart),
+        };
+    }
 }

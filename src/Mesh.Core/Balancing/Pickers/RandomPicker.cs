@@ -6,30 +6,22 @@ internal sealed class RandomPicker : Picker
     public override BalancedEndpoint Pick(in Candidates candidates, Random random)
     {
         long total = 0;
-        for (var i = 0; i < candidates.Count; i++)
+        foreach (var endpoint in candidates.InUse)
         {
-            total += candidates[i].Config.Weight;
+            total += candidates.Takes(endpoint) ? endpoint.Config.Weight : 0;
         }
 
         var point = random.NextInt64(total);
-        for (var i = 0; i < candidates.Count - 1; i++)
+        foreach (var endpoint in candidates.InUse)
         {
-            point -= candidates[i].Config.Weight;
+            point -= candidates.Takes(endpoint) ? endpoint.Config.Weight : 0;
             if (point < 0)
             {
-                return candidates[i];
+                return endpoint;
             }
         }
 
+        // An update made one lighter between the two looks.
         return candidates[candidates.Count - 1];
     }
-}
-
-/// <summary>One after another; weights do not count (xDS ROUND_ROBIN as gRPC does it).</summary>
-internal sealed class RoundRobinPicker : Picker
-{
-    private int _next = -1;
-
-    public override BalancedEndpoint Pick(in Candidates candidates, Random random) =>
-        candidates[(int)((uint)Interlocked.Increment(ref _next) % (uint)candidates.Count)];
 }

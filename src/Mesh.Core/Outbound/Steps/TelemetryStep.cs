@@ -6,9 +6,11 @@ using Mesh.Telemetry;
 namespace Mesh.Outbound.Steps;
 
 /// <summary>Records each call once under .NET's own names and in our aggregate, and each attempt in ours (contracts §7). Outermost: it sees what the app sees.</summary>
+/// <remarks>A call's span is the one client span; its attempts are internal spans below it, so that nobody counts a call twice.</remarks>
 internal sealed class TelemetryStep : IDisposable
 {
     private static readonly ActivitySource Source = new("System.Net.Http");
+    private static readonly ActivitySource AttemptSource = new(MeshTags.ActivitySource);
     private readonly Meter _httpMeter;
     private readonly Meter _meshMeter;
     private readonly Histogram<double> _requestDuration;
@@ -28,6 +30,9 @@ internal sealed class TelemetryStep : IDisposable
         _requestDuration = _httpMeter.CreateHistogram("http.client.request.duration", "s", "Duration of HTTP client requests.", null, advice);
         _attemptDuration = _meshMeter.CreateHistogram(MeshTags.ClientAttemptDuration, "s", "Duration of the attempts of outbound calls.", null, advice);
     }
+
+    /// <summary>For decisions that no single call stands behind.</summary>
+    public DecisionCounter DecisionCounter => _decisions;
 
     /// <summary>Starts the call's span, when somebody listens, and hands its context on.</summary>
     public static void StartCall(OutboundCall call)
@@ -51,23 +56,40 @@ internal sealed class TelemetryStep : IDisposable
 
         if ((call.Activity ?? Activity.Current) is { } context)
         {
-            DistributedContextPropagator.Current.Inject(context, request, static (carrier, name, value) =>
-            {
-                var headers = ((HttpRequestMessage)carrier!).Headers;
-                if (!headers.NonValidated.Contains(name))
-                {
-                    headers.TryAddWithoutValidation(name, value);
-                }
-            });
+            (call.Trace = new TraceHeaders()).Inject(context, request.Headers);
         }
+    }
+
+    /// <summary>Starts the span of an attempt, when somebody listens, and hands its context on in place of the call's.</summary>
+    /// <param name="why">What came of the attempt before it; null for the first.</param>
+    public static Activity? StartAttempt(OutboundCall call, OutboundEndpoint endpoint, string? why = null)
+    {
+        if (!AttemptSource.HasListeners())
+        {
+            return null;
+        }
+
+        var current = Activity.Current;
+        var attempt = AttemptSource.StartActivity(MeshTags.AttemptSpan, ActivityKind.Internal, (call.Activity ?? current)?.Context ?? default);
+        Activity.Current = current;
+        if (attempt is { IsAllDataRequested: true })
+        {
+            attempt.SetTag(MeshTags.Attempt, call.Attempts);
+            attempt.SetTag(MeshTags.Reason, why ?? (call.Attempts == 1 ? "first" : ErrorType(call.Last) ?? "retry"));
+            attempt.SetTag(MeshTags.Cluster, endpoint.Cluster.Name);
+            attempt.SetTag(MeshTags.Endpoint, endpoint.Config.HostPort);
+            attempt.SetTag(MeshTags.Tls, endpoint.IsMesh ? "mesh" : "none");
+            (call.Trace ??= new TraceHeaders()).Inject(attempt, call.Request.Headers);
+        }
+
+        return attempt;
     }
 
     /// <summary>The response of a call ended, or there was none.</summary>
     public void EndCall(OutboundCall call, AttemptResult result, int httpStatus, Version? version)
     {
-        var failed = result.IsFailure || result.End == AttemptEnd.Cancelled;
         var duration = _time.GetElapsedTime(call.Start);
-        call.Listener.Destination?.RecordCall(duration, failed, call.LastWasMesh);
+        call.Listener.Destination?.RecordCall(duration, Verdicts.Of(result), call.LastWasMesh);
         if (_requestDuration.Enabled)
         {
             var uri = call.Request.RequestUri!;
@@ -84,7 +106,7 @@ internal sealed class TelemetryStep : IDisposable
                 tags.Add("network.protocol.version", version is { Major: >= 2 } ? "2" : "1.1");
             }
 
-            if (ErrorType(result, httpStatus) is { } error)
+            if (ErrorType(result) is { } error)
             {
                 tags.Add("error.type", error);
             }
@@ -94,23 +116,20 @@ internal sealed class TelemetryStep : IDisposable
 
         if (call.Activity is { } activity)
         {
-            if (httpStatus > 0)
+            if (activity.IsAllDataRequested)
             {
-                activity.SetTag("http.response.status_code", httpStatus);
+                if (call.Attempts > 1)
+                {
+                    activity.SetTag("http.request.resend_count", call.Attempts - 1);
+                }
+
+                activity.SetTag(MeshTags.Route, call.Route?.Config.Name);
+                activity.SetTag(MeshTags.Cluster, call.Cluster?.Name);
+                activity.SetTag(MeshTags.Endpoint, call.Endpoint?.Config.HostPort);
+                activity.SetTag(MeshTags.Attempts, call.Attempts);
             }
 
-            if (call.Attempts > 1)
-            {
-                activity.SetTag("http.request.resend_count", call.Attempts - 1);
-            }
-
-            if (ErrorType(result, httpStatus) is { } error)
-            {
-                activity.SetTag("error.type", error);
-                activity.SetStatus(ActivityStatusCode.Error);
-            }
-
-            activity.Dispose();
+            EndSpan(activity, result, httpStatus);
         }
     }
 
@@ -120,25 +139,37 @@ internal sealed class TelemetryStep : IDisposable
     public void Decide(OutboundCall call, string decision, string reason)
     {
         _decisions.Count(decision, reason, call.Listener.Destination?.Service ?? string.Empty);
+        Mark(call, decision, reason);
+    }
+
+    /// <summary>Only an event of the call's span: whoever decided has counted it.</summary>
+    public static void Mark(OutboundCall call, string decision, string reason)
+    {
         if (call.Activity is { IsAllDataRequested: true } activity)
         {
             activity.AddEvent(new ActivityEvent(decision, tags: new ActivityTagsCollection { [MeshTags.Reason] = reason }));
         }
     }
 
-    public void EndAttempt(OutboundCall call, OutboundEndpoint endpoint, AttemptResult result, TimeSpan duration)
+    /// <param name="span">What <see cref="StartAttempt"/> gave.</param>
+    public void EndAttempt(OutboundCall call, OutboundEndpoint endpoint, AttemptResult result, TimeSpan duration, Activity? span)
     {
-        var failed = result.IsFailure || result.End == AttemptEnd.Cancelled;
+        if (span is not null)
+        {
+            EndSpan(span, result, result.HttpStatus);
+        }
+
         if (call.Listener.Destination is { } destination)
         {
-            endpoint.SeriesFor(destination).Record(duration, failed, result.End != AttemptEnd.ConnectFailure);
+            var verdict = Verdicts.Of(result);
+            endpoint.SeriesFor(destination).Record(duration, verdict, result.End != AttemptEnd.ConnectFailure);
             if (_attemptDuration.Enabled)
             {
                 _attemptDuration.Record(
                     duration.TotalSeconds,
                     new(MeshTags.Destination, destination.Service),
                     new(MeshTags.Backend, endpoint.Cluster.Service),
-                    new(MeshTags.Outcome, failed ? MeshTags.Failure : MeshTags.Success));
+                    new(MeshTags.Outcome, verdict.Tag()));
             }
         }
     }
@@ -150,9 +181,39 @@ internal sealed class TelemetryStep : IDisposable
         _meshMeter.Dispose();
     }
 
-    private static string? ErrorType(AttemptResult result, int httpStatus) => result.End switch
+    /// <summary>Ends a span where the response ends, in whatever flow that is: the app's own current span stays.</summary>
+    public static void EndSpan(Activity span, AttemptResult result, int httpStatus)
     {
-        AttemptEnd.Response => httpStatus >= 400 ? httpStatus.ToString(System.Globalization.CultureInfo.InvariantCulture)
+        if (span.IsAllDataRequested)
+        {
+            if (httpStatus > 0)
+            {
+                span.SetTag("http.response.status_code", httpStatus);
+            }
+
+            if (result.GrpcStatus >= 0)
+            {
+                span.SetTag("rpc.grpc.status_code", result.GrpcStatus);
+            }
+
+            if (ErrorType(result) is { } error)
+            {
+                span.SetTag("error.type", error);
+                span.SetStatus(ActivityStatusCode.Error);
+            }
+        }
+
+        var current = Activity.Current;
+        span.Dispose();
+        if (current is not { IsStopped: true })
+        {
+            Activity.Current = current;
+        }
+    }
+
+    private static string? ErrorType(AttemptResult result) => result.End switch
+    {
+        AttemptEnd.Response => result.HttpStatus >= 400 ? result.HttpStatus.ToString(System.Globalization.CultureInfo.InvariantCulture)
             : AttemptResult.IsGrpcFailure(result.GrpcStatus) ? "grpc_" + result.GrpcStatus.ToString(System.Globalization.CultureInfo.InvariantCulture) : null,
         AttemptEnd.ConnectFailure => "connection_error",
         AttemptEnd.Refused or AttemptEnd.Reset => "response_ended",

@@ -5,7 +5,7 @@ using Wire = Mesh.Protos.Envoy.Cluster;
 namespace Mesh.Xds.Decoding;
 
 /// <summary>CDS: how a cluster's endpoints are found and called (gRFC A27, A32, A48, A52).</summary>
-internal static class ClusterDecoder
+internal static partial class ClusterDecoder
 {
     private static readonly TimeSpan DefaultConnectTimeout = TimeSpan.FromSeconds(5);
 
@@ -30,6 +30,7 @@ internal static class ClusterDecoder
             RingHash = balancing.Ring,
             ShuffleEndpoints = balancing.Shuffle,
             OutlierDetection = Outliers(given.OutlierDetection, errors),
+            HealthCheck = Health(given.HealthChecks, errors),
             MaxRequests = MaxRequests(given.CircuitBreakers),
             UpstreamTls = TlsContextDecoder.Upstream(given.TransportSocket, "transport_socket", errors),
         });
@@ -56,26 +57,6 @@ internal static class ClusterDecoder
         }
 
         return given.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : given.Name;
-    }
-
-    private static OutlierDetection? Outliers(Wire.OutlierDetection? given, DecodeErrors errors)
-    {
-        if (given is null)
-        {
-            return null;
-        }
-
-        const string Path = "outlier_detection";
-        var enforced = errors.Percent(given.EnforcingConsecutive5Xx, 100, $"{Path}.enforcing_consecutive_5xx");
-        var percent = errors.Percent(given.MaxEjectionPercent, 10, $"{Path}.max_ejection_percent");
-        errors.Percent(given.EnforcingSuccessRate, 100, $"{Path}.enforcing_success_rate");
-        errors.Percent(given.EnforcingFailurePercentage, 0, $"{Path}.enforcing_failure_percentage");
-        errors.Percent(given.FailurePercentageThreshold, 85, $"{Path}.failure_percentage_threshold");
-        errors.Time(given.Interval, $"{Path}.interval");
-        var first = errors.Time(given.BaseEjectionTime, $"{Path}.base_ejection_time") ?? TimeSpan.FromSeconds(30);
-        var longest = errors.Time(given.MaxEjectionTime, $"{Path}.max_ejection_time") ?? TimeSpan.FromSeconds(300);
-        var failures = enforced == 0 ? 0 : (int)Math.Min(given.Consecutive5Xx ?? 5, int.MaxValue);
-        return new OutlierDetection(failures, first, longest < first ? first : longest, percent);
     }
 
     private static int MaxRequests(Wire.CircuitBreakers? breakers)

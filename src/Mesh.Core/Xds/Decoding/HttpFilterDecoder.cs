@@ -11,8 +11,9 @@ namespace Mesh.Xds.Decoding;
 /// <summary>The filters of a listener and their overrides (gRFC A39).</summary>
 internal static class HttpFilterDecoder
 {
+    /// <param name="inbound">Of a listener for calls in: only there limits of the receiving side are known.</param>
     /// <returns>Those that do something here, in order.</returns>
-    public static List<HttpFilter> Decode(RepeatedField<Wire.HttpFilter> filters, string path, DecodeErrors errors)
+    public static List<HttpFilter> Decode(RepeatedField<Wire.HttpFilter> filters, bool inbound, string path, DecodeErrors errors)
     {
         var known = new List<HttpFilter>();
         var names = new HashSet<string>(StringComparer.Ordinal);
@@ -35,7 +36,7 @@ internal static class HttpFilterDecoder
                 routers.Add(i);
                 last = i;
             }
-            else if (TryDecode(filter.TypedConfig, $"{here}.typed_config", errors, out var settings))
+            else if (TryDecode(filter.TypedConfig, inbound, $"{here}.typed_config", errors, out var settings))
             {
                 last = i;
                 if (settings is not null && !filter.Disabled)
@@ -68,6 +69,11 @@ internal static class HttpFilterDecoder
         Dictionary<string, HttpFilterSettings?>? known = null;
         foreach (var (name, given) in overrides)
         {
+            if (name == RoutePolicyDecoder.Key)
+            {
+                continue; // no filter
+            }
+
             var here = $"{path}.typed_per_filter_config[\"{name}\"]";
             var (config, optional) = (given, false);
             if (given.Is(FilterConfig.Descriptor))
@@ -86,7 +92,7 @@ internal static class HttpFilterDecoder
                 (config, optional) = (wrapped.Config, wrapped.IsOptional);
             }
 
-            if (TryDecode(config, here, errors, out var settings))
+            if (TryDecode(config, inbound: true, here, errors, out var settings))
             {
                 (known ??= [])[name] = settings;
             }
@@ -101,13 +107,19 @@ internal static class HttpFilterDecoder
 
     /// <summary>False when the type is not known here.</summary>
     /// <param name="settings">Null when the filter does nothing.</param>
-    private static bool TryDecode(Any? config, string path, DecodeErrors errors, out HttpFilterSettings? settings)
+    private static bool TryDecode(Any? config, bool inbound, string path, DecodeErrors errors, out HttpFilterSettings? settings)
     {
         settings = null;
         switch (config is null ? string.Empty : Any.GetTypeName(config.TypeUrl))
         {
             case "envoy.extensions.filters.http.fault.v3.HTTPFault":
                 settings = errors.Unpack<HTTPFault>(config, path) is { } fault ? FaultDecoder.Decode(fault, path, errors) : null;
+                return true;
+            case "mesh.traffic.v1.InboundLimits" when inbound:
+                settings = errors.Unpack<Protos.Traffic.InboundLimits>(config, path) is { } limits ? InboundLimitsDecoder.Decode(limits, path, errors) : null;
+                return true;
+            case "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit" when inbound:
+                settings = errors.Unpack<LocalRateLimit>(config, path) is { } rate ? InboundLimitsDecoder.Decode(rate, path, errors) : null;
                 return true;
             default:
                 return false;

@@ -29,19 +29,19 @@ internal static class ListenerDecoder
 
         return errors.Result(listener.Name, new Listener(listener.Name)
         {
-            Api = listener.ApiListener is null ? null : Manager(listener.ApiListener.ApiListener_, "api_listener", errors),
+            Api = listener.ApiListener is null ? null : Manager(listener.ApiListener.ApiListener_, inbound: false, "api_listener", errors),
             FilterChains = inbound ? FilterChains(listener, errors) : [],
         });
     }
 
-    private static HttpConnectionManager? Manager(Any? any, string path, DecodeErrors errors)
+    private static HttpConnectionManager? Manager(Any? any, bool inbound, string path, DecodeErrors errors)
     {
         if (errors.Unpack<Hcm>(any, path) is not { } given)
         {
             return null;
         }
 
-        var filters = HttpFilterDecoder.Decode(given.HttpFilters, $"{path}.http_filters", errors);
+        var filters = HttpFilterDecoder.Decode(given.HttpFilters, inbound, $"{path}.http_filters", errors);
         if (given.XffNumTrustedHops != 0)
         {
             errors.Add($"{path}.xff_num_trusted_hops", $"is {given.XffNumTrustedHops}", "Leave it 0.");
@@ -152,7 +152,7 @@ internal static class ListenerDecoder
             errors.Add($"{path}.filters", $"has {given.Filters.Count} entries", "Put exactly one HttpConnectionManager.");
         }
 
-        var http = given.Filters.Count == 1 ? Manager(given.Filters[0].TypedConfig, $"{path}.filters[0].typed_config", errors) : null;
+        var http = given.Filters.Count == 1 ? Manager(given.Filters[0].TypedConfig, inbound: true, $"{path}.filters[0].typed_config", errors) : null;
 
         if (given.TransportSocket is null)
         {

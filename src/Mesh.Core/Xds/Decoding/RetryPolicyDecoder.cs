@@ -1,4 +1,6 @@
+using Google.Protobuf.Collections;
 using Mesh.Config;
+using Mesh.Traffic;
 using Wire = Mesh.Protos.Envoy.Route;
 
 namespace Mesh.Xds.Decoding;
@@ -42,8 +44,28 @@ internal static class RetryPolicyDecoder
         var perTry = errors.Time(given.PerTryTimeout, $"{path}.per_try_timeout");
         var (first, longest) = Backoff(given.RetryBackOff, $"{path}.retry_back_off", errors);
         var retries = (int)Math.Min(given.NumRetries ?? 1, MaxRetries);
+        var headers = Headers(given.RetriableHeaders, $"{path}.retriable_headers", errors);
+        var requests = Headers(given.RetriableRequestHeaders, $"{path}.retriable_request_headers", errors);
         return on == RetryOn.None ? null : new RetryPolicy(
-            on, retries, perTry > TimeSpan.Zero ? perTry : null, first, longest, [.. given.RetriableStatusCodes.Select(code => (int)Math.Min(code, 599))]);
+            on, retries, perTry > TimeSpan.Zero ? perTry : null, first, longest, [.. given.RetriableStatusCodes.Select(code => (int)Math.Min(code, 599))])
+        {
+            RetriableHeaders = headers,
+            RetriableRequestHeaders = requests,
+        };
+    }
+
+    private static List<HeaderMatcher> Headers(RepeatedField<Wire.HeaderMatcher> given, string path, DecodeErrors errors)
+    {
+        var headers = new List<HeaderMatcher>(given.Count);
+        for (var i = 0; i < given.Count; i++)
+        {
+            if (MatcherDecoder.Header(given[i], $"{path}[{i}]", errors) is { } header)
+            {
+                headers.Add(header);
+            }
+        }
+
+        return headers;
     }
 
     private static (TimeSpan First, TimeSpan Longest) Backoff(Wire.RetryPolicy.Types.RetryBackOff? given, string path, DecodeErrors errors)
@@ -77,6 +99,9 @@ internal static class RetryPolicyDecoder
         "reset" => RetryOn.Reset,
         "connect-failure" => RetryOn.ConnectFailure,
         "refused-stream" => RetryOn.RefusedStream,
+        "reset-before-request" => RetryOn.ResetBeforeRequest,
+        "retriable-4xx" => RetryOn.Retriable4xx,
+        "retriable-headers" => RetryOn.RetriableHeaders,
         "retriable-status-codes" => RetryOn.RetriableStatusCodes,
         "cancelled" => RetryOn.GrpcCancelled,
         "deadline-exceeded" => RetryOn.GrpcDeadlineExceeded,

@@ -11,10 +11,11 @@ internal static class RouteDecoder
     public static Route? Decode(Wire.Route given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
     {
         var overrides = HttpFilterDecoder.Overrides(given.TypedPerFilterConfig, path, errors);
+        var policy = RoutePolicyDecoder.Decode(given.TypedPerFilterConfig, path, errors);
         var match = Match(given.Match, $"{path}.match", errors);
         RouteAction? action = given.ActionCase switch
         {
-            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, hostRetry, $"{path}.route", errors),
+            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, hostRetry, policy, $"{path}.route", errors),
             Wire.Route.ActionOneofCase.DirectResponse => Direct(given.DirectResponse, $"{path}.direct_response", errors),
             Wire.Route.ActionOneofCase.NonForwardingAction => new RouteAction.NotForwarding("the route is for the receiving side (non_forwarding_action)"),
             Wire.Route.ActionOneofCase.Redirect => new RouteAction.NotForwarding("the route redirects, which is not supported"),
@@ -23,7 +24,8 @@ internal static class RouteDecoder
         return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides };
     }
 
-    private static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
+    /// <returns>What is right of it; null when it is not set.</returns>
+    public static RouteMatch? Match(Wire.RouteMatch? match, string path, DecodeErrors errors)
     {
         if (match is null)
         {
@@ -78,11 +80,12 @@ internal static class RouteDecoder
         return new RouteMatch(text, headers, FractionDecoder.PerMillion(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query };
     }
 
-    private static RouteAction.Forward? Forward(Wire.RouteAction given, RetryPolicy? hostRetry, string path, DecodeErrors errors)
+    private static RouteAction.Forward? Forward(Wire.RouteAction given, RetryPolicy? hostRetry, RoutePolicy policy, string path, DecodeErrors errors)
     {
         // The route's own policy replaces the virtual host's as a whole (gRFC A44).
         var retry = given.RetryPolicy is null ? hostRetry : RetryPolicyDecoder.Decode(given.RetryPolicy, $"{path}.retry_policy", errors);
         var timeout = Timeout(given, path, errors);
+        var idle = errors.Time(given.IdleTimeout, $"{path}.idle_timeout");
         IReadOnlyList<WeightedCluster> clusters;
         switch (given.ClusterSpecifierCase)
         {
@@ -101,7 +104,15 @@ internal static class RouteDecoder
                 return null; // cluster_header, plugins and what comes after us: the route is as if absent (gRFC A28)
         }
 
-        return new RouteAction.Forward(clusters) { Timeout = timeout, Retry = retry, HashPolicies = HashPolicyDecoder.Decode(given.HashPolicy, $"{path}.hash_policy", errors) };
+        return new RouteAction.Forward(clusters)
+        {
+            Timeout = timeout,
+            Retry = retry,
+            IdleTimeout = idle > TimeSpan.Zero ? idle : null,
+            ResponseHeadersTimeout = policy.ResponseHeadersTimeout,
+            Hedging = policy.Hedging,
+            HashPolicies = HashPolicyDecoder.Decode(given.HashPolicy, $"{path}.hash_policy", errors),
+        };
     }
 
     private static List<WeightedCluster> Weighted(Wire.WeightedCluster given, string path, DecodeErrors errors)
