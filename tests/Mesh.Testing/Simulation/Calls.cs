@@ -1,3 +1,5 @@
+using Mesh.Outbound;
+
 namespace Mesh.Testing.Simulation;
 
 /// <summary>How the calls of one run ended.</summary>
@@ -12,6 +14,9 @@ internal sealed class Calls
     public int Succeeded => _all.Count(static c => c.Ended == CallEnd.Good);
 
     public int Failed => _all.Count(static c => c.Ended is CallEnd.Bad or CallEnd.Threw);
+
+    /// <summary>Answered by the mesh itself, for this reason.</summary>
+    public int Refused(MeshErrorCode why) => _all.Count(c => c.MeshError == why.ToString());
 
     public int Cancelled => _all.Count(static c => c.Ended == CallEnd.Cancelled);
 
@@ -39,7 +44,8 @@ internal sealed class Calls
 
 /// <param name="Start">Since the simulation began.</param>
 /// <param name="Status">0 when there was no answer.</param>
-internal readonly record struct Call(TimeSpan Start, TimeSpan Duration, CallEnd Ended, int Status);
+/// <param name="MeshError">Why the mesh itself answered; null when a server did.</param>
+internal readonly record struct Call(TimeSpan Start, TimeSpan Duration, CallEnd Ended, int Status, string? MeshError);
 
 internal enum CallEnd
 {

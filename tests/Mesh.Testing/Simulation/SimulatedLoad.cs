@@ -1,4 +1,6 @@
 using System.Net;
+using Mesh.Outbound;
+using Mesh.Traffic;
 
 namespace Mesh.Testing.Simulation;
 
@@ -25,6 +27,12 @@ internal sealed class SimulatedLoad(SimulatedProgram program, Uri uri)
 
     /// <summary>What else a request needs, such as a header.</summary>
     public Action<HttpRequestMessage>? Prepare { get; init; }
+
+    /// <summary>Looks at an answer that was read.</summary>
+    public Action<HttpRequestMessage, HttpResponseMessage>? Observe { get; init; }
+
+    /// <summary>The caller serves a request itself that has so much time left when it calls; null is no limit.</summary>
+    public TimeSpan? Deadline { get; init; }
 
     public int InFlight => _inFlight;
 
@@ -84,10 +92,10 @@ internal sealed class SimulatedLoad(SimulatedProgram program, Uri uri)
             _world.Time.After(Patience(_world.Random), leaving.Cancel);
         }
 
-        var (ended, status) = (CallEnd.Threw, 0);
+        var (ended, status, error) = (CallEnd.Threw, 0, (string?)null);
         try
         {
-            (ended, status) = await ExchangeAsync(patience?.Token ?? CancellationToken.None).ConfigureAwait(false);
+            (ended, status, error) = await ExchangeAsync(patience?.Token ?? CancellationToken.None).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (patience is { IsCancellationRequested: true })
         {
@@ -107,10 +115,10 @@ internal sealed class SimulatedLoad(SimulatedProgram program, Uri uri)
         _inFlight--;
         var duration = _world.Time.Elapsed - start;
         _world.Trace.Add(TraceEvent.CallEnded, number, status + ((int)ended * 1000));
-        Calls.Add(new Call(start, duration, ended, status));
+        Calls.Add(new Call(start, duration, ended, status, error));
     }
 
-    private async Task<(CallEnd Ended, int Status)> ExchangeAsync(CancellationToken cancellationToken)
+    private async Task<(CallEnd Ended, int Status, string? Error)> ExchangeAsync(CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(Method, uri) { Version = Version };
         if (Method == HttpMethod.Post)
@@ -119,6 +127,12 @@ internal sealed class SimulatedLoad(SimulatedProgram program, Uri uri)
         }
 
         Prepare?.Invoke(request);
+        if (Deadline is { } limit)
+        {
+            // As if the caller served a request itself. Seen by what is awaited here; its caller never sees it.
+            Traffic.Deadline.Current = new Deadline(_world.Time, _world.Time.GetTimestamp(), limit);
+        }
+
         using var response = await program.SendAsync(request, cancellationToken).ConfigureAwait(false);
         if (!(DropShare > 0 && _world.Random.NextDouble() < DropShare))
         {
@@ -126,6 +140,7 @@ internal sealed class SimulatedLoad(SimulatedProgram program, Uri uri)
         }
 
         var status = (int)response.StatusCode;
-        return (status < 400 ? CallEnd.Good : CallEnd.Bad, status);
+        Observe?.Invoke(request, response);
+        return (status < 400 ? CallEnd.Good : CallEnd.Bad, status, response.Headers.TryGetValues(OutboundErrors.Header, out var error) ? error.First() : null);
     }
 }

@@ -21,7 +21,7 @@ internal sealed class SimulatedProgram : IDisposable
     {
         World = world;
         var settings = new OutboundSettings("caller", "sim", "cluster.local");
-        _clusters = new ClusterRegistry(new NoIdentity(), world.Time, NullLoggerFactory.Instance, world.Network.From(zone));
+        _clusters = new ClusterRegistry(new NoIdentity(), world.Time, NullLoggerFactory.Instance, world.Network.From(zone), world.Random);
         _tables = new OutboundTableStore(_config, _clusters, settings, new MetricAggregate(), world.Time, world.Random, NullLoggerFactory.Instance);
         _telemetry = new TelemetryStep(null, world.Time);
         _pipeline = new OutboundPipeline(_tables, settings, _telemetry, world.Time, world.Random);

@@ -22,8 +22,8 @@ internal sealed class WorkerPool(SimulatedWorld world, int size)
     /// <summary>Of it, done after the moment from which nobody wanted it.</summary>
     public TimeSpan WorkedInVain { get; private set; }
 
-    /// <summary>Jobs begun after that moment.</summary>
-    public long BegunInVain { get; private set; }
+    /// <summary>How long after that moment a job was begun, at most; zero when none was.</summary>
+    public TimeSpan LatestBegin { get; private set; }
 
     /// <param name="wantedUntil">Timestamp after which the result is of no use to anybody; only for the count.</param>
     /// <param name="cancellationToken">Ends waiting and work at once.</param>
@@ -78,7 +78,7 @@ internal sealed class WorkerPool(SimulatedWorld world, int size)
             pool._busy++;
             pool.Begun++;
             _begun = time.GetTimestamp();
-            pool.BegunInVain += _begun >= wantedUntil ? 1 : 0;
+            pool.LatestBegin = TimeSpan.FromTicks(Math.Max(pool.LatestBegin.Ticks, _begun - wantedUntil));
             time.After(duration, () =>
             {
                 if (!_over)
