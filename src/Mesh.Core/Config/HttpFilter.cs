@@ -22,10 +22,13 @@ internal sealed record FaultInjection : HttpFilterSettings
     /// <summary>Share of the calls, 0–1,000,000.</summary>
     public int DelayPerMillion { get; init; }
 
+    /// <summary>Parts of a million that 1 stands for in header <c>x-envoy-fault-delay-request-percentage</c>: the denominator of the share.</summary>
+    public int DelayUnitPerMillion { get; init; } = 10_000;
+
     /// <summary>200–599; null is none.</summary>
     public int? AbortHttpStatus { get; init; }
 
-    /// <summary>1–16; null is none.</summary>
+    /// <summary>0–16; null is none.</summary>
     public int? AbortGrpcStatus { get; init; }
 
     /// <summary>The status comes from header <c>x-envoy-fault-abort-request</c> or <c>x-envoy-fault-abort-grpc-request</c>.</summary>
@@ -34,14 +37,20 @@ internal sealed record FaultInjection : HttpFilterSettings
     /// <summary>Share of the calls, 0–1,000,000.</summary>
     public int AbortPerMillion { get; init; }
 
+    /// <summary>Parts of a million that 1 stands for in header <c>x-envoy-fault-abort-request-percentage</c>.</summary>
+    public int AbortUnitPerMillion { get; init; } = 10_000;
+
     /// <summary>Only calls that match all of these.</summary>
     public IReadOnlyList<HeaderMatcher> Headers { get; init; } = [];
 
-    /// <summary>Most calls that are delayed at once; null is no limit.</summary>
+    /// <summary>Most calls that are delayed at once; more go on without a fault. Null is no limit.</summary>
     public int? MaxActive { get; init; }
 
     /// <summary>After this moment it does nothing; null is never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>It only stands where overrides of routes refer to it.</summary>
+    public bool IsNone => Delay is null && !DelayByHeader && AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader;
 }
 
 /// <summary>Calls of one session meet the same endpoint (gRFC A55, Gateway API sessionPersistence).</summary>
@@ -49,6 +58,11 @@ internal sealed record FaultInjection : HttpFilterSettings
 /// <param name="Strict">A session whose endpoint is gone fails instead of moving on.</param>
 internal sealed record SessionAffinity(SessionCarrier Carrier, string Name, bool Strict) : HttpFilterSettings
 {
+    /// <summary>Only stands where overrides of routes refer to it.</summary>
+    public static SessionAffinity None { get; } = new(SessionCarrier.Cookie, string.Empty, false);
+
+    public bool IsNone => Name.Length == 0;
+
     /// <summary>Of the cookie; zero is a session cookie.</summary>
     public TimeSpan Ttl { get; init; }
 

@@ -82,12 +82,13 @@ internal abstract record RouteAction
         /// <summary>Null leaves the caller's.</summary>
         public string? Scheme { get; init; }
 
-        /// <summary>Without port; null leaves the caller's.</summary>
+        /// <summary>Without port, IPv6 in brackets; null leaves the caller's.</summary>
         public string? Host { get; init; }
 
-        /// <summary>Null leaves the caller's, or the new scheme's own.</summary>
+        /// <summary>Null leaves the caller's, and is the scheme's own where scheme or host is new (Envoy).</summary>
         public int? Port { get; init; }
 
+        /// <summary>Null leaves the caller's. A query in it replaces the caller's (Envoy).</summary>
         public PathRewrite? Path { get; init; }
 
         public bool StripQuery { get; init; }
@@ -135,18 +136,22 @@ internal abstract record PathRewrite
 /// <param name="PerMillion">Share, 0–1,000,000.</param>
 internal sealed record Mirror(string Cluster, int PerMillion);
 
-/// <summary>Changes of headers, in order: removals last (Envoy).</summary>
-internal sealed record HeaderChanges(IReadOnlyList<HeaderChange> Changes, IReadOnlyList<string> Remove)
+/// <summary>Changes of headers, in the order in which they apply. Of one place's, removals come first, then what replaces, then what adds (Envoy).</summary>
+internal sealed record HeaderChanges(IReadOnlyList<HeaderChange> Changes)
 {
-    public static HeaderChanges None { get; } = new([], []);
+    public static HeaderChanges None { get; } = new([]);
 
-    public bool IsNone => Changes.Count == 0 && Remove.Count == 0;
+    public bool IsNone => Changes.Count == 0;
+
+    /// <summary>These first, then the others.</summary>
+    public HeaderChanges Then(HeaderChanges others) => others.IsNone ? this : IsNone ? others : new([.. Changes, .. others.Changes]);
 }
 
 /// <param name="Name">Lower case.</param>
+/// <param name="Value">Empty for <see cref="HeaderChangeKind.Remove"/>.</param>
 internal sealed record HeaderChange(string Name, string Value, HeaderChangeKind Kind);
 
-/// <summary>What becomes of a header that is there already (xDS HeaderAppendAction).</summary>
+/// <summary>What becomes of a header that is there already (xDS HeaderAppendAction, and removal).</summary>
 internal enum HeaderChangeKind
 {
     /// <summary>Adds another value.</summary>
@@ -160,6 +165,9 @@ internal enum HeaderChangeKind
 
     /// <summary>Replaces it; adds nothing when absent.</summary>
     SetIfPresent,
+
+    /// <summary>Takes it away.</summary>
+    Remove,
 }
 
 /// <summary>One part of a call's hash (gRFC A42).</summary>

@@ -47,7 +47,6 @@ internal sealed class SnapshotBuilder
         .SelectMany(host => host.Routes)
         .Select(route => route.Action)
         .OfType<RouteAction.Forward>()
-        .SelectMany(forward => forward.Clusters)
-        .Select(cluster => cluster.Name)
+        .SelectMany(forward => forward.Clusters.Select(cluster => cluster.Name).Concat(forward.Mirrors.Select(mirror => mirror.Cluster)))
         .Distinct(StringComparer.Ordinal);
 }

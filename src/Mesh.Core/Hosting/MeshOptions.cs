@@ -28,6 +28,12 @@ public sealed class MeshOptions
     /// <summary>The workload's name in metrics. Default: <see cref="ServiceAccount"/>.</summary>
     public string? Workload { get; set; }
 
+    /// <summary>The region this workload runs in, as endpoints name theirs: <c>topology.kubernetes.io/region</c> on Kubernetes. Default: none.</summary>
+    public string? Region { get; set; }
+
+    /// <summary>The zone this workload runs in, as endpoints name theirs: <c>topology.kubernetes.io/zone</c> on Kubernetes. Services that prefer near endpoints go by it. Default: none.</summary>
+    public string? Zone { get; set; }
+
     /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
     public string TrustDomain { get; set; } = "cluster.local";
 

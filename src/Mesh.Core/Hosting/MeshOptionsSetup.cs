@@ -23,6 +23,8 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
         options.Namespace = Text(section, nameof(MeshOptions.Namespace)) ?? options.Namespace;
         options.ServiceAccount = Text(section, nameof(MeshOptions.ServiceAccount)) ?? options.ServiceAccount;
         options.Workload = Text(section, nameof(MeshOptions.Workload)) ?? options.Workload;
+        options.Region = Text(section, nameof(MeshOptions.Region)) ?? options.Region;
+        options.Zone = Text(section, nameof(MeshOptions.Zone)) ?? options.Zone;
         options.TrustDomain = Text(section, nameof(MeshOptions.TrustDomain)) ?? options.TrustDomain;
         options.ClusterDomain = Text(section, nameof(MeshOptions.ClusterDomain)) ?? options.ClusterDomain;
         if (Text(section, nameof(MeshOptions.AdsVariant)) is { } variant)

@@ -48,6 +48,18 @@ internal sealed class OutboundCall(
     /// <summary>Chosen once: retries stay in it (gRFC A31).</summary>
     public OutboundCluster? Cluster { get; set; }
 
+    /// <summary>What is different on the way to that cluster; null until it is chosen.</summary>
+    public OutboundTarget? Target { get; set; }
+
+    /// <summary>What the caller's request was; null when the route did not change it.</summary>
+    public RequestBefore? Before { get; set; }
+
+    /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
+    public List<MirrorCopy>? Copies { get; set; }
+
+    /// <summary>Null when it belongs to none.</summary>
+    public Steps.CallSession? Session { get; set; }
+
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
     public ulong Hash { get; set; }
 
@@ -86,7 +98,7 @@ internal sealed class OutboundCall(
     /// <summary>Keeps the request body for another attempt, when that is needed and possible.</summary>
     public void MakeBodyReplayable()
     {
-        if (request.Content is { } content && !ReplayContent.RepeatsByItself(content))
+        if (_replay is null && request.Content is { } content && !ReplayContent.RepeatsByItself(content))
         {
             request.Content = _replay = new ReplayContent(content);
         }
@@ -134,7 +146,11 @@ internal sealed class OutboundCall(
         }
 
         Trace?.Remove(request.Headers);
+        Before?.Restore(request);
     }
+
+    /// <summary>The body, when it was kept whole while it was sent; else null.</summary>
+    public ReadOnlyMemory<byte>? KeptBody => _replay?.Kept;
 
     private static bool IsGrpcRequest(HttpRequestMessage request) =>
         request.Content is { } content && content.Headers.NonValidated.TryGetValues("Content-Type", out var type)

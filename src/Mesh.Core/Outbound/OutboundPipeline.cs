@@ -3,6 +3,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 using Mesh.Traffic;
 using Polly;
 using Polly.Timeout;
@@ -11,14 +12,15 @@ namespace Mesh.Outbound;
 
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
-/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
-/// → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
+/// → mirror (a copy of that) → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → send.
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random) : IDisposable, IAsyncDisposable
 {
     private readonly RouteStep _route = new(random);
+    private readonly MirrorStep _mirror = new(time, random);
 
     public TelemetryStep Telemetry => telemetry;
 
@@ -57,14 +59,26 @@ internal sealed class OutboundPipeline(
             return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
         }
 
+        if (call.Attempts == 0 && cluster.Balancer.Drop(random) is { } category)
+        {
+            telemetry.Decide(call, Decisions.Drop, category);
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Dropped, $"The control plane wants some calls to cluster '{cluster.Name}' dropped (category '{category}').");
+        }
+
         if (!cluster.Limit.TryEnter())
         {
             return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Limit.Max} calls are in flight to cluster '{cluster.Name}', which is its limit.");
         }
 
-        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp(), call.Hash) is not OutboundEndpoint endpoint)
+        var now = time.GetTimestamp();
+        if ((call.Session is { } session ? SessionStep.Pick(call, session, random, now) : cluster.Balancer.Pick(random, call.Tried, now, call.Hash)) is not OutboundEndpoint endpoint)
         {
             cluster.Limit.Exit();
+            if (call.Session is { Settings.Strict: true, Address: { } address })
+            {
+                return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"The session's endpoint {address} of cluster '{cluster.Name}' is gone or not healthy, and the session is strict.");
+            }
+
             return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");
         }
 
@@ -126,6 +140,11 @@ internal sealed class OutboundPipeline(
         return Outcome.FromResult(response);
     }
 
+    /// <summary>Ends what goes on beside calls.</summary>
+    public void Dispose() => _mirror.Dispose();
+
+    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
+
     private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
             ? CallUntilAsync(deadline, request, listener, start, limits, cancellationToken)
@@ -150,6 +169,23 @@ internal sealed class OutboundPipeline(
             return answer;
         }
 
+        if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
+        {
+            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
+            return fault;
+        }
+
+        var steering = call.Target.Steering;
+        if (steering is not null)
+        {
+            SteerStep.Apply(call, steering);
+        }
+
+        if (call.Route!.Mirrors is { } mirrors)
+        {
+            _mirror.Begin(call, mirrors);
+        }
+
         call.Cluster!.Budget.CountCall(call.Start);
         var resilience = call.Route!.Resilience;
         if (resilience is { Retries: true })
@@ -164,6 +200,11 @@ internal sealed class OutboundPipeline(
         if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
+        }
+
+        if (call.Copies is { } copies)
+        {
+            _mirror.Finish(call, copies);
         }
 
         call.Commit();
@@ -186,6 +227,16 @@ internal sealed class OutboundPipeline(
         }
 
         var response = outcome.Result!;
+        if (steering is not null && call.Last.End == AttemptEnd.Response)
+        {
+            steering.Apply(response);
+        }
+
+        if (call.Session is { } session && call.Last.End == AttemptEnd.Response)
+        {
+            SessionStep.End(call, session, response);
+        }
+
         if (call.Body is not { HasEnded: false } body)
         {
             telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);

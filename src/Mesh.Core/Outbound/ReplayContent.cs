@@ -30,6 +30,9 @@ internal sealed class ReplayContent : HttpContent
     /// <summary>The caller's own.</summary>
     public HttpContent Inner => _inner;
 
+    /// <summary>All of it, once it was sent and is not too long; else null.</summary>
+    public ReadOnlyMemory<byte>? Kept => _state == State.Kept ? _kept?.GetBuffer().AsMemory(0, (int)_kept.Length) ?? ReadOnlyMemory<byte>.Empty : default(ReadOnlyMemory<byte>?);
+
     public bool CanReplay => _state is State.NotStarted or State.Kept;
 
     /// <summary>Contents of the framework that write the same bytes each time they are asked.</summary>

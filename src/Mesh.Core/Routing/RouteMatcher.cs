@@ -10,7 +10,7 @@ internal sealed class RouteMatcher(RouteMatch match)
 
     /// <summary>Takes every call without looking at it.</summary>
     public bool TakesAll { get; } =
-        match.Headers.Count == 0 && match.QueryParameters.Count == 0 && match.FractionPerMillion is null && IsAnyPath(match.Path);
+        match.Headers.Count == 0 && match.QueryParameters.Count == 0 && match.FractionPerMillion is null && match.Template is null && IsAnyPath(match.Path);
 
     public bool Matches(RequestHead head, Random random)
     {
@@ -20,6 +20,11 @@ internal sealed class RouteMatcher(RouteMatch match)
         }
 
         if (match.Path is not null && !match.Path.Matches(head.Path))
+        {
+            return false;
+        }
+
+        if (match.Template is not null && !match.Template.Matches(head.Path))
         {
             return false;
         }

@@ -8,8 +8,9 @@ namespace Mesh.Traffic;
 /// <param name="Text">For <see cref="HeaderMatchKind.Text"/>.</param>
 /// <param name="Start">For <see cref="HeaderMatchKind.Range"/>: first number inside.</param>
 /// <param name="End">For <see cref="HeaderMatchKind.Range"/>: first number outside.</param>
+/// <param name="MissingIsEmpty">An absent header counts as an empty one, except for <see cref="HeaderMatchKind.Present"/>.</param>
 /// <param name="Invert">Swaps yes and no of a header that is present; an absent one still does not match, except for <see cref="HeaderMatchKind.Present"/>.</param>
-internal sealed record HeaderMatcher(string Name, HeaderMatchKind Kind, StringMatcher? Text = null, long Start = 0, long End = 0, bool Invert = false)
+internal sealed record HeaderMatcher(string Name, HeaderMatchKind Kind, StringMatcher? Text = null, long Start = 0, long End = 0, bool Invert = false, bool MissingIsEmpty = false)
 {
     public bool Matches(RequestHead head) => MatchesValue(Name.EndsWith("-bin", StringComparison.Ordinal) ? null : head.Header(Name));
 
@@ -22,7 +23,12 @@ internal sealed record HeaderMatcher(string Name, HeaderMatchKind Kind, StringMa
 
         if (value is null)
         {
-            return false;
+            if (!MissingIsEmpty)
+            {
+                return false;
+            }
+
+            value = string.Empty;
         }
 
         var matched = Kind == HeaderMatchKind.Text

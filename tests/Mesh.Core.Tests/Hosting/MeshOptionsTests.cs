@@ -32,7 +32,7 @@ public sealed class MeshOptionsTests : IDisposable
     {
         var options = Read(
             ("Mesh:ControlPlane", "127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), ("Mesh:Namespace", "shop"), ("Mesh:ServiceAccount", "cart"),
-            ("Mesh:Workload", "cart-v2"), ("Mesh:TrustDomain", "mesh.example"), ("Mesh:ClusterDomain", "c.local"), ("Mesh:AdsVariant", "stateoftheworld"),
+            ("Mesh:Workload", "cart-v2"), ("Mesh:Region", "eu"), ("Mesh:Zone", "eu-a"), ("Mesh:TrustDomain", "mesh.example"), ("Mesh:ClusterDomain", "c.local"), ("Mesh:AdsVariant", "stateoftheworld"),
             ("Mesh:TelemetryInterval", "00:00:02"), ("Mesh:Server:ProbePaths:0", "/up"), ("Mesh:Server:ExcludedPorts", "9090, 9091"));
 
         Assert.True(MeshActivation.From(options).IsOn);
@@ -41,6 +41,8 @@ public sealed class MeshOptionsTests : IDisposable
         Assert.Equal(["/up"], options.Server.ProbePaths);
         Assert.Equal([9090, 9091], options.Server.ExcludedPorts);
         var node = LocalNode.From(options);
+        Assert.Equal(new Mesh.Config.Locality("eu", "eu-a", ""), node.Locality);
+        Assert.Null(LocalNode.From(new MeshOptions()).Locality);
         Assert.StartsWith("cart-v2~", node.Id, StringComparison.Ordinal);
         Assert.EndsWith("~shop", node.Id, StringComparison.Ordinal);
         Assert.Contains("127.0.0.1", node.InstanceIps);

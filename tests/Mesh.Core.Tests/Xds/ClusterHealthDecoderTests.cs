@@ -1,6 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
-using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Type;
 using Xunit;
 using static Mesh.Xds.DecodeAssert;

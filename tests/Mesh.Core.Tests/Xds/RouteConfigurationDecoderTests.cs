@@ -152,7 +152,7 @@ public sealed class RouteConfigurationDecoderTests
     public void Action_Others_AreRead()
     {
         Assert.Equal(new RouteAction.DirectResponse(503, "no"), Act(r => r.DirectResponse = new Wire.DirectResponseAction { Status = 503, Body = new DataSource { InlineString = "no" } }));
-        Assert.IsType<RouteAction.NotForwarding>(Act(r => r.Redirect = new Wire.RedirectAction()));
+        Assert.Equal(new RouteAction.Redirect(301), Act(r => r.Redirect = new Wire.RedirectAction()));
         Assert.IsType<RouteAction.NotForwarding>(Act(r => r.NonForwardingAction = new Wire.NonForwardingAction()));
         Assert.IsType<RouteAction.NotForwarding>(Act(_ => { }));
         var given = With(new Wire.RouteMatch { Prefix = "/" });

@@ -8,14 +8,9 @@ namespace Mesh.Xds.Decoding;
 /// <summary>Fault injection (gRFC A33).</summary>
 internal static class FaultDecoder
 {
-    /// <returns>Null when it does nothing.</returns>
-    public static FaultInjection? Decode(HTTPFault given, string path, DecodeErrors errors)
+    /// <returns>Also when it does nothing: a filter without settings takes the overrides of routes.</returns>
+    public static FaultInjection Decode(HTTPFault given, string path, DecodeErrors errors)
     {
-        if (given.Delay is null && given.Abort is null)
-        {
-            return null;
-        }
-
         var headers = new List<HeaderMatcher>(given.Headers.Count);
         for (var i = 0; i < given.Headers.Count; i++)
         {
@@ -41,10 +36,12 @@ internal static class FaultDecoder
             Delay = errors.Time(given.Delay?.FixedDelay, $"{path}.delay.fixed_delay"),
             DelayByHeader = given.Delay?.FaultDelaySecifierCase == FaultDelay.FaultDelaySecifierOneofCase.HeaderDelay,
             DelayPerMillion = FractionDecoder.PerMillion(given.Delay?.Percentage, $"{path}.delay.percentage", errors),
+            DelayUnitPerMillion = FractionDecoder.Unit(given.Delay?.Percentage),
             AbortHttpStatus = abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.HttpStatus ? (int)Math.Min(abort.HttpStatus, 599) : null,
             AbortGrpcStatus = abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.GrpcStatus ? (int)Math.Min(abort.GrpcStatus, 16) : null,
             AbortByHeader = abort?.ErrorTypeCase == FaultAbort.ErrorTypeOneofCase.HeaderAbort,
             AbortPerMillion = FractionDecoder.PerMillion(abort?.Percentage, $"{path}.abort.percentage", errors),
+            AbortUnitPerMillion = FractionDecoder.Unit(abort?.Percentage),
             Headers = headers,
             MaxActive = given.MaxActiveFaults is { } most ? (int)Math.Min(most, int.MaxValue) : null,
         };

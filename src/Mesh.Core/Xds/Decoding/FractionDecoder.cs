@@ -6,6 +6,15 @@ namespace Mesh.Xds.Decoding;
 /// <summary>Shares of calls, as parts of a million.</summary>
 internal static class FractionDecoder
 {
+    /// <summary>Parts of a million that 1 of the numerator stands for; 0 for an unknown denominator.</summary>
+    public static int Unit(FractionalPercent? share) => share?.Denominator switch
+    {
+        null or FractionalPercent.Types.DenominatorType.Hundred => 10_000,
+        FractionalPercent.Types.DenominatorType.TenThousand => 100,
+        FractionalPercent.Types.DenominatorType.Million => 1,
+        _ => 0,
+    };
+
     /// <summary>0 when absent; more than all is all.</summary>
     public static int PerMillion(FractionalPercent? share, string path, DecodeErrors errors)
     {
@@ -14,13 +23,7 @@ internal static class FractionDecoder
             return 0;
         }
 
-        var unit = share.Denominator switch
-        {
-            FractionalPercent.Types.DenominatorType.Hundred => 10_000L,
-            FractionalPercent.Types.DenominatorType.TenThousand => 100L,
-            FractionalPercent.Types.DenominatorType.Million => 1L,
-            _ => 0L,
-        };
+        long unit = Unit(share);
         if (unit == 0)
         {
             errors.Add($"{path}.denominator", $"is {(int)share.Denominator}", "Use HUNDRED, TEN_THOUSAND or MILLION.");

@@ -85,13 +85,13 @@ internal static class MatcherDecoder
                     errors.Add($"{path}.range_match", $"starts at {start} and ends at {end}", "The end must not be before the start.");
                 }
 
-                return new HeaderMatcher(name, HeaderMatchKind.Range, null, start, end, matcher.InvertMatch);
+                return new HeaderMatcher(name, HeaderMatchKind.Range, null, start, end, matcher.InvertMatch, matcher.TreatMissingHeaderAsEmpty);
             default:
                 errors.Add(path, "has no condition that is known here", "Set string_match, range_match or present_match.");
                 return null;
         }
 
-        HeaderMatcher? ByText(StringMatcher? text) => text is null ? null : new HeaderMatcher(name, HeaderMatchKind.Text, text, Invert: matcher.InvertMatch);
+        HeaderMatcher? ByText(StringMatcher? text) => text is null ? null : new HeaderMatcher(name, HeaderMatchKind.Text, text, Invert: matcher.InvertMatch, MissingIsEmpty: matcher.TreatMissingHeaderAsEmpty);
     }
 
     public static HeaderMatcher? Query(QueryParameterMatcher matcher, string path, DecodeErrors errors)

@@ -20,6 +20,7 @@ internal static class RouteConfigurationDecoder
     /// <param name="prefix">Where it stands inside another resource, with its closing dot; or empty.</param>
     public static RouteConfiguration Decode(Wire.RouteConfiguration configuration, string prefix, DecodeErrors errors)
     {
+        var (allRequests, allResponses) = HeaderChangesDecoder.Of(configuration, prefix, errors);
         var hosts = new List<VirtualHost>(configuration.VirtualHosts.Count);
         var domainsSeen = new HashSet<string>(StringComparer.Ordinal);
         for (var i = 0; i < configuration.VirtualHosts.Count; i++)
@@ -29,12 +30,18 @@ internal static class RouteConfigurationDecoder
             var domains = Domains(given, path, domainsSeen, errors);
             var overrides = HttpFilterDecoder.Overrides(given.TypedPerFilterConfig, path, errors);
             var retry = RetryPolicyDecoder.Decode(given.RetryPolicy, $"{path}.retry_policy", errors);
+            var (hostRequests, hostResponses) = HeaderChangesDecoder.Of(given, $"{path}.", errors);
             var routes = new List<Route>(given.Routes.Count);
             for (var j = 0; j < given.Routes.Count; j++)
             {
                 if (RouteDecoder.Decode(given.Routes[j], retry, $"{path}.routes[{j}]", errors) is { } route)
                 {
-                    routes.Add(route);
+                    // Most specific first; the configuration's come last and win (Envoy).
+                    routes.Add(route with
+                    {
+                        RequestHeaders = route.RequestHeaders.Then(hostRequests).Then(allRequests),
+                        ResponseHeaders = route.ResponseHeaders.Then(hostResponses).Then(allResponses),
+                    });
                 }
             }
 

@@ -15,13 +15,14 @@ internal static class RouteDecoder
         var match = Match(given.Match, $"{path}.match", errors);
         RouteAction? action = given.ActionCase switch
         {
-            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, hostRetry, policy, $"{path}.route", errors),
+            Wire.Route.ActionOneofCase.Route_ => Forward(given.Route_, match, hostRetry, policy, $"{path}.route", errors),
             Wire.Route.ActionOneofCase.DirectResponse => Direct(given.DirectResponse, $"{path}.direct_response", errors),
             Wire.Route.ActionOneofCase.NonForwardingAction => new RouteAction.NotForwarding("the route is for the receiving side (non_forwarding_action)"),
-            Wire.Route.ActionOneofCase.Redirect => new RouteAction.NotForwarding("the route redirects, which is not supported"),
+            Wire.Route.ActionOneofCase.Redirect => RedirectDecoder.Decode(given.Redirect, $"{path}.redirect", errors),
             _ => new RouteAction.NotForwarding("the route has no action that is known here"),
         };
-        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides };
+        var (request, response) = HeaderChangesDecoder.Of(given, $"{path}.", errors);
+        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides, RequestHeaders = request, ResponseHeaders = response };
     }
 
     /// <returns>What is right of it; null when it is not set.</returns>
@@ -35,6 +36,7 @@ internal static class RouteDecoder
 
         var ignoreCase = match.CaseSensitive == false;
         StringMatcher? text = null;
+        PathTemplate? template = null;
         switch (match.PathSpecifierCase)
         {
             case Wire.RouteMatch.PathSpecifierOneofCase.Prefix:
@@ -54,8 +56,11 @@ internal static class RouteDecoder
 
                 text = new StringMatcher(StringMatchKind.PathPrefix, match.PathSeparatedPrefix, ignoreCase);
                 break;
+            case Wire.RouteMatch.PathSpecifierOneofCase.PathMatchPolicy:
+                template = PathRewriteDecoder.Template(match.PathMatchPolicy, $"{path}.path_match_policy", errors);
+                break;
             default:
-                errors.Add(path, "has no path specifier that is known here", "Set one of prefix, path, safe_regex, path_separated_prefix.");
+                errors.Add(path, "has no path specifier that is known here", "Set one of prefix, path, safe_regex, path_separated_prefix, path_match_policy.");
                 break;
         }
 
@@ -77,10 +82,10 @@ internal static class RouteDecoder
             }
         }
 
-        return new RouteMatch(text, headers, FractionDecoder.PerMillion(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query };
+        return new RouteMatch(text, headers, FractionDecoder.PerMillion(match.RuntimeFraction, $"{path}.runtime_fraction", errors)) { QueryParameters = query, Template = template };
     }
 
-    private static RouteAction.Forward? Forward(Wire.RouteAction given, RetryPolicy? hostRetry, RoutePolicy policy, string path, DecodeErrors errors)
+    private static RouteAction.Forward? Forward(Wire.RouteAction given, RouteMatch? match, RetryPolicy? hostRetry, RoutePolicy policy, string path, DecodeErrors errors)
     {
         // The route's own policy replaces the virtual host's as a whole (gRFC A44).
         var retry = given.RetryPolicy is null ? hostRetry : RetryPolicyDecoder.Decode(given.RetryPolicy, $"{path}.retry_policy", errors);
@@ -111,8 +116,27 @@ internal static class RouteDecoder
             IdleTimeout = idle > TimeSpan.Zero ? idle : null,
             ResponseHeadersTimeout = policy.ResponseHeadersTimeout,
             Hedging = policy.Hedging,
+            HostRewrite = HostRewrite(given, path, errors),
+            PathRewrite = PathRewriteDecoder.OfRoute(given, match, path, errors),
+            Mirrors = MirrorDecoder.Decode(given.RequestMirrorPolicies, $"{path}.request_mirror_policies", errors),
             HashPolicies = HashPolicyDecoder.Decode(given.HashPolicy, $"{path}.hash_policy", errors),
         };
+    }
+
+    /// <summary>The literal form; the others need names of endpoints or headers and leave the caller's host.</summary>
+    private static string? HostRewrite(Wire.RouteAction given, string path, DecodeErrors errors)
+    {
+        if (given.HostRewriteSpecifierCase != Wire.RouteAction.HostRewriteSpecifierOneofCase.HostRewriteLiteral || given.HostRewriteLiteral.Length == 0)
+        {
+            return null;
+        }
+
+        if (!Uri.TryCreate($"http://{given.HostRewriteLiteral}/", UriKind.Absolute, out var uri) || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0 || uri.Fragment.Length > 0)
+        {
+            errors.Add($"{path}.host_rewrite_literal", $"is '{given.HostRewriteLiteral}'", "Use a host name or address, with or without a port.");
+        }
+
+        return given.HostRewriteLiteral;
     }
 
     private static List<WeightedCluster> Weighted(Wire.WeightedCluster given, string path, DecodeErrors errors)
@@ -138,10 +162,11 @@ internal static class RouteDecoder
             }
 
             var overrides = HttpFilterDecoder.Overrides(cluster.TypedPerFilterConfig, $"{path}.clusters[{i}]", errors);
+            var (request, response) = HeaderChangesDecoder.Of(cluster, $"{path}.clusters[{i}].", errors);
 
             // A quarter of each keeps the sum inside an int without moving the shares.
             var weight = sum > int.MaxValue ? Math.Max(1, cluster.Weight.Value >> 2) : cluster.Weight.Value;
-            clusters.Add(new WeightedCluster(cluster.Name, (int)weight) { FilterOverrides = overrides });
+            clusters.Add(new WeightedCluster(cluster.Name, (int)weight) { FilterOverrides = overrides, RequestHeaders = request, ResponseHeaders = response });
         }
 
         return clusters;
