@@ -41,6 +41,7 @@ public static class MeshWebHostExtensions
         services.AddSingleton<MeshTlsCallback>();
         services.AddSingleton<InboundMetrics>();
         services.AddSingleton<InboundCounters>();
+        services.AddSingleton<RefusalLog>();
         services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
         // First: outermost of all middleware.
         services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());

@@ -111,7 +111,11 @@ internal enum RateLimitScope
 /// <param name="MaxRequests">1 or more.</param>
 /// <param name="MaxQueue">0 or more.</param>
 /// <param name="QueueTimeout">Longest wait.</param>
-internal sealed record ServerConcurrency(int MaxRequests, int MaxQueue, TimeSpan QueueTimeout);
+internal sealed record ServerConcurrency(int MaxRequests, int MaxQueue, TimeSpan QueueTimeout)
+{
+    /// <summary>Where nobody says how long: enough for a burst, short enough that callers still wait.</summary>
+    public static readonly TimeSpan DefaultQueueTimeout = TimeSpan.FromSeconds(1);
+}
 
 /// <summary>What is different at one place of a listener's filters, by filter name. A null setting turns the filter off there.</summary>
 internal sealed record FilterOverrides(FrozenDictionary<string, HttpFilterSettings?> ByName)

@@ -68,4 +68,14 @@ public sealed class MeshServerOptions
 
     /// <summary>Ports that the mesh leaves alone (admin ports). Default: none.</summary>
     public IList<int> ExcludedPorts { get; } = [];
+
+    /// <summary>Requests in the app at once, over all ports but the excluded ones, 1 or more; probe paths are not counted. It narrows what the control plane says. Default: none.</summary>
+    /// <remarks>A request counts until its handler ends: a stream as long as it lasts.</remarks>
+    public int? MaxConcurrentRequests { get; set; }
+
+    /// <summary>Requests that wait for a place at once, 0 or more; the next one is answered 503 or <c>RESOURCE_EXHAUSTED</c>. Default: what the control plane says, else none wait.</summary>
+    public int? MaxQueuedRequests { get; set; }
+
+    /// <summary>Longest wait for a place, up to ten minutes. Default: what the control plane says, else 1 s.</summary>
+    public TimeSpan? QueueTimeout { get; set; }
 }

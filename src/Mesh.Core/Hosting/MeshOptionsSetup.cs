@@ -69,6 +69,20 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        options.Server.MaxConcurrentRequests = Count(server, nameof(MeshServerOptions.MaxConcurrentRequests), problems) ?? options.Server.MaxConcurrentRequests;
+        options.Server.MaxQueuedRequests = Count(server, nameof(MeshServerOptions.MaxQueuedRequests), problems) ?? options.Server.MaxQueuedRequests;
+        if (Text(server, nameof(MeshServerOptions.QueueTimeout)) is { } timeout)
+        {
+            if (TimeSpan.TryParse(timeout, CultureInfo.InvariantCulture, out var parsed))
+            {
+                options.Server.QueueTimeout = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Server:QueueTimeout is '{timeout}'. Use hours:minutes:seconds, such as 00:00:01.");
+            }
+        }
+
         if (problems.Count > 0)
         {
             throw new MeshConfigurationException(problems);
@@ -76,6 +90,22 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
     }
 
     private static string? Text(IConfigurationSection section, string key) => section[key] is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
+
+    private static int? Count(IConfigurationSection section, string key, List<string> problems)
+    {
+        if (Text(section, key) is not { } text)
+        {
+            return null;
+        }
+
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count))
+        {
+            return count;
+        }
+
+        problems.Add($"Mesh:Server:{key} is '{text}'. Use a whole number.");
+        return null;
+    }
 
     /// <summary>An array (<c>Ports__0</c>) or one value with commas (<c>Ports=1,2</c>); null when not given.</summary>
     private static List<string>? List(IConfigurationSection section, string key)

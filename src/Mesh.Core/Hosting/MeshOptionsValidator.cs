@@ -60,7 +60,26 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
 
         problems.AddRange(options.Server.ProbePaths.Where(p => !p.StartsWith('/')).Select(p => $"Mesh:Server:ProbePaths holds '{p}'. Start every path with '/'."));
         problems.AddRange(options.Server.ExcludedPorts.Where(p => p is < 1 or > 65535).Select(p => $"Mesh:Server:ExcludedPorts holds {p}. Use port numbers, 1–65535."));
+        CheckLimits(options.Server, problems);
         return problems;
+    }
+
+    private static void CheckLimits(MeshServerOptions server, List<string> problems)
+    {
+        if (server.MaxConcurrentRequests < 1)
+        {
+            problems.Add($"Mesh:Server:MaxConcurrentRequests is {server.MaxConcurrentRequests}. Use 1 or more, or leave it out for no limit.");
+        }
+
+        if (server.MaxQueuedRequests < 0)
+        {
+            problems.Add($"Mesh:Server:MaxQueuedRequests is {server.MaxQueuedRequests}. Use 0 or more, or leave it out.");
+        }
+
+        if (server.QueueTimeout <= TimeSpan.Zero || server.QueueTimeout > TimeSpan.FromMinutes(10))
+        {
+            problems.Add($"Mesh:Server:QueueTimeout is {server.QueueTimeout}. Use more than zero and at most 00:10:00.");
+        }
     }
 
     private static void CheckReach(MeshOptions options, TrustDomain trustDomain, List<string> problems)
