@@ -1,10 +1,17 @@
+using System.Diagnostics.Metrics;
+using Mesh.Config;
 using Mesh.Hosting;
+using Mesh.Identity;
+using Mesh.Inbound;
+using Mesh.Resilience;
 using Mesh.Server;
 using Mesh.Telemetry;
+using Mesh.Testing;
 using Mesh.Testing.Simulation;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 
 namespace Mesh.Simulation.Tests;
 
@@ -13,22 +20,37 @@ internal sealed class SimulatedInbound : IDisposable
 {
     private static readonly object _exchange = new();
     private static readonly object _app = new();
+    private static readonly Lazy<WorkloadIdentity> _identity = new(CreateIdentity);
     private readonly ServiceProvider _services;
     private readonly MeshMiddleware _middleware;
-    private readonly MeshConnectionFeature _connection = new(null, Server.Listening.FirstBytes.Plain, isMeshTls: false, "10.0.0.1:80");
+    private readonly MeshConnectionFeature _connection;
 
-    public SimulatedInbound(SimulatedWorld world)
+    /// <param name="concurrency">What the control plane says that this server takes on; null is no limit.</param>
+    public SimulatedInbound(SimulatedWorld world, ServerConcurrency? concurrency = null)
     {
+        var address = new InboundAddress("10.0.0.1:80");
+        var policy = InboundPolicy.Permissive;
+        if (concurrency is not null)
+        {
+            var http = new HttpConnectionManager(null, null, null) { Filters = [new HttpFilter("limits", new InboundLimits { Concurrency = concurrency })] };
+            var listener = new Listener("inbound") { FilterChains = [new FilterChain("plain", TransportProtocol.RawBuffer, MeshTls: false, RequireClientCertificate: false) { Http = http }] };
+            policy = InboundPolicy.From(listener, own: null, new LimitStates([], ServerLimits.None, world.Time));
+        }
+
+        address.Publish(policy);
+        _connection = new MeshConnectionFeature(address, Server.Listening.FirstBytes.Plain, isMeshTls: false, address.Name);
         _services = new ServiceCollection()
             .AddMetrics()
             .AddSingleton<TimeProvider>(world.Time)
+            .AddSingleton<IWorkloadIdentitySource>(new FixedIdentitySource(_identity.Value))
+            .AddSingleton(Options.Create(new MeshOptions()))
             .BuildServiceProvider();
-        var node = new LocalNode("app~1~sim", "sim", "app", "app", []);
         _middleware = new MeshMiddleware(
             ServeAsync,
             new MeshGate(_services),
-            new InboundMetrics(new MetricAggregate(), node),
-            new InboundCounters(_services.GetRequiredService<System.Diagnostics.Metrics.IMeterFactory>()),
+            new InboundMetrics(new MetricAggregate(), new LocalNode("app~1~sim", "sim", "app", "app", [])),
+            new InboundCounters(_services.GetRequiredService<IMeterFactory>()),
+            new RefusalLog(world.Time),
             NullLogger<MeshMiddleware>.Instance);
     }
 
@@ -61,5 +83,11 @@ internal sealed class SimulatedInbound : IDisposable
         {
             context.Response.Headers[name] = value;
         }
+    }
+
+    private static WorkloadIdentity CreateIdentity()
+    {
+        using var ca = new TestCa("sim");
+        return ca.Identity("sim", "app");
     }
 }

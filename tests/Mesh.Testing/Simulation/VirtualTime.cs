@@ -102,8 +102,6 @@ internal sealed class VirtualTime(Handover handover) : TimeProvider
         }
     }
 
-    private void Expect() => handover.Expect();
-
     private void CheckThread()
     {
         if (!handover.IsMine)
@@ -157,12 +155,6 @@ internal sealed class VirtualTime(Handover handover) : TimeProvider
         public void Dispose()
         {
             time.CheckThread();
-            if (_set && state?.GetType() is { Name: "DelayPromiseWithCancellation" })
-            {
-                // A Task.Delay disposes its timer before it is due only when it is cancelled, and its continuation is on its way to the thread pool then.
-                time.Expect();
-            }
-
             _disposed = true;
             Clear();
         }
