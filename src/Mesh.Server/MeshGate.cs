@@ -49,6 +49,8 @@ internal sealed class MeshGate(IServiceProvider services)
 
     public IList<int> ExcludedPorts => _options.Value.ExcludedPorts;
 
+    public bool ReportsLoadToAll => _options.Value.ReportLoadToAll;
+
     public bool IsProbe(PathString path) => path.Value is { } value && (_probePaths ??= new(_options.Value.ProbePaths, StringComparer.Ordinal)).Contains(value);
 
     public void Open() => _isServing = true;

@@ -12,7 +12,7 @@ namespace Mesh.Server;
 /// A request that is one too many is refused by the first of: its rate limits, the places of its port or route, the places of the whole server (<see cref="RequestLimits"/>).
 /// The deadline runs from the moment when its headers were read: waiting for readiness and for a place counts. Probe paths are never limited; excluded ports never come here.
 /// </remarks>
-internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, ILogger<MeshMiddleware> logger)
+internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -51,8 +51,15 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             }
         }
 
+        if (loadStream.Takes(context, connection))
+        {
+            await loadStream.ServeAsync(context).ConfigureAwait(false);
+            return;
+        }
+
         var started = gate.Time.GetTimestamp();
         var threw = true;
+        var reportsLoad = loads.Begin(context, connection);
         try
         {
             await (policy?.Limits(connection.IsMeshTls) is { } limiter ? LimitedAsync(context, connection, limiter, deadline) : AppAsync(context, deadline)).ConfigureAwait(false);
@@ -65,7 +72,9 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
                 counters.Cancelled();
             }
 
-            metrics.Record(connection, !threw && InboundOutcome.IsSuccess(context), gate.Time.GetElapsedTime(started));
+            var success = !threw && InboundOutcome.IsSuccess(context);
+            metrics.Record(connection, success, gate.Time.GetElapsedTime(started));
+            loads.End(context, reportsLoad, success);
         }
     }
 

@@ -41,6 +41,9 @@ public static class MeshWebHostExtensions
         services.AddSingleton<MeshTlsCallback>();
         services.AddSingleton<InboundMetrics>();
         services.AddSingleton<InboundCounters>();
+        services.AddSingleton(provider => new MeshLoadReporter(provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<LoadResponses>();
+        services.AddSingleton<LoadStream>();
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
         // First: outermost of all middleware.

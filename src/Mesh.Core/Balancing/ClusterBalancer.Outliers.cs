@@ -15,7 +15,7 @@ internal sealed partial class ClusterBalancer : IDisposable
     }
 
     /// <summary>The cluster is gone: nobody is judged any more. Picks of calls that still hold it go on.</summary>
-    public void Dispose() => _outliers.Dispose();
+    public void Dispose() => _outliers.Stop();
 
     private void Ejected(Ejection ejection)
     {

@@ -9,13 +9,13 @@ namespace Mesh.Balancing;
 /// The call path counts without lock; the lock is taken when an endpoint reaches the threshold, by the sweep and by a new configuration.
 /// </remarks>
 /// <param name="random">For enforcement percentages. Used under the lock alone.</param>
-internal sealed partial class OutlierDetector(TimeProvider time, Random random) : IDisposable
+internal sealed partial class OutlierDetector(TimeProvider time, Random random)
 {
     // Durations of the wire go up to 10,000 years, timestamps do not.
     private const double LongestSeconds = 100_000_000;
     private readonly Lock _lock = new();
     private volatile State? _state;
-    private bool _disposed;
+    private bool _stopped;
 
     /// <summary>Takes over settings and endpoints. Null settings let everybody back in.</summary>
     /// <param name="ejected">Told of every ejection, outside of the lock.</param>
@@ -23,7 +23,7 @@ internal sealed partial class OutlierDetector(TimeProvider time, Random random) 
     {
         lock (_lock)
         {
-            if (_disposed)
+            if (_stopped)
             {
                 return;
             }
@@ -89,11 +89,11 @@ internal sealed partial class OutlierDetector(TimeProvider time, Random random) 
     }
 
     /// <summary>No more sweeps.</summary>
-    public void Dispose()
+    public void Stop()
     {
         lock (_lock)
         {
-            _disposed = true;
+            _stopped = true;
             _state = null;
             _timer?.Dispose();
             _timer = null;

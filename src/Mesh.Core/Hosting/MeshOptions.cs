@@ -69,6 +69,9 @@ public sealed class MeshServerOptions
     /// <summary>Ports that the mesh leaves alone (admin ports). Default: none.</summary>
     public IList<int> ExcludedPorts { get; } = [];
 
+    /// <summary>Tell callers outside of the mesh, too, how loaded this workload is (ORCA): with each answer, and on a stream of its own. Default: false, which tells callers of the mesh alone.</summary>
+    public bool ReportLoadToAll { get; set; }
+
     /// <summary>Requests in the app at once, over all ports but the excluded ones, 1 or more; probe paths are not counted. It narrows what the control plane says. Default: none.</summary>
     /// <remarks>A request counts until its handler ends: a stream as long as it lasts.</remarks>
     public int? MaxConcurrentRequests { get; set; }

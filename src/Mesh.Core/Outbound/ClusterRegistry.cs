@@ -14,9 +14,11 @@ namespace Mesh.Outbound;
 internal sealed class ClusterRegistry(
     IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null,
     Locality? own = null)
+    : IAsyncDisposable
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
     private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
+    private readonly ILogger<ClusterWatch> _watchLogger = loggers.CreateLogger<ClusterWatch>();
     private readonly IEndpointTransport _transport = transport ?? new SocketsTransport(time, loggers.CreateLogger<OutboundPipeline>());
     private readonly Random _random = random ?? new Random();
     private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
@@ -26,7 +28,7 @@ internal sealed class ClusterRegistry(
     {
         if (!_clusters.TryGetValue(name, out var cluster))
         {
-            _clusters[name] = cluster = new OutboundCluster(name, CreateBalancer, time);
+            _clusters[name] = cluster = new OutboundCluster(name, CreateBalancer, time, CreateWatch);
         }
 
         return cluster;
@@ -55,6 +57,26 @@ internal sealed class ClusterRegistry(
         _seen = next;
         return gone ?? [];
     }
+
+    /// <summary>The program ends: what runs on the clusters' own account is told to.</summary>
+    public void Stop()
+    {
+        foreach (var cluster in _clusters.Values)
+        {
+            cluster.Drain();
+        }
+    }
+
+    /// <summary><see cref="Stop"/>, and waits for the end.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (var cluster in _clusters.Values)
+        {
+            await cluster.StopAsync().ConfigureAwait(false);
+        }
+    }
+
+    private ClusterWatch CreateWatch(OutboundCluster cluster) => new(cluster, _transport, identities, time, _random, decisions, _watchLogger);
 
     private ClusterBalancer CreateBalancer(OutboundCluster cluster) =>
         new(

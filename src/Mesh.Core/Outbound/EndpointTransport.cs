@@ -12,6 +12,12 @@ internal interface IEndpointTransport
     /// <param name="http2">False: HTTP/1.1 only.</param>
     /// <param name="connected">To be called for every connection that was made.</param>
     HttpMessageHandler Create(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, Action connected);
+
+    /// <summary>Makes a connection, TLS included where the endpoint has it, and closes it again: a TCP health check.</summary>
+    /// <param name="identity">Who we are; null only for endpoints without TLS.</param>
+    /// <exception cref="EndpointConnectException">No connection came about.</exception>
+    Task ConnectAsync(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, CancellationToken cancellationToken) =>
+        throw new NotSupportedException("This transport makes no bare connections.");
 }
 
 /// <summary>SocketsHttpHandler over <see cref="MeshConnector"/>.</summary>
@@ -38,6 +44,12 @@ internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEnd
             return stream;
         },
     };
+
+    public async Task ConnectAsync(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, CancellationToken cancellationToken)
+    {
+        var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2: true, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
+        await stream.DisposeAsync().ConfigureAwait(false);
+    }
 
     /// <summary>Meters that nobody can listen to by a provider's own factory: the inner handler would record each attempt with endpoint addresses (contracts §7).</summary>
     private sealed class SilentMeters : IMeterFactory

@@ -1,16 +1,22 @@
+using System.Diagnostics;
+
 namespace Mesh.Outbound;
 
 /// <summary>The copy of one request on its way to a mirror. Owned by the mirror step.</summary>
-internal sealed class MirrorCopy(OutboundMirror mirror, HttpRequestMessage request) : IDisposable
+internal sealed class MirrorCopy(OutboundMirror mirror, HttpRequestMessage request, Activity? span) : IDisposable
 {
     public OutboundMirror Mirror => mirror;
+
+    /// <summary>Of the call that it is a copy of; null when nobody listens.</summary>
+    public Activity? Span => span;
 
     /// <summary>Ours: nothing of it is shared with the caller's.</summary>
     public HttpRequestMessage Request => request;
 
     /// <summary>Copies everything but the body; the host tells that it is a copy (Envoy: <c>-shadow</c>).</summary>
-    public static MirrorCopy Of(HttpRequestMessage request, OutboundMirror mirror)
+    public static MirrorCopy Of(OutboundCall call, OutboundMirror mirror)
     {
+        var request = call.Request;
         var copy = new HttpRequestMessage(request.Method, request.RequestUri) { Version = request.Version, VersionPolicy = request.VersionPolicy };
         foreach (var header in request.Headers.NonValidated)
         {
@@ -27,7 +33,7 @@ internal sealed class MirrorCopy(OutboundMirror mirror, HttpRequestMessage reque
             SetBody(copy, content, ReadOnlyMemory<byte>.Empty);
         }
 
-        return new MirrorCopy(mirror, copy);
+        return new MirrorCopy(mirror, copy, call.Activity);
     }
 
     public void SetBody(ReadOnlyMemory<byte> bytes)

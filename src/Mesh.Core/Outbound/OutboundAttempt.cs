@@ -21,6 +21,9 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }
 
+    /// <summary>What the endpoint said of its load, once its response has ended.</summary>
+    public void ReadLoad(HttpResponseMessage response) => InBandLoad.Read(endpoint, response, call.Pipeline.Time);
+
     /// <summary>Called once.</summary>
     public void End(AttemptResult result)
     {

@@ -145,8 +145,8 @@ internal sealed class OutboundCall(
             request.Content = _replay.Inner;
         }
 
-        Trace?.Remove(request.Headers);
         Before?.Restore(request);
+        Trace?.Remove(request.Headers);
     }
 
     /// <summary>The body, when it was kept whole while it was sent; else null.</summary>

@@ -8,15 +8,17 @@ namespace Mesh.Outbound;
 internal sealed class OutboundCluster
 {
     private readonly ClusterBalancer _balancer;
+    private readonly ClusterWatch? _watch;
     private string? _unavailable = "it has not been received yet";
 
-    public OutboundCluster(string name, Func<OutboundCluster, ClusterBalancer> createBalancer, TimeProvider time)
+    public OutboundCluster(string name, Func<OutboundCluster, ClusterBalancer> createBalancer, TimeProvider time, Func<OutboundCluster, ClusterWatch>? createWatch = null)
     {
         Name = name;
         (Service, Namespace) = ServiceNames.Parse(name);
         Config = new Cluster(name, name, TimeSpan.FromSeconds(5));
         Budget = new RetryBudget(time);
         _balancer = createBalancer(this);
+        _watch = createWatch?.Invoke(this);
     }
 
     public string Name { get; }
@@ -55,15 +57,28 @@ internal sealed class OutboundCluster
         {
             ((OutboundEndpoint)gone).Retire();
         }
+
+        _watch?.Update(found.Cluster, _balancer.Endpoints);
     }
 
     /// <summary>The cluster is gone: nobody is judged any more; what is in flight ends, then its connections close.</summary>
     public void Drain()
     {
         _balancer.Dispose();
+        _watch?.Stop();
         foreach (var endpoint in _balancer.Endpoints)
         {
             ((OutboundEndpoint)endpoint).Retire();
+        }
+    }
+
+    /// <summary>The program ends: <see cref="Drain"/>, and waits for what runs on the cluster's own account.</summary>
+    public async ValueTask StopAsync()
+    {
+        Drain();
+        if (_watch is not null)
+        {
+            await _watch.DisposeAsync().ConfigureAwait(false);
         }
     }
 }

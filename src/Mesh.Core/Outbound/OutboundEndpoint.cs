@@ -20,6 +20,9 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
     /// <summary>TLS of ours ends at it, so that we must have an identity first.</summary>
     public bool NeedsIdentity => IsMesh || cluster.Config.UpstreamTls is not null;
 
+    /// <summary>Its connections show a certificate of ours that has been renewed since.</summary>
+    public bool IsOutdated(EndpointHandler handler) => NeedsIdentity && identities.Current is { } identity && identity.Generation > handler.Generation;
+
     /// <summary>The connections to send on; null when it needs an identity that is not there yet. Release it when the call has ended.</summary>
     /// <param name="http1Only">The request must not ride HTTP/2 (upgrades, CONNECT, exactly 1.x).</param>
     public EndpointHandler? TryAcquire(bool http1Only)

@@ -88,6 +88,7 @@ internal sealed class OutboundPipeline(
         var span = TelemetryStep.StartAttempt(call, endpoint);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
+        InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
@@ -134,6 +135,7 @@ internal sealed class OutboundPipeline(
         }
         else
         {
+            attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
@@ -171,6 +173,7 @@ internal sealed class OutboundPipeline(
 
         if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
         {
+            call.Commit();
             telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
             return fault;
         }

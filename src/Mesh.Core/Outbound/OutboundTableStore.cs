@@ -9,12 +9,14 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Outbound;
 
 /// <summary>Compiles every snapshot into a table and holds the one in force. Thread-safe.</summary>
-internal sealed class OutboundTableStore : IDisposable
+internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
 {
     private readonly Published<OutboundTable> _table = new(OutboundTable.Empty);
     private readonly Lock _lock = new();
     private readonly Dictionary<(string, string), Destination> _destinations = [];
+#pragma warning disable CA2213 // Dispose() stops it; only DisposeAsync() can wait for it
     private readonly ClusterRegistry _clusters;
+#pragma warning restore CA2213
     private readonly OutboundSettings _settings;
     private readonly MetricAggregate _aggregate;
     private readonly TimeProvider _time;
@@ -69,6 +71,14 @@ internal sealed class OutboundTableStore : IDisposable
     {
         Names.Dispose();
         _subscription.Dispose();
+        _clusters.Stop();
+    }
+
+    /// <summary>Waits for what runs on the clusters' own account.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        Dispose();
+        await _clusters.DisposeAsync().ConfigureAwait(false);
     }
 
     private void Compile(MeshSnapshot snapshot)
@@ -165,7 +175,7 @@ internal sealed class OutboundTableStore : IDisposable
             switch (FilterOverrides.Effective(filter, cluster.FilterOverrides, route.FilterOverrides, host.FilterOverrides))
             {
                 case FaultInjection { IsNone: false } settings:
-                    faults = new FaultInjector(settings, _time, _random);
+                    faults = new FaultInjector(settings with { ExpiresAt = route.FaultExpiresAt ?? settings.ExpiresAt }, _time, _random);
                     break;
                 case SessionAffinity { IsNone: false } settings:
                     sessions = settings;

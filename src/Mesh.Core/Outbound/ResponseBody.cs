@@ -112,6 +112,7 @@ internal sealed class ResponseBody : HttpContent
         GC.SuppressFinalize(this);
 #pragma warning restore CA1816
         _deadline?.Dispose();
+        _attempt.ReadLoad(_response);
         _attempt.End(result);
         if (_attempt.Call is { IsCommitted: true } call)
         {

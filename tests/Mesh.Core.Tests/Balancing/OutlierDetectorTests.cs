@@ -17,7 +17,7 @@ public sealed class OutlierDetectorTests : IDisposable
 
     public OutlierDetectorTests() => _detector = new OutlierDetector(_time, new Random(1));
 
-    public void Dispose() => _detector.Dispose();
+    public void Dispose() => _detector.Stop();
 
     [Fact]
     [Trait("gRFC", "A50")]
@@ -231,7 +231,7 @@ public sealed class OutlierDetectorTests : IDisposable
     public void Timer_ExistsOnlyWhileAnAlgorithmNeedsIt()
     {
         var time = new TimersSeen();
-        using var detector = new OutlierDetector(time, new Random(1));
+        var detector = new OutlierDetector(time, new Random(1));
         detector.Configure(_none with { ConsecutiveFailures = 5 }, [], _ejections.Add);
         Assert.Equal(0, time.Running);
         detector.Configure(_successRate, [], _ejections.Add);
@@ -240,7 +240,7 @@ public sealed class OutlierDetectorTests : IDisposable
         detector.Configure(_none, [], _ejections.Add);
         Assert.Equal(0, time.Running);
         detector.Configure(_successRate, [], _ejections.Add);
-        detector.Dispose();
+        detector.Stop();
         detector.Configure(_successRate, [], _ejections.Add);
         Assert.Equal(0, time.Running);
     }
@@ -285,7 +285,7 @@ public sealed class OutlierDetectorTests : IDisposable
         Gen.Int[1, 30], Gen.Int[0, 100], Gen.Int[0, 5], Gen.Int[0, 100], Gen.Int[1, 3000], Gen.Int[0, int.MaxValue]).Sample((hosts, maxPercent, row, enforce, stdev, seed) =>
         {
             var time = new FakeTimeProvider();
-            using var detector = new OutlierDetector(time, new Random(seed));
+            var detector = new OutlierDetector(time, new Random(seed));
             var endpoints = Endpoints(time, hosts);
             var ejections = new List<Ejection>();
             var settings = new OutlierDetection(row, TimeSpan.FromSeconds(20), TimeSpan.FromSeconds(50), maxPercent)

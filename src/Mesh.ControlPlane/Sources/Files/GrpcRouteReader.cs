@@ -33,7 +33,7 @@ internal static partial class GrpcRouteReader
             }
 
             rule.Close();
-            rules.Add(new RouteRule(name, matches, filtered ? [] : backends));
+            rules.Add(new RouteRule(name, matches, filtered ? [] : backends) { Where = rule.Where });
             backendsWhere.Add(filtered ? [] : whereBackends);
         }
 

@@ -65,13 +65,14 @@ internal static class HttpRouteReader
         rule.Close();
         return (new RouteRule(name, matches, filtered ? [] : backends)
         {
-            RequestTimeout = request > TimeSpan.Zero ? request : null,
-            BackendRequestTimeout = backendRequest > TimeSpan.Zero ? backendRequest : null,
+            Where = rule.Where,
+            RequestTimeout = request,
+            BackendRequestTimeout = backendRequest,
             Retry = retry,
         }, filtered ? [] : backendsWhere);
     }
 
-    private static RuleMatch ReadMatch(YamlMap match)
+    public static RuleMatch ReadMatch(YamlMap match)
     {
         var path = ReadPath(match);
         var method = match.Find("method") is null ? null : match.Word("method", null, Methods);

@@ -24,7 +24,10 @@ internal sealed class RouteAssembler(
     private TrafficRoute Route(RouteManifest route) => new(
         route.Key.Namespace, route.Key.Name, route.Grpc,
         [.. route.Parents.Select(p => Parent(route, p)).OfType<ParentRef>()],
-        [.. route.Rules.Select((rule, i) => rule with { Backends = [.. rule.Backends.Select((b, j) => Backend(route, b, route.BackendsWhere[i][j]))] })]);
+        [.. route.Rules.Select((rule, i) => rule with { Backends = [.. rule.Backends.Select((b, j) => Backend(route, b, route.BackendsWhere[i][j]))] })])
+    {
+        Where = route.Where,
+    };
 
     private ParentRef? Parent(RouteManifest route, ParentRefManifest parent)
     {

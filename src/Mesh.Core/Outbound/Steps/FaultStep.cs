@@ -23,6 +23,7 @@ internal static class FaultStep
         }
         catch (OperationCanceledException)
         {
+            call.Commit();
             call.Pipeline.Telemetry.EndCall(call, new AttemptResult(AttemptEnd.Cancelled), 0, null);
             throw;
         }

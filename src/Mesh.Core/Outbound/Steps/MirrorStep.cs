@@ -35,7 +35,7 @@ internal sealed class MirrorStep(TimeProvider time, Random random) : IDisposable
                 continue;
             }
 
-            var copy = MirrorCopy.Of(call.Request, mirror);
+            var copy = MirrorCopy.Of(call, mirror);
             if (call.Request.Content is not { } content)
             {
                 Send(call, copy);
@@ -153,6 +153,7 @@ internal sealed class MirrorStep(TimeProvider time, Random random) : IDisposable
             using var ends = CancellationTokenSource.CreateLinkedTokenSource(timed.Token, _stopping.Token);
             var attempt = new OutboundCall(pipeline, copy.Request, copy.Mirror.Listener, time.GetTimestamp(), limits: null, ends.Token)
             {
+                Activity = copy.Span,
                 Cluster = copy.Mirror.Cluster,
                 Hash = (ulong)random.NextInt64(long.MinValue, long.MaxValue),
             };
