@@ -163,6 +163,7 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
             Mirrors = mirrors,
             Hasher = forward.HashPolicies.Count == 0 ? null : new CallHasher(forward.HashPolicies),
             Resilience = RouteResilience.Compile(forward, maxStreamDuration, _time, _random),
+            Narrowed = new NarrowedResilience(forward, maxStreamDuration, _time, _random),
         };
     }
 
