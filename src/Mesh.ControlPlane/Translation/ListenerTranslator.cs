@@ -39,7 +39,8 @@ internal static class ListenerTranslator
     };
 
     /// <summary>What a server asks for: mesh TLS with a client certificate, and plaintext beside it (permissive).</summary>
-    public static Listener Inbound(string name, string address, int port) => new()
+    /// <param name="limits">What the workload takes on at most; null is no limit.</param>
+    public static Listener Inbound(string name, string address, int port, HttpFilter? limits) => new()
     {
         Name = name,
         Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
@@ -51,10 +52,10 @@ internal static class ListenerTranslator
                 Name = "mesh-tls",
                 FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
                 TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
-                Filters = { InboundHcm() },
+                Filters = { InboundHcm(limits) },
             },
         },
-        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm() } },
+        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm(limits) } },
     };
 
     public static ConfigSource Ads() => new() { Ads = new AggregatedConfigSource(), ResourceApiVersion = ApiVersion.V3 };
@@ -63,7 +64,7 @@ internal static class ListenerTranslator
 
     private static IEnumerable<HttpFilter> Filters(params ReadOnlySpan<HttpFilter> before) => [.. before, Router()];
 
-    private static Filter InboundHcm() => new()
+    private static Filter InboundHcm(HttpFilter? limits) => new()
     {
         Name = HcmFilter,
         TypedConfig = Any.Pack(new HttpConnectionManager
@@ -82,7 +83,7 @@ internal static class ListenerTranslator
                     },
                 },
             },
-            HttpFilters = { Router() },
+            HttpFilters = { limits is null ? Filters() : Filters(limits) },
         }),
     };
 

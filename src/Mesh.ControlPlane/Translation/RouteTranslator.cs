@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Route;
 using Mesh.Protos.Envoy.Type;
@@ -15,22 +16,20 @@ namespace Mesh.ControlPlane.Translation;
 internal sealed class RouteTranslator(ResourceNames names)
 {
     public RouteConfiguration Translate(
-        string name, MeshModel model, NodeContext node, ServiceName service, int port, ImmutableArray<TrafficRoute> attached)
+        string name, MeshModel model, NodeContext node, ServiceName service, int port, ImmutableArray<TrafficRoute> attached, EffectivePolicies policies)
     {
         var host = new VirtualHost { Name = name, Domains = { "*" } };
         if (attached.IsEmpty)
         {
-            host.Routes.Add(new Route
-            {
-                Name = "default",
-                Match = new RouteMatch { Prefix = "/" },
-                Route_ = new RouteAction { Cluster = names.Cluster(service, port), RetryPolicy = RetryTranslator.Default },
-            });
+            var settings = policies.ForPort(service, port);
+            var route = new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, Route_ = new RouteAction { Cluster = names.Cluster(service, port) } };
+            RoutePolicyTranslator.Apply(route, settings, [settings], node.IsMesh);
+            host.Routes.Add(route);
         }
         else
         {
-            var rules = RoutePrecedence.Order(attached).ToArray();
-            host.Routes.AddRange(rules.SelectMany(r => RoutesOf(r, model, node, service, port)));
+            var rules = RoutePrecedence.Order(RuleNarrowing.Apply(attached, policies, node.Identity)).ToArray();
+            host.Routes.AddRange(rules.SelectMany(r => RoutesOf(r, model, node, service, port, policies)));
             if (!rules.Any(r => r.IsCatchAll))
             {
                 var none = new Route { Name = "no-match", Match = new RouteMatch { Prefix = "/" } };
@@ -42,7 +41,7 @@ internal sealed class RouteTranslator(ResourceNames names)
         return new RouteConfiguration { Name = name, VirtualHosts = { host } };
     }
 
-    private IEnumerable<Route> RoutesOf(MatchedRule rule, MeshModel model, NodeContext node, ServiceName parent, int parentPort)
+    private IEnumerable<Route> RoutesOf(MatchedRule rule, MeshModel model, NodeContext node, ServiceName parent, int parentPort, EffectivePolicies policies)
     {
         var backends = rule.Rule.Backends.Where(b => b.Weight > 0)
             .GroupBy(b => (b.Service, b.Port, Valid: IsValid(b, model), b.RequestHeaders, b.ResponseHeaders))
@@ -89,7 +88,9 @@ internal sealed class RouteTranslator(ResourceNames names)
             var clusters = backends.Where(b => b.Valid || !node.IsMesh)
                 .Select(b => (Name: b.Valid ? names.Cluster(b.Service, b.Port) : names.InvalidCluster(b.Service, b.Port), b.Weight, b.Any))
                 .ToArray();
-            var route = new Route { Name = rule.Name, Match = match, Route_ = Forward(rule.Rule, clusters, node.IsMesh) };
+            var route = new Route { Name = rule.Name, Match = match, Route_ = Forward(clusters, node.IsMesh) };
+            RoutePolicyTranslator.Apply(
+                route, policies.ForRule(parent, parentPort, rule.Route, rule.Index), backends.Where(b => b.Valid).Select(b => policies.ForPort(b.Service, b.Port)), node.IsMesh);
             if (node.IsMesh)
             {
                 FilterTranslator.Apply(route, rule, names);
@@ -99,7 +100,7 @@ internal sealed class RouteTranslator(ResourceNames names)
         }
     }
 
-    private static RouteAction Forward(RouteRule rule, (string Name, int Weight, BackendRef Backend)[] clusters, bool mesh)
+    private static RouteAction Forward((string Name, int Weight, BackendRef Backend)[] clusters, bool mesh)
     {
         var action = new RouteAction();
         if (clusters is [var single] && !(mesh && single.Backend is not { RequestHeaders: null, ResponseHeaders: null }))
@@ -112,7 +113,6 @@ internal sealed class RouteTranslator(ResourceNames names)
             action.WeightedClusters.Clusters.AddRange(clusters.Select(c => Weighted(c.Name, c.Weight, mesh ? c.Backend : null)));
         }
 
-        RetryTranslator.Apply(action, rule, mesh);
         return action;
     }
 

@@ -17,7 +17,7 @@ internal static partial class GrpcRouteReader
         var (backends, backendsWhere) = RouteFields.Backends(rule, route, filters.Answers);
         var session = FilterReader.Session(rule);
         rule.Close();
-        return new ReadRule(new RouteRule(name, matches, backends) { Session = session }, backendsWhere, filters);
+        return new ReadRule(new RouteRule(name, matches, backends) { Where = rule.Where, Session = session }, backendsWhere, filters);
     }
 
     private static RuleMatch ReadMatch(YamlMap match)

@@ -33,14 +33,15 @@ internal static class HttpRouteReader
         rule.Close();
         return new ReadRule(new RouteRule(name, matches, backends)
         {
-            RequestTimeout = request > TimeSpan.Zero ? request : null,
-            BackendRequestTimeout = backendRequest > TimeSpan.Zero ? backendRequest : null,
+            Where = rule.Where,
+            RequestTimeout = request,
+            BackendRequestTimeout = backendRequest,
             Retry = retry,
             Session = session,
         }, backendsWhere, filters);
     }
 
-    private static RuleMatch ReadMatch(YamlMap match)
+    public static RuleMatch ReadMatch(YamlMap match)
     {
         var path = ReadPath(match);
         var method = match.Find("method") is null ? null : match.Word("method", null, Methods);

@@ -24,7 +24,10 @@ internal sealed class RouteAssembler(
     private TrafficRoute Route(RouteManifest route) => new(
         route.Key.Namespace, route.Key.Name, route.Grpc,
         [.. route.Parents.Select(p => Parent(route, p)).OfType<ParentRef>()],
-        [.. route.Rules.Select((rule, i) => Rule(route, rule, route.BackendsWhere[i], route.Filters[i]))]);
+        [.. route.Rules.Select((rule, i) => Rule(route, rule, route.BackendsWhere[i], route.Filters[i]))])
+    {
+        Where = route.Where,
+    };
 
     private RouteRule Rule(RouteManifest route, RouteRule rule, ImmutableArray<string> backendsWhere, RuleFiltersManifest filters)
     {
