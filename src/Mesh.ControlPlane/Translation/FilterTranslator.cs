@@ -128,7 +128,8 @@ internal static class FilterTranslator
     /// <summary>Gateway API, HTTPPathModifier: whole segments, and never two slashes where prefix and rest meet.</summary>
     private static (string? Prefix, RegexMatchAndSubstitute? Regex) Path(PathModifier path, RuleMatch match)
     {
-        if (!path.IsPrefix)
+        // A path template of a MatchPolicy takes the whole path.
+        if (!path.IsPrefix || match.Path is { Kind: not PathMatchKind.PathPrefix })
         {
             return (null, Replace("^.*$", path.Value));
         }
