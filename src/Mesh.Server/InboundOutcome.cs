@@ -1,3 +1,5 @@
+using Mesh.Inbound;
+using Mesh.Outbound;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -14,7 +16,7 @@ internal static class InboundOutcome
             return false;
         }
 
-        return response.ContentType is not { } type || !type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) || !IsServerError(GrpcStatus(context));
+        return response.ContentType is not { } type || !type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) || !IsServerError(GrpcStatus(context), response);
     }
 
     /// <summary>In the trailers, or in the headers when the response is nothing else.</summary>
@@ -28,6 +30,7 @@ internal static class InboundOutcome
         return context.Response.Headers.TryGetValue("grpc-status", out status) ? status : (string?)null;
     }
 
-    /// <summary>OpenTelemetry's list for gRPC servers: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.</summary>
-    private static bool IsServerError(string? status) => status is "2" or "4" or "12" or "13" or "14" or "15";
+    /// <summary>OpenTelemetry's list for gRPC servers: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS. RESOURCE_EXHAUSTED only when this server had no place, as 503 in HTTP.</summary>
+    private static bool IsServerError(string? status, HttpResponse response) =>
+        status is "2" or "4" or "12" or "13" or "14" or "15" || (status == "8" && response.Headers[OutboundErrors.Header] == Refusal.OverloadedCode);
 }

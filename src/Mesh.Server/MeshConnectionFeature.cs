@@ -25,6 +25,9 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
     /// <summary>Set when the handshake is over; null without mesh TLS.</summary>
     public MeshPeerFeature? Peer { get; set; }
 
+    /// <summary>Who calls, for limits: the verified identity, else the address. Found at the connection's first limited request.</summary>
+    public string? Caller { get; set; }
+
     // The series of this connection, looked up at its first request. A race finds the same series twice.
     public MetricSeries? Success { get; set; }
 

@@ -41,6 +41,10 @@ internal sealed class MeshGate(IServiceProvider services)
 
     public TimeProvider Time => field ??= services.GetRequiredService<TimeProvider>();
 
+#pragma warning disable RS0030 // The one that is thread-safe; whoever uses it takes a Random.
+    public Random Chance { get; } = Random.Shared;
+#pragma warning restore RS0030
+
     public VirtualListener MeshConnections { get; } = new();
 
     public IList<int> ExcludedPorts => _options.Value.ExcludedPorts;

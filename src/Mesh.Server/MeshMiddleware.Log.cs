@@ -17,5 +17,11 @@ internal sealed partial class MeshMiddleware
 
         [LoggerMessage(3423, LogLevel.Debug, "The app ended with an exception after the deadline of its request was over", EventName = nameof(DeadlineOver))]
         public static partial void DeadlineOver(ILogger logger, Exception exception);
+
+        [LoggerMessage(3500, LogLevel.Information, "{Count} requests were answered 429 since the last such line: rate limit '{Limit}'. The last came from {Caller}", EventName = nameof(RateLimited))]
+        public static partial void RateLimited(ILogger logger, long count, string limit, string caller);
+
+        [LoggerMessage(3501, LogLevel.Warning, "{Count} requests were answered 503 since the last such line: as many are in the app and wait as may ({Reason}). The last came from {Caller}. Add replicas, or raise the limit of the ConcurrencyPolicy or of Mesh:Server:MaxConcurrentRequests", EventName = nameof(Shed))]
+        public static partial void Shed(ILogger logger, long count, string reason, string caller);
     }
 }

@@ -1,4 +1,5 @@
 using Mesh.Inbound;
+using Mesh.Resilience;
 using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
@@ -6,8 +7,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Mesh.Server;
 
-/// <summary>The path of a request in, in this order: is this workload ready, may it come in plaintext, who calls, how long does the caller wait; then the app; then what is counted.</summary>
-internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
+/// <summary>The path of a request in, in this order: how long does the caller wait, is this workload ready, may it come in plaintext, who calls, is it one too many; then the app; then what is counted.</summary>
+/// <remarks>
+/// A request that is one too many is refused by the first of: its rate limits, the places of its port or route, the places of the whole server (<see cref="RequestLimits"/>).
+/// The deadline runs from the moment when its headers were read: waiting for readiness and for a place counts. Probe paths are never limited; excluded ports never come here.
+/// </remarks>
+internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -19,22 +24,19 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
     private async Task ServeAsync(HttpContext context, MeshConnectionFeature connection)
     {
         var arrived = gate.Time.GetTimestamp();
-        if (connection.Address is { } address && !gate.IsProbe(context.Request.Path))
+        var limit = InboundDeadline.Read(context.Request, out var ignored);
+        var deadline = limit is null ? null : new Deadline(gate.Time, arrived, limit.Value);
+        if (ignored is not null)
         {
-            var policy = address.Policy;
-            if (policy is null || gate.Identity.Current is null)
-            {
-                policy = await WaitAsync(context, address).ConfigureAwait(false);
-                if (policy is null)
-                {
-                    return;
-                }
-            }
+            Log.DeadlineIgnored(logger, ignored);
+        }
 
-            if (connection.IsPlaintext && !policy.Plaintext)
+        InboundPolicy? policy = null;
+        if (!gate.IsProbe(context.Request.Path))
+        {
+            policy = connection.Address is { } address ? await AdmittedAsync(context, connection, address, deadline).ConfigureAwait(false) : gate.Table.Undescribed;
+            if (policy is null)
             {
-                Log.PlaintextRefused(logger, address.Name);
-                context.Abort();
                 return;
             }
         }
@@ -55,23 +57,17 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             return;
         }
 
-        var limit = InboundDeadline.Read(context.Request, out var ignored);
-        if (ignored is not null)
-        {
-            Log.DeadlineIgnored(logger, ignored);
-        }
-
         var started = gate.Time.GetTimestamp();
         var threw = true;
         var reportsLoad = loads.Begin(context, connection);
         try
         {
-            await (limit is null ? next(context) : ServeUntilAsync(context, new Deadline(gate.Time, arrived, limit.Value))).ConfigureAwait(false);
+            await (policy?.Limits(connection.IsMeshTls) is { } limiter ? LimitedAsync(context, connection, limiter, deadline) : AppAsync(context, deadline)).ConfigureAwait(false);
             threw = false;
         }
         finally
         {
-            if (limit is null && context.RequestAborted.IsCancellationRequested)
+            if (deadline is null && context.RequestAborted.IsCancellationRequested)
             {
                 counters.Cancelled();
             }
@@ -81,6 +77,110 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             loads.End(context, reportsLoad, success);
         }
     }
+
+    private Task AppAsync(HttpContext context, Deadline? deadline) => deadline is null ? next(context) : ServeUntilAsync(context, deadline);
+
+    /// <summary>Null when the request ends here: identity or policy did not come in time, or it may not come in plaintext.</summary>
+    private ValueTask<InboundPolicy?> AdmittedAsync(HttpContext context, MeshConnectionFeature connection, InboundAddress address, Deadline? deadline)
+    {
+        if (address.Policy is not { } policy || gate.Identity.Current is null)
+        {
+            return WaitAsync(context, connection, address, deadline);
+        }
+
+        if (connection.IsPlaintext && !policy.Plaintext)
+        {
+            Log.PlaintextRefused(logger, address.Name);
+            context.Abort();
+            return default;
+        }
+
+        return new(policy);
+    }
+
+    /// <summary>To the app, if the request is not one too many.</summary>
+    private async Task LimitedAsync(HttpContext context, MeshConnectionFeature connection, InboundLimiter limiter, Deadline? deadline)
+    {
+        if (deadline is { IsOver: true })
+        {
+            // Nothing of it is worth a place or a token.
+            await ServeUntilAsync(context, deadline).ConfigureAwait(false);
+            return;
+        }
+
+        var head = limiter.NeedsHead ? new HttpContextHead(context.Request) : null;
+        var limits = limiter.For(head, gate.Chance);
+        var caller = connection.Caller ??= Caller(context, connection);
+        if (limits.Charge(head, caller, gate.Chance) is { } tooMany)
+        {
+            await RefuseAsync(context, tooMany, caller).ConfigureAwait(false);
+            return;
+        }
+
+        var admission = await limits.EnterAsync(deadline, context.RequestAborted).ConfigureAwait(false);
+        if (admission != Admission.Entered)
+        {
+            await TurnAwayAsync(context, admission, deadline, caller).ConfigureAwait(false);
+            return;
+        }
+
+        try
+        {
+            await AppAsync(context, deadline).ConfigureAwait(false);
+        }
+        finally
+        {
+            limits.Exit();
+        }
+    }
+
+    private Task TurnAwayAsync(HttpContext context, Admission admission, Deadline? deadline, string caller)
+    {
+        if (admission != Admission.CallerLeft)
+        {
+            return RefuseAsync(context, admission == Admission.QueueFull ? Refusal.QueueFull : Refusal.QueueTimeout, caller);
+        }
+
+        if (deadline is null)
+        {
+            // Counted where every request ends.
+            return Task.CompletedTask;
+        }
+
+        if (!deadline.IsOver && context.RequestAborted.IsCancellationRequested)
+        {
+            counters.Cancelled();
+            return Task.CompletedTask;
+        }
+
+        counters.DeadlineExceeded();
+        return InboundDeadline.AnswerAsync(context);
+    }
+
+    private Task RefuseAsync(HttpContext context, Refusal refusal, string caller)
+    {
+        counters.Decide(refusal.Decision, refusal.Reason);
+        if (refusals.IsDue(refusal.Reason, out var count))
+        {
+            if (refusal.IsRateLimit)
+            {
+                Log.RateLimited(logger, count, refusal.Reason, caller);
+            }
+            else
+            {
+                Log.Shed(logger, count, refusal.Reason, caller);
+            }
+        }
+
+        return InboundRefusal.AnswerAsync(context, refusal);
+    }
+
+    private static string Caller(HttpContext context, MeshConnectionFeature connection) => connection.Peer?.Id.ToString() ?? context.Connection.RemoteIpAddress switch
+    {
+        null => "local",
+        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
+        var address => address.ToString(),
+    };
 
     /// <summary>The app sees the deadline's end as it sees a caller that left, and so do the calls that it makes.</summary>
     private async Task ServeUntilAsync(HttpContext context, Deadline deadline)
@@ -141,19 +241,22 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
     }
 
     /// <summary>Null when it was answered here: identity or policy did not come in time.</summary>
-    private async Task<InboundPolicy?> WaitAsync(HttpContext context, InboundAddress address)
+    private async ValueTask<InboundPolicy?> WaitAsync(HttpContext context, MeshConnectionFeature connection, InboundAddress address, Deadline? deadline)
     {
-        using var patience = new CancellationTokenSource(MeshGate.LongestWait, gate.Time);
+        var bounded = deadline?.Left < MeshGate.LongestWait;
+        var longest = bounded ? deadline!.Left : MeshGate.LongestWait;
+        using var patience = new CancellationTokenSource(longest > TimeSpan.Zero ? longest : TimeSpan.Zero, gate.Time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(patience.Token, context.RequestAborted);
         try
         {
             await gate.Identity.GetAsync(either.Token).ConfigureAwait(false);
-            return await address.GetAsync(either.Token).ConfigureAwait(false);
+            await address.GetAsync(either.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             if (context.RequestAborted.IsCancellationRequested)
             {
+                counters.Cancelled();
                 return null;
             }
 
@@ -161,6 +264,13 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
                 ? $"it has no certificate yet. {gate.Identity.Problem ?? "The control plane has not answered yet."}"
                 : $"the control plane has not said yet what {address.Name} accepts.";
             Log.NotReady(logger, address.Name, missing);
+            if (bounded)
+            {
+                counters.DeadlineExceeded();
+                await InboundDeadline.AnswerAsync(context).ConfigureAwait(false);
+                return null;
+            }
+
             context.Response.StatusCode = StatusCodes.Status503ServiceUnavailable;
             context.Response.ContentType = "text/plain; charset=utf-8";
             // The reason goes to the log; the caller learns which step is missing, not our addresses.
@@ -168,5 +278,7 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
                 gate.Identity.Current is null ? "mesh: this workload has no certificate yet\n" : "mesh: this workload has no inbound policy yet\n", CancellationToken.None).ConfigureAwait(false);
             return null;
         }
+
+        return await AdmittedAsync(context, connection, address, deadline).ConfigureAwait(false);
     }
 }

@@ -44,6 +44,7 @@ public static class MeshWebHostExtensions
         services.AddSingleton(provider => new MeshLoadReporter(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<LoadResponses>();
         services.AddSingleton<LoadStream>();
+        services.AddSingleton<RefusalLog>();
         services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
         // First: outermost of all middleware.
         services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());

@@ -48,6 +48,10 @@ internal sealed record FaultInjection : HttpFilterSettings
 
     /// <summary>After this moment it does nothing; null is never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
+
+    /// <summary>It only stands where overrides of routes refer to it.</summary>
+    public bool IsNone => ((Delay is null && !DelayByHeader) || DelayPerMillion == 0)
+        && ((AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader) || AbortPerMillion == 0);
 }
 
 /// <summary>Calls of one session meet the same endpoint (gRFC A55, Gateway API sessionPersistence).</summary>
@@ -55,6 +59,11 @@ internal sealed record FaultInjection : HttpFilterSettings
 /// <param name="Strict">A session whose endpoint is gone fails instead of moving on.</param>
 internal sealed record SessionAffinity(SessionCarrier Carrier, string Name, bool Strict) : HttpFilterSettings
 {
+    /// <summary>Only stands where overrides of routes refer to it.</summary>
+    public static SessionAffinity None { get; } = new(SessionCarrier.Cookie, string.Empty, false);
+
+    public bool IsNone => Name.Length == 0;
+
     /// <summary>Of the cookie; zero is a session cookie.</summary>
     public TimeSpan Ttl { get; init; }
 
@@ -103,7 +112,11 @@ internal enum RateLimitScope
 /// <param name="MaxRequests">1 or more.</param>
 /// <param name="MaxQueue">0 or more.</param>
 /// <param name="QueueTimeout">Longest wait.</param>
-internal sealed record ServerConcurrency(int MaxRequests, int MaxQueue, TimeSpan QueueTimeout);
+internal sealed record ServerConcurrency(int MaxRequests, int MaxQueue, TimeSpan QueueTimeout)
+{
+    /// <summary>Where nobody says how long: enough for a burst, short enough that callers still wait.</summary>
+    public static readonly TimeSpan DefaultQueueTimeout = TimeSpan.FromSeconds(1);
+}
 
 /// <summary>What is different at one place of a listener's filters, by filter name. A null setting turns the filter off there.</summary>
 internal sealed record FilterOverrides(FrozenDictionary<string, HttpFilterSettings?> ByName)

@@ -21,6 +21,9 @@ internal sealed record Route(string Name, RouteMatch Match, RouteAction Action)
     /// <summary>What is different here of the listener's filters, by filter name.</summary>
     public FilterOverrides FilterOverrides { get; init; } = FilterOverrides.None;
 
+    /// <summary>After this moment fault injection does nothing here, whoever armed it; null is never.</summary>
+    public DateTimeOffset? FaultExpiresAt { get; init; }
+
     /// <summary>The virtual host's and the configuration's are in it already, in the order in which they apply.</summary>
     public HeaderChanges RequestHeaders { get; init; } = HeaderChanges.None;
 

@@ -15,7 +15,7 @@ internal static class ConfigSourceFactory
         var node = services.GetRequiredService<LocalNode>();
         return new XdsConfigSource(
             services.GetRequiredService<IAdsConnector>(),
-            new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps),
+            new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps) { Locality = node.Locality },
             services.GetRequiredService<IOptions<MeshOptions>>().Value.AdsVariant,
             services.GetRequiredService<TimeProvider>(),
             new Random(),

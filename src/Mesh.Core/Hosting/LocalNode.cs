@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.NetworkInformation;
 using System.Net.Sockets;
+using Mesh.Config;
 
 namespace Mesh.Hosting;
 
@@ -9,11 +10,19 @@ namespace Mesh.Hosting;
 /// <param name="InstanceIps">Every address of this host that others may list as an endpoint, and loopback.</param>
 internal sealed record LocalNode(string Id, string Namespace, string ServiceAccount, string Workload, IReadOnlyList<string> InstanceIps)
 {
+    /// <summary>Where it runs; null is unknown.</summary>
+    public Locality? Locality { get; init; }
+
     public static LocalNode From(MeshOptions options)
     {
         var workload = options.Workload ?? options.ServiceAccount;
         var instance = $"{Environment.MachineName.Replace('~', '-')}-{Environment.ProcessId}";
-        return new LocalNode($"{workload}~{instance}~{options.Namespace}", options.Namespace, options.ServiceAccount, workload, FindIps());
+        return new LocalNode($"{workload}~{instance}~{options.Namespace}", options.Namespace, options.ServiceAccount, workload, FindIps())
+        {
+            Locality = string.IsNullOrWhiteSpace(options.Region) && string.IsNullOrWhiteSpace(options.Zone)
+                ? null
+                : new Locality(options.Region?.Trim() ?? string.Empty, options.Zone?.Trim() ?? string.Empty, string.Empty),
+        };
     }
 
     private static List<string> FindIps()

@@ -2,6 +2,7 @@ using Mesh.Config;
 using Mesh.Export;
 using Mesh.Identity;
 using Mesh.Inbound;
+using Mesh.Resilience;
 using Mesh.Spiffe;
 using Mesh.Telemetry;
 using Mesh.Xds;
@@ -37,11 +38,19 @@ internal static class MeshCoreServiceCollectionExtensions
         services.TryAddSingleton(CreateIdentity);
         services.TryAddSingleton(CreateConnector);
         services.TryAddSingleton(sp => sp.GetRequiredService<MeshActivation>().IsOn ? ConfigSourceFactory.Create(sp) : new InMemoryConfigSource());
-        services.TryAddSingleton(sp => new InboundTable(sp.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, sp.GetRequiredService<ILogger<InboundTable>>()));
+        services.TryAddSingleton(CreateInboundTable);
         services.TryAddSingleton(CreateExporter);
         services.AddSingleton<MeshLifetime>();
         services.AddHostedService(sp => sp.GetRequiredService<MeshLifetime>());
         return services;
+    }
+
+    private static InboundTable CreateInboundTable(IServiceProvider services)
+    {
+        var server = Options(services).Server;
+        var narrow = new ServerLimits(server.MaxConcurrentRequests, server.MaxQueuedRequests, server.QueueTimeout);
+        return new InboundTable(
+            services.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, narrow, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<InboundTable>>());
     }
 
     private static MeshOptions Options(IServiceProvider services) => services.GetRequiredService<IOptions<MeshOptions>>().Value;

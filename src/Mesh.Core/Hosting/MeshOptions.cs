@@ -28,6 +28,12 @@ public sealed class MeshOptions
     /// <summary>The workload's name in metrics. Default: <see cref="ServiceAccount"/>.</summary>
     public string? Workload { get; set; }
 
+    /// <summary>The region this workload runs in, as endpoints name theirs: <c>topology.kubernetes.io/region</c> on Kubernetes. Default: none.</summary>
+    public string? Region { get; set; }
+
+    /// <summary>The zone this workload runs in, as endpoints name theirs: <c>topology.kubernetes.io/zone</c> on Kubernetes. Services that prefer near endpoints go by it. Default: none.</summary>
+    public string? Zone { get; set; }
+
     /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
     public string TrustDomain { get; set; } = "cluster.local";
 
@@ -39,6 +45,12 @@ public sealed class MeshOptions
 
     /// <summary>How often measurements go to the control plane, 1 s–5 min. Default: 5 s.</summary>
     public TimeSpan TelemetryInterval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>By client name, what that client allows its calls at most: sections <c>Mesh:Clients:&lt;name&gt;</c>. Names of typed and gRPC clients are their types'. Default: none.</summary>
+    public IDictionary<string, MeshClientOptions> Clients { get; } = new Dictionary<string, MeshClientOptions>(StringComparer.Ordinal);
+
+    /// <summary>By called service, what every client allows at most: sections <c>Mesh:Services:&lt;service&gt;</c>, as <c>catalog</c> (own namespace) or <c>catalog.shop</c>. Default: none.</summary>
+    public IDictionary<string, MeshCallOptions> Services { get; } = new Dictionary<string, MeshCallOptions>(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>What <c>UseMesh()</c> reads.</summary>
     public MeshServerOptions Server { get; set; } = new();
@@ -65,4 +77,14 @@ public sealed class MeshServerOptions
 
     /// <summary>Tell callers outside of the mesh, too, how loaded this workload is (ORCA): with each answer, and on a stream of its own. Default: false, which tells callers of the mesh alone.</summary>
     public bool ReportLoadToAll { get; set; }
+
+    /// <summary>Requests in the app at once, over all ports but the excluded ones, 1 or more; probe paths are not counted. It narrows what the control plane says. Default: none.</summary>
+    /// <remarks>A request counts until its handler ends: a stream as long as it lasts.</remarks>
+    public int? MaxConcurrentRequests { get; set; }
+
+    /// <summary>Requests that wait for a place at once, 0 or more; the next one is answered 503 or <c>RESOURCE_EXHAUSTED</c>. Default: what the control plane says, else none wait.</summary>
+    public int? MaxQueuedRequests { get; set; }
+
+    /// <summary>Longest wait for a place, up to ten minutes. Default: what the control plane says, else 1 s.</summary>
+    public TimeSpan? QueueTimeout { get; set; }
 }

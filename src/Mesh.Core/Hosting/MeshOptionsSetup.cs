@@ -23,6 +23,8 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
         options.Namespace = Text(section, nameof(MeshOptions.Namespace)) ?? options.Namespace;
         options.ServiceAccount = Text(section, nameof(MeshOptions.ServiceAccount)) ?? options.ServiceAccount;
         options.Workload = Text(section, nameof(MeshOptions.Workload)) ?? options.Workload;
+        options.Region = Text(section, nameof(MeshOptions.Region)) ?? options.Region;
+        options.Zone = Text(section, nameof(MeshOptions.Zone)) ?? options.Zone;
         options.TrustDomain = Text(section, nameof(MeshOptions.TrustDomain)) ?? options.TrustDomain;
         options.ClusterDomain = Text(section, nameof(MeshOptions.ClusterDomain)) ?? options.ClusterDomain;
         if (Text(section, nameof(MeshOptions.AdsVariant)) is { } variant)
@@ -49,6 +51,7 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        MeshCallOptionsReader.Read(section, options, problems);
         var server = section.GetSection(nameof(MeshOptions.Server));
         Replace(options.Server.ProbePaths, List(server, nameof(MeshServerOptions.ProbePaths)));
         if (List(server, nameof(MeshServerOptions.ExcludedPorts)) is { } ports)
@@ -64,6 +67,20 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
                 {
                     problems.Add($"Mesh:Server:ExcludedPorts holds '{port}'. Use port numbers, 1–65535.");
                 }
+            }
+        }
+
+        options.Server.MaxConcurrentRequests = Count(server, nameof(MeshServerOptions.MaxConcurrentRequests), problems) ?? options.Server.MaxConcurrentRequests;
+        options.Server.MaxQueuedRequests = Count(server, nameof(MeshServerOptions.MaxQueuedRequests), problems) ?? options.Server.MaxQueuedRequests;
+        if (Text(server, nameof(MeshServerOptions.QueueTimeout)) is { } timeout)
+        {
+            if (TimeSpan.TryParse(timeout, CultureInfo.InvariantCulture, out var parsed))
+            {
+                options.Server.QueueTimeout = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Server:QueueTimeout is '{timeout}'. Use hours:minutes:seconds, such as 00:00:01.");
             }
         }
 
@@ -86,6 +103,22 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
     }
 
     private static string? Text(IConfigurationSection section, string key) => section[key] is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
+
+    private static int? Count(IConfigurationSection section, string key, List<string> problems)
+    {
+        if (Text(section, key) is not { } text)
+        {
+            return null;
+        }
+
+        if (int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var count))
+        {
+            return count;
+        }
+
+        problems.Add($"Mesh:Server:{key} is '{text}'. Use a whole number.");
+        return null;
+    }
 
     /// <summary>An array (<c>Ports__0</c>) or one value with commas (<c>Ports=1,2</c>); null when not given.</summary>
     private static List<string>? List(IConfigurationSection section, string key)

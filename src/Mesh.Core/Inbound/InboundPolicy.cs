@@ -1,4 +1,5 @@
 using Mesh.Config;
+using Mesh.Resilience;
 
 namespace Mesh.Inbound;
 
@@ -9,7 +10,29 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
 {
     public static InboundPolicy Permissive { get; } = new(MeshTls: true, Plaintext: true);
 
-    public static InboundPolicy From(Listener listener) => new(
-        listener.FilterChains.Any(c => c is { MeshTls: true, Transport: TransportProtocol.Any or TransportProtocol.Tls }),
-        listener.FilterChains.Any(c => c is { MeshTls: false, Transport: TransportProtocol.Any or TransportProtocol.RawBuffer }));
+    /// <summary>Of requests over mesh TLS; null is none.</summary>
+    public InboundLimiter? MeshLimits { get; init; }
+
+    /// <summary>Of all other requests; null is none.</summary>
+    public InboundLimiter? OtherLimits { get; init; }
+
+    /// <summary>What the limits have counted; null without any.</summary>
+    public LimitStates? States { get; init; }
+
+    /// <param name="own">For the whole server, by its operator; null is none.</param>
+    /// <param name="states">Takes up what is counted.</param>
+    public static InboundPolicy From(Listener listener, ConcurrencyGate? own, LimitStates states)
+    {
+        var mesh = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: true, Transport: TransportProtocol.Any or TransportProtocol.Tls });
+        var plain = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: false, Transport: TransportProtocol.Any or TransportProtocol.RawBuffer });
+        return new InboundPolicy(mesh is not null, plain is not null)
+        {
+            // A marked peer's TLS ends here even when no chain says so: then the plaintext chain's limits hold.
+            MeshLimits = InboundLimiter.From((mesh ?? plain)?.Http, own, states),
+            OtherLimits = InboundLimiter.From((plain ?? mesh)?.Http, own, states),
+            States = states.IsEmpty ? null : states,
+        };
+    }
+
+    public InboundLimiter? Limits(bool isMeshTls) => isMeshTls ? MeshLimits : OtherLimits;
 }

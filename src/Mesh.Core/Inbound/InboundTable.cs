@@ -1,5 +1,6 @@
 using System.Net;
 using Mesh.Config;
+using Mesh.Resilience;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Inbound;
@@ -7,11 +8,17 @@ namespace Mesh.Inbound;
 /// <summary>The addresses this process serves, each with the policy that the control plane gave it.</summary>
 /// <remarks>Thread-safe. A connection holds its <see cref="InboundAddress"/>, so that a request looks nothing up.</remarks>
 /// <param name="listenerPrefix">What stands before the address in the listener's name.</param>
-internal sealed partial class InboundTable(IConfigSource source, string listenerPrefix, ILogger<InboundTable> logger) : IDisposable
+/// <param name="narrow">What the operator allows at most.</param>
+internal sealed partial class InboundTable(IConfigSource source, string listenerPrefix, ServerLimits narrow, TimeProvider time, ILogger<InboundTable> logger) : IDisposable
 {
+    // One for all ports: the operator speaks of the process.
+    private readonly ConcurrencyGate? _own = narrow.Own is { } own ? new ConcurrencyGate(own, time) : null;
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private IDisposable? _subscription;
+
+    /// <summary>Of addresses that no listener describes: nothing is refused, and only the operator limits.</summary>
+    public InboundPolicy Undescribed => field ??= Own(InboundLimiter.From(null, _own, new LimitStates([], narrow, time)));
 
     /// <summary>Asks for the policy of a bound address; it arrives later.</summary>
     public InboundAddress Open(IPEndPoint bound)
@@ -28,7 +35,7 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
             }
 
             address = new InboundAddress(bound.ToString());
-            _entries.Add(name, new Entry(address));
+            _entries.Add(name, new Entry(address, bound.Port));
             subscribe = _subscription is null;
         }
 
@@ -79,11 +86,11 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
                 {
                     case ListenerResult.Found found when !ReferenceEquals(entry.Compiled, found.Listener):
                         entry.Compiled = found.Listener;
-                        entry.Address.Publish(InboundPolicy.From(found.Listener));
+                        entry.Address.Publish(InboundPolicy.From(found.Listener, _own, States(entry.Port)));
                         break;
                     case ListenerResult.DoesNotExist:
                         entry.Compiled = null;
-                        entry.Address.Publish(InboundPolicy.Permissive);
+                        entry.Address.Publish(Undescribed);
                         if (!entry.ToldUnlisted)
                         {
                             entry.ToldUnlisted = true;
@@ -104,9 +111,17 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
         }
     }
 
-    private sealed class Entry(InboundAddress address)
+    /// <summary>Addresses of one port share what they count: <c>localhost</c> is two of them and one server.</summary>
+    private LimitStates States(int port) =>
+        new([.. _entries.Values.Where(e => e.Port == port).Select(e => e.Address.Policy?.States).OfType<LimitStates>()], narrow, time);
+
+    private static InboundPolicy Own(InboundLimiter? limits) => InboundPolicy.Permissive with { MeshLimits = limits, OtherLimits = limits };
+
+    private sealed class Entry(InboundAddress address, int port)
     {
         public InboundAddress Address => address;
+
+        public int Port => port;
 
         public int Uses { get; set; } = 1;
 

@@ -10,8 +10,10 @@ namespace Mesh.Outbound;
 /// <param name="transport">Null is real sockets.</param>
 /// <param name="random">Asked once per cluster, for a seed; null is chance.</param>
 /// <param name="decisions">Null counts nothing.</param>
+/// <param name="own">Where this workload runs; null is unknown.</param>
 internal sealed class ClusterRegistry(
-    IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null)
+    IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null,
+    Locality? own = null)
     : IAsyncDisposable
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
@@ -83,5 +85,6 @@ internal sealed class ClusterRegistry(
             time,
             _balancerLogger,
             new Random(_random.Next()),
-            ejection => decisions?.Count(Decisions.Eject, ejection.Reason, cluster.Service));
+            ejection => decisions?.Count(Decisions.Eject, ejection.Reason, cluster.Service),
+            new BalancerPlace(own, decisions, cluster.Service));
 }

@@ -14,10 +14,16 @@ internal enum MeshErrorCode
     NotForwarding,
     NoHealthyEndpoint,
     Overloaded,
+
+    /// <summary>The control plane wants this share of the calls dropped.</summary>
+    Dropped,
     TimedOut,
 
     /// <summary>The deadline of the request that is being served is over.</summary>
     DeadlineExceeded,
+
+    /// <summary>On purpose (fault injection).</summary>
+    FaultInjected,
 }
 
 /// <summary>Failure to answer, in one place: HTTP status for HTTP, trailers-only status for gRPC.</summary>
@@ -43,6 +49,23 @@ internal static class OutboundErrors
     /// <summary>A route's own answer.</summary>
     public static HttpResponseMessage Direct(HttpRequestMessage request, bool grpc, int status, string body) =>
         grpc ? Grpc(request, GrpcOf(status), body) : Http(request, status, body);
+
+    /// <summary>A call that is failed on purpose, in the words of its protocol; at least one status is given.</summary>
+    public static HttpResponseMessage Fault(HttpRequestMessage request, bool grpc, int? status, int? grpcStatus)
+    {
+        const string Text = "The call was failed on purpose (fault injection).";
+        var response = grpc ? Grpc(request, grpcStatus ?? GrpcOf(status ?? 500), Text) : Http(request, status ?? HttpOf(grpcStatus ?? 2), Text);
+        response.Headers.TryAddWithoutValidation(Header, nameof(MeshErrorCode.FaultInjected));
+        return response;
+    }
+
+    /// <summary>An answer that leads elsewhere.</summary>
+    public static HttpResponseMessage Redirect(HttpRequestMessage request, int status, Uri location)
+    {
+        var response = Http(request, status, string.Empty);
+        response.Headers.Location = location;
+        return response;
+    }
 
     /// <summary>The gRPC status among headers or trailers; -1 when there is none.</summary>
     public static int GrpcStatus(HttpHeaders headers) =>
@@ -91,5 +114,22 @@ internal static class OutboundErrors
         404 => 12,
         429 or 502 or 503 or 504 => 14,
         _ => 2,
+    };
+
+    // google.rpc.Code: what an HTTP client sees of a gRPC status.
+    private static int HttpOf(int grpcStatus) => grpcStatus switch
+    {
+        0 => 200,
+        1 => 499,
+        3 or 9 or 11 => 400,
+        4 => 504,
+        5 => 404,
+        6 or 10 => 409,
+        7 => 403,
+        8 => 429,
+        12 => 501,
+        14 => 503,
+        16 => 401,
+        _ => 500,
     };
 }

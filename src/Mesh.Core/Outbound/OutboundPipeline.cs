@@ -3,7 +3,10 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 using Mesh.Traffic;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Polly;
 using Polly.Timeout;
 
@@ -11,18 +14,23 @@ namespace Mesh.Outbound;
 
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
-/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call)
-/// → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
+/// → mirror (a copy of that) → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
+/// → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → watch (response headers, idleness) → send → heed (an overloaded endpoint is left alone).
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random)
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random, ILogger? logger = null) : IDisposable, IAsyncDisposable
 {
+    private readonly LimitsCheck _limits = new(logger ?? NullLogger.Instance);
     private readonly RouteStep _route = new(random);
+    private readonly MirrorStep _mirror = new(time, random);
 
     public TelemetryStep Telemetry => telemetry;
 
     public TimeProvider Time => time;
+
+    public Random Random => random;
 
     /// <param name="passThrough">Where calls go that are none of the mesh's: the client's own primary handler.</param>
     /// <param name="limits">What the app allows at most; null is what the route says.</param>
@@ -46,38 +54,76 @@ internal sealed class OutboundPipeline(
         };
     }
 
+    /// <summary>Whether calls to this host are the mesh's; a new name is asked for, and waited for as a call would.</summary>
+    public ValueTask<HostAnswer> ResolveAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true } uri)
+        {
+            return new(new HostAnswer(false));
+        }
+
+        var key = ListenerKey.Of(uri);
+        return tables.Current.Find(key) switch
+        {
+            { Host: not null } => new(new HostAnswer(true)),
+            { PassesThrough: true } => new(new HostAnswer(false)),
+            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(new HostAnswer(false)),
+            _ => new(AskHostAsync(request, key, cancellationToken)),
+        };
+    }
+
+    /// <summary>Calls to this host are known to be the mesh's.</summary>
+    public bool IsMeshed(Uri uri) => tables.Current.Find(ListenerKey.Of(uri)) is { Host: not null };
+
     /// <summary>One attempt; Polly calls it, or the call itself when nothing is armed. Never throws.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(OutboundCall call, CancellationToken cancellationToken)
+    public async ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(OutboundCall call, RouteResilience? resilience, CancellationToken cancellationToken)
     {
         var cluster = call.Cluster!;
         call.Body = null;
         if (call.Deadline is { } deadline && (call.IsOverdue || !OutboundDeadline.TrySendOn(deadline, call.Request, call.IsGrpc)))
         {
+            telemetry.Decide(call, Decisions.Timeout, "deadline");
             return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
         }
 
-        if (!cluster.Limit.TryEnter())
+        if (call.Attempts == 0 && cluster.Balancer.Drop(random) is { } category)
         {
-            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Limit.Max} calls are in flight to cluster '{cluster.Name}', which is its limit.");
+            telemetry.Decide(call, Decisions.Drop, category);
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Dropped, $"The control plane wants some calls to cluster '{cluster.Name}' dropped (category '{category}').");
         }
 
-        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp(), call.Hash) is not OutboundEndpoint endpoint)
+        var most = resilience?.MaxRequests ?? int.MaxValue;
+        if (!cluster.Limit.TryEnter(most))
+        {
+            telemetry.Decide(call, Decisions.Shed, "max_requests");
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{Math.Min(most, cluster.Limit.Max)} calls are in flight to cluster '{cluster.Name}', which is its limit.");
+        }
+
+        var now = time.GetTimestamp();
+        if ((call.Session is { } session ? SessionStep.Pick(call, session, random, now) : cluster.Balancer.Pick(random, call.Tried, now, call.Hash)) is not OutboundEndpoint endpoint)
         {
             cluster.Limit.Exit();
+            if (call.Session is { Settings.Strict: true, Address: { } address })
+            {
+                return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"The session's endpoint {address} of cluster '{cluster.Name}' is gone or not healthy, and the session is strict.");
+            }
+
             return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");
         }
 
         call.Attempts++;
         call.AddTried(endpoint);
         call.Endpoint = endpoint;
-        var span = TelemetryStep.StartAttempt(call, endpoint);
+        call.TellAttemptsBefore();
+        var span = TelemetryStep.StartAttempt(call, endpoint, call.IsHedge ? Decisions.Hedge : null);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
         InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
+        AttemptWatch? watch = null;
         try
         {
             handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
@@ -89,11 +135,14 @@ internal sealed class OutboundPipeline(
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
-            response = await handler.SendAsync(call.Request, cancellationToken).ConfigureAwait(false);
+            watch = resilience is { WatchesAttempts: true } ? resilience.Watch(call, cancellationToken) : null;
+            response = await handler.SendAsync(call.Request, watch is null ? cancellationToken : watch.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            call.Last = new AttemptResult(AttemptFailures.Classify(e, call.Cancelled));
+            watch?.Dispose();
+            var expired = watch?.Expired;
+            call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost) : AttemptEnd.Timeout);
             if (handler is not null)
             {
                 new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
@@ -105,7 +154,7 @@ internal sealed class OutboundPipeline(
                 EndUnsent(span, call.Last);
             }
 
-            return Outcome.FromException<HttpResponseMessage>(e);
+            return Outcome.FromException<HttpResponseMessage>(expired is null ? e : Expired(call, expired, e));
         }
         finally
         {
@@ -115,18 +164,25 @@ internal sealed class OutboundPipeline(
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
         var attempt = new OutboundAttempt(call, endpoint, handler, start, span);
         attempt.Answered();
+        attempt.Heed(response, call.Last);
         if (HasBody(call.Request, response))
         {
-            response.Content = call.Body = new ResponseBody(attempt, call.Last, response);
+            response.Content = call.Body = new ResponseBody(attempt, call.Last, response, watch);
         }
         else
         {
+            watch?.Dispose();
             attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
 
         return Outcome.FromResult(response);
     }
+
+    /// <summary>Ends what goes on beside calls.</summary>
+    public void Dispose() => _mirror.Dispose();
+
+    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
 
     private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
@@ -152,20 +208,45 @@ internal sealed class OutboundPipeline(
             return answer;
         }
 
-        call.Cluster!.Budget.CountCall(call.Start);
-        var resilience = call.Route!.Resilience;
-        if (resilience is { Retries: true })
+        _limits.Look(call);
+        if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
         {
-            call.MakeBodyReplayable();
+            call.Commit();
+            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
+            return fault;
+        }
+
+        var steering = call.Target.Steering;
+        if (steering is not null)
+        {
+            SteerStep.Apply(call, steering);
+        }
+
+        if (call.Route!.Mirrors is { } mirrors)
+        {
+            _mirror.Begin(call, mirrors);
+        }
+
+        call.Cluster!.Budget.CountCall(call.Start);
+        var resilience = call.Route!.ResilienceFor(call.Limits);
+        var hedged = resilience is { Hedges: true } && call.MayBeHedged;
+        if (resilience is not null)
+        {
+            call.PrepareBody(resilience, hedged);
         }
 
         // Most first attempts are the only one: without a timer to run, Polly takes over only when there is something to try again, which saves its state machines.
-        var outcome = resilience is { TimesAttempts: true }
-            ? await resilience.ExecuteAsync(call).ConfigureAwait(false)
-            : await AttemptAsync(call, call.Token).ConfigureAwait(false);
-        if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
+        var outcome = hedged ? await resilience!.HedgeAsync(call).ConfigureAwait(false)
+            : resilience is { TimesAttempts: true } ? await resilience.ExecuteAsync(call).ConfigureAwait(false)
+            : await AttemptAsync(call, resilience, call.Token).ConfigureAwait(false);
+        if (!hedged && resilience is { TimesAttempts: false } && resilience.MayRetry(call, outcome.Result))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
+        }
+
+        if (call.Copies is { } copies)
+        {
+            _mirror.Finish(call, copies);
         }
 
         call.Commit();
@@ -174,6 +255,11 @@ internal sealed class OutboundPipeline(
             var timedOut = exception is TimeoutRejectedException;
             if ((timedOut || call.IsOverdue) && !call.Cancelled.IsCancellationRequested)
             {
+                if (!timedOut)
+                {
+                    telemetry.Decide(call, Decisions.Timeout, "deadline");
+                }
+
                 telemetry.EndCall(call, new(AttemptEnd.Timeout), 504, call.Request.Version);
                 return OutboundErrors.Respond(
                     call.Request,
@@ -188,32 +274,57 @@ internal sealed class OutboundPipeline(
         }
 
         var response = outcome.Result!;
-        if (call.Body is not { HasEnded: false } body)
+        if (steering is not null && call.Last.End == AttemptEnd.Response)
+        {
+            steering.Apply(response);
+        }
+
+        if (call.Session is { } session && call.Last.End == AttemptEnd.Response)
+        {
+            SessionStep.End(call, session, response);
+        }
+
+        var left = OutboundDeadline.Left(call, resilience?.Timeout);
+        if (call.Body is not { } body || !body.TryCommit())
         {
             telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);
         }
-        else if (OutboundDeadline.Left(call, resilience?.Timeout) is { } left)
+        else if (left is not null)
         {
-            body.ArmDeadline(time, left);
+            body.ArmDeadline(time, left.Value, call.Deadline?.Left <= left ? "deadline" : "request");
         }
 
         return response;
     }
 
-    /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
+    /// <summary>The name is new: asks, then sends where it belongs.</summary>
     private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CallLimits? limits, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
+        var (listener, refusal) = await AskNameAsync(request, key, cancellationToken).ConfigureAwait(false);
+        return refusal
+            ?? await (listener is null ? new(passThrough.SendAsync(request, cancellationToken)) : StartAsync(request, listener, start, limits, cancellationToken)).ConfigureAwait(false);
+    }
+
+    private async Task<HostAnswer> AskHostAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
+    {
+        var (listener, refusal) = await AskNameAsync(request, key, cancellationToken).ConfigureAwait(false);
+        return new HostAnswer(listener is not null, refusal);
+    }
+
+    /// <summary>Asks, and waits as long as the call may, at most 10 s (contracts §5). No listener and no refusal: the name is none of the mesh's.</summary>
+    private async Task<(OutboundListener? Listener, HttpResponseMessage? Refusal)> AskNameAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
         var deadline = Deadline.Current;
         var patience = deadline is not null && deadline.Left < settings.ReadyTimeout ? TimeSpan.FromTicks(Math.Max(0, deadline.Left.Ticks)) : settings.ReadyTimeout;
         OutboundListener? listener;
         switch (tables.Names.Enter(key, ServiceNames.IsServiceForCertain(key.Host, settings.ClusterDomain), out var name))
         {
             case AskResult.PassOn:
-                return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+                return default;
             case AskResult.Refused:
-                return Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes.");
+                return (null, Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes."));
         }
 
         try
@@ -227,19 +338,25 @@ internal sealed class OutboundPipeline(
 
         if (listener is { PassesThrough: true })
         {
-            return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            return default;
         }
 
         if (listener is { Unavailable: null })
         {
-            return await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
+            return (listener, null);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        return Unknown(
+        return (null, Unknown(
             request,
             $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
-            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
+            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration));
+    }
+
+    private TimeoutRejectedException Expired(OutboundCall call, string reason, Exception inner)
+    {
+        telemetry.Decide(call, Decisions.Timeout, reason);
+        return new TimeoutRejectedException(reason == AttemptWatch.Idle ? "No byte of request or response moved for too long." : "No response headers came in time.", inner);
     }
 
     private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail, MeshErrorCode code = MeshErrorCode.NoConfiguration) =>
@@ -280,3 +397,8 @@ internal sealed class OutboundPipeline(
         request.Method != HttpMethod.Head && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
         && !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 }
+
+/// <summary>Where calls to a host go.</summary>
+/// <param name="IsMeshed">Through the mesh.</param>
+/// <param name="Refusal">Nowhere: this is the answer.</param>
+internal readonly record struct HostAnswer(bool IsMeshed, HttpResponseMessage? Refusal = null);

@@ -1,5 +1,6 @@
 using System.Collections.Frozen;
 using Mesh.Config;
+using Mesh.Resilience;
 using Mesh.Routing;
 
 namespace Mesh.Outbound;
@@ -39,11 +40,44 @@ internal sealed record OutboundListener(ListenerResult Result)
 internal sealed record OutboundRoute(Route Config)
 {
     /// <summary>Null when the route does not forward.</summary>
-    public WeightedClusters<OutboundCluster>? Clusters { get; init; }
+    public WeightedClusters<OutboundTarget>? Clusters { get; init; }
+
+    /// <summary>Changes of an answer that is the route's own; null when there are none.</summary>
+    public Steering? OwnAnswer { get; init; }
+
+    /// <summary>Null when the route copies nothing.</summary>
+    public OutboundMirror[]? Mirrors { get; init; }
 
     /// <summary>Null when the route says nothing of hashes.</summary>
     public CallHasher? Hasher { get; init; }
 
     /// <summary>Null when nothing is armed.</summary>
     public RouteResilience? Resilience { get; init; }
+
+    /// <summary>The limits that were last compared with it; owned by <see cref="LimitsCheck"/>.</summary>
+    public CallLimits? CheckedLimits { get; set; }
+
+    /// <summary>The same under what apps allow; null when the route does not forward.</summary>
+    public NarrowedResilience? Narrowed { get; init; }
+
+    /// <param name="limits">What the app allows at most; null is what the route says.</param>
+    public RouteResilience? ResilienceFor(CallLimits? limits) => limits is null || Narrowed is null ? Resilience : Narrowed.For(limits);
 }
+
+/// <summary>One of a route's clusters, with what is different on the way to it. Immutable.</summary>
+internal sealed record OutboundTarget(OutboundCluster Cluster)
+{
+    /// <summary>Null when request and response stay as they are.</summary>
+    public Steering? Steering { get; init; }
+
+    /// <summary>Null when no call is failed on purpose.</summary>
+    public FaultInjector? Faults { get; init; }
+
+    /// <summary>Null when calls have no sessions.</summary>
+    public SessionAffinity? Session { get; init; }
+}
+
+/// <summary>Where copies of a route's calls go. Immutable.</summary>
+/// <param name="PerMillion">Share of the calls.</param>
+/// <param name="Listener">Stands for the copies in metrics: their destination is the service of the cluster.</param>
+internal sealed record OutboundMirror(OutboundCluster Cluster, int PerMillion, OutboundListener Listener);

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using Mesh.Concurrency;
 using Mesh.Config;
+using Mesh.Resilience;
 using Mesh.Routing;
 using Mesh.Telemetry;
 using Microsoft.Extensions.Logging;
@@ -129,7 +130,7 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
         }
 
         var clusters = new List<OutboundCluster>();
-        var routes = new RouteTable<OutboundRoute>(configuration, route => CompileRoute(route, found.Listener.Api?.MaxStreamDuration, clusters));
+        var routes = new RouteTable<OutboundRoute>(configuration, (host, route) => CompileRoute(host, route, found, clusters));
         return new OutboundListener(result)
         {
             Host = routes.Find(name),
@@ -138,26 +139,52 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
         };
     }
 
-    private OutboundRoute CompileRoute(Route route, TimeSpan? maxStreamDuration, List<OutboundCluster> clusters)
+    private OutboundRoute CompileRoute(VirtualHost host, Route route, ListenerResult.Found listener, List<OutboundCluster> clusters)
     {
         if (route.Action is not RouteAction.Forward forward)
         {
-            return new OutboundRoute(route);
+            return new OutboundRoute(route) { OwnAnswer = Steering.Compile(route, null) };
         }
 
-        var weighted = new (OutboundCluster, int)[forward.Clusters.Count];
+        var maxStreamDuration = listener.Listener.Api?.MaxStreamDuration;
+        var weighted = new (OutboundTarget, int)[forward.Clusters.Count];
         for (var i = 0; i < weighted.Length; i++)
         {
-            weighted[i] = (_clusters.Get(forward.Clusters[i].Name), forward.Clusters[i].Weight);
-            clusters.Add(weighted[i].Item1);
+            weighted[i] = (CompileTarget(host, route, forward.Clusters[i], listener.Listener), forward.Clusters[i].Weight);
+            clusters.Add(weighted[i].Item1.Cluster);
         }
 
+        var mirrors = forward.Mirrors.Count == 0 ? null : forward.Mirrors.Select(m => new OutboundMirror(
+            _clusters.Get(m.Cluster), m.PerMillion, new OutboundListener(listener) { Destination = DestinationOf(m.Cluster) })).ToArray();
+        clusters.AddRange(mirrors?.Select(m => m.Cluster) ?? []);
         return new OutboundRoute(route)
         {
-            Clusters = new WeightedClusters<OutboundCluster>(weighted),
+            Clusters = new WeightedClusters<OutboundTarget>(weighted),
+            Mirrors = mirrors,
             Hasher = forward.HashPolicies.Count == 0 ? null : new CallHasher(forward.HashPolicies),
             Resilience = RouteResilience.Compile(forward, maxStreamDuration, _time, _random),
+            Narrowed = new NarrowedResilience(forward, maxStreamDuration, _time, _random),
         };
+    }
+
+    private OutboundTarget CompileTarget(VirtualHost host, Route route, WeightedCluster cluster, Listener listener)
+    {
+        FaultInjector? faults = null;
+        SessionAffinity? sessions = null;
+        foreach (var filter in listener.Api?.Filters ?? [])
+        {
+            switch (FilterOverrides.Effective(filter, cluster.FilterOverrides, route.FilterOverrides, host.FilterOverrides))
+            {
+                case FaultInjection { IsNone: false } settings:
+                    faults = new FaultInjector(settings with { ExpiresAt = route.FaultExpiresAt ?? settings.ExpiresAt }, _time, _random);
+                    break;
+                case SessionAffinity { IsNone: false } settings:
+                    sessions = settings;
+                    break;
+            }
+        }
+
+        return new OutboundTarget(_clusters.Get(cluster.Name)) { Steering = Steering.Compile(route, cluster), Faults = faults, Session = sessions };
     }
 
     private Destination DestinationOf(string name)

@@ -17,10 +17,16 @@ internal sealed class RouteTable<T>
 
     /// <param name="compile">Makes what <see cref="VirtualHostRoutes{T}.Match"/> returns; called once per route.</param>
     public RouteTable(RouteConfiguration configuration, Func<Route, T> compile)
+        : this(configuration, (_, route) => compile(route))
+    {
+    }
+
+    /// <param name="compile">Gets the route's virtual host too.</param>
+    public RouteTable(RouteConfiguration configuration, Func<VirtualHost, Route, T> compile)
     {
         foreach (var virtualHost in configuration.VirtualHosts)
         {
-            var host = new VirtualHostRoutes<T>(virtualHost, compile);
+            var host = new VirtualHostRoutes<T>(virtualHost, route => compile(virtualHost, route));
             foreach (var domain in virtualHost.Domains)
             {
                 if (domain == "*")

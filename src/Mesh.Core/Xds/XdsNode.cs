@@ -12,14 +12,18 @@ internal sealed record XdsNode(string Id, string Namespace, string ServiceAccoun
     private static readonly string Version =
         typeof(XdsNode).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
+    /// <summary>Where it runs; null is unknown.</summary>
+    public Config.Locality? Locality { get; init; }
+
     /// <summary>The message that opens every stream. Features and user agent are ours to state, never the operator's.</summary>
     public Node ToProto() => new()
     {
         Id = Id,
         Cluster = Workload,
+        Locality = Locality is { } own ? new() { Region = own.Region, Zone = own.Zone, SubZone = own.SubZone } : null,
         UserAgentName = "mesh",
         UserAgentVersion = Version,
-        ClientFeatures = { "xds.config.resource-in-sotw", "envoy.lb.does_not_support_overprovisioning" },
+        ClientFeatures = { "xds.config.resource-in-sotw" },
         Metadata = new Struct
         {
             Fields =

@@ -32,15 +32,19 @@ public sealed class MeshOptionsTests : IDisposable
     {
         var options = Read(
             ("Mesh:ControlPlane", "127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), ("Mesh:Namespace", "shop"), ("Mesh:ServiceAccount", "cart"),
-            ("Mesh:Workload", "cart-v2"), ("Mesh:TrustDomain", "mesh.example"), ("Mesh:ClusterDomain", "c.local"), ("Mesh:AdsVariant", "stateoftheworld"),
-            ("Mesh:TelemetryInterval", "00:00:02"), ("Mesh:Server:ProbePaths:0", "/up"), ("Mesh:Server:ExcludedPorts", "9090, 9091"));
+            ("Mesh:Workload", "cart-v2"), ("Mesh:Region", "eu"), ("Mesh:Zone", "eu-a"), ("Mesh:TrustDomain", "mesh.example"), ("Mesh:ClusterDomain", "c.local"), ("Mesh:AdsVariant", "stateoftheworld"),
+            ("Mesh:TelemetryInterval", "00:00:02"), ("Mesh:Server:ProbePaths:0", "/up"), ("Mesh:Server:ExcludedPorts", "9090, 9091"),
+            ("Mesh:Server:MaxConcurrentRequests", "200"), ("Mesh:Server:MaxQueuedRequests", "0"), ("Mesh:Server:QueueTimeout", "00:00:00.5"));
 
         Assert.True(MeshActivation.From(options).IsOn);
         Assert.Equal(("shop", "cart", "cart-v2", "mesh.example", "c.local"), (options.Namespace, options.ServiceAccount, options.Workload, options.TrustDomain, options.ClusterDomain));
         Assert.Equal((AdsVariant.StateOfTheWorld, TimeSpan.FromSeconds(2)), (options.AdsVariant, options.TelemetryInterval));
         Assert.Equal(["/up"], options.Server.ProbePaths);
         Assert.Equal([9090, 9091], options.Server.ExcludedPorts);
+        Assert.Equal((200, 0, TimeSpan.FromMilliseconds(500)), (options.Server.MaxConcurrentRequests, options.Server.MaxQueuedRequests, options.Server.QueueTimeout));
         var node = LocalNode.From(options);
+        Assert.Equal(new Mesh.Config.Locality("eu", "eu-a", ""), node.Locality);
+        Assert.Null(LocalNode.From(new MeshOptions()).Locality);
         Assert.StartsWith("cart-v2~", node.Id, StringComparison.Ordinal);
         Assert.EndsWith("~shop", node.Id, StringComparison.Ordinal);
         Assert.Contains("127.0.0.1", node.InstanceIps);
@@ -65,6 +69,12 @@ public sealed class MeshOptionsTests : IDisposable
     [InlineData("Mesh:Server:ProbePaths", "healthz", "Start every path with '/'")]
     [InlineData("Mesh:Server:ExcludedPorts", "99999", "holds 99999")]
     [InlineData("Mesh:Server:ExcludedPorts", "http", "holds 'http'")]
+    [InlineData("Mesh:Server:MaxConcurrentRequests", "0", "Mesh:Server:MaxConcurrentRequests is 0")]
+    [InlineData("Mesh:Server:MaxConcurrentRequests", "many", "Mesh:Server:MaxConcurrentRequests is 'many'")]
+    [InlineData("Mesh:Server:MaxQueuedRequests", "-1", "Mesh:Server:MaxQueuedRequests is -1")]
+    [InlineData("Mesh:Server:QueueTimeout", "00:00:00", "Use more than zero")]
+    [InlineData("Mesh:Server:QueueTimeout", "00:10:01", "at most 00:10:00")]
+    [InlineData("Mesh:Server:QueueTimeout", "1s", "Mesh:Server:QueueTimeout is '1s'")]
     public void Options_OneIsWrong_IsTheOneProblem(string key, string value, string expected)
     {
         var e = Assert.Throws<MeshConfigurationException>(() => Read(("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), (key, value)));

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using System.Net;
 using Mesh.Config;
 using Mesh.Inbound;
+using Mesh.Resilience;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using Xunit;
@@ -88,7 +89,7 @@ public sealed class InboundTableTests
         Assert.Equal(["meshlib/inbound?address=0.0.0.0:81", "meshlib/inbound?address=[::]:82"], _source.Watched);
     }
 
-    private InboundTable Table() => new(_source, "meshlib/inbound?address=", _logger);
+    private InboundTable Table() => new(_source, "meshlib/inbound?address=", ServerLimits.None, TimeProvider.System, _logger);
 
     private void Publish(ListenerResult result) =>
         _source.Snapshots.Publish(MeshSnapshot.Empty with { Listeners = ImmutableDictionary<string, ListenerResult>.Empty.Add(Name, result) });

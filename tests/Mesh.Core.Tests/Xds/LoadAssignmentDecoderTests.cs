@@ -68,8 +68,8 @@ public sealed class LoadAssignmentDecoderTests
         given.Endpoints[0].LbEndpoints[2].LoadBalancingWeight = 0;
         given.Endpoints[0].LbEndpoints.Add(new LbEndpoint { EndpointName = "x" });
         given.Endpoints.Add(new LocalityLbEndpoints { LoadBalancingWeight = 1 });
-        given.Policy = new ClusterLoadAssignment.Types.Policy { DropOverloads = { new ClusterLoadAssignment.Types.Policy.Types.DropOverload { Category = "c", DropPercentage = new() { Numerator = 1 } } } };
-        Invalid(given, "cluster_name", "endpoints[0].lb_endpoints[1]", "endpoints[0].lb_endpoints[2].load_balancing_weight", "endpoints[0].lb_endpoints[3].endpoint.address.socket_address", "endpoints[1].locality", "policy.drop_overloads[0]");
+        given.Policy = new ClusterLoadAssignment.Types.Policy { DropOverloads = { new ClusterLoadAssignment.Types.Policy.Types.DropOverload { Category = "c", DropPercentage = new() { Numerator = 1, Denominator = (Protos.Envoy.Type.FractionalPercent.Types.DenominatorType)9 } } } };
+        Invalid(given, "cluster_name", "endpoints[0].lb_endpoints[1]", "endpoints[0].lb_endpoints[2].load_balancing_weight", "endpoints[0].lb_endpoints[3].endpoint.address.socket_address", "endpoints[1].locality", "policy.drop_overloads[0].drop_percentage.denominator");
     }
 
     [Fact]

@@ -31,7 +31,7 @@ public sealed class XdsConfigSourceTests : IAsyncLifetime
         _server = await ScriptedAdsServer.StartAsync();
         _source = new XdsConfigSource(
             _server,
-            new XdsNode("web~1~shop", "shop", "web", "web", ["127.0.0.1"]),
+            new XdsNode("web~1~shop", "shop", "web", "web", ["127.0.0.1"]) { Locality = new Config.Locality("eu", "eu-a", "") },
             AdsVariant.StateOfTheWorld,
             _time,
             new Random(1),
@@ -59,7 +59,8 @@ public sealed class XdsConfigSourceTests : IAsyncLifetime
         Assert.Equal("mesh", node.UserAgentName);
         Assert.Equal("shop", node.Metadata.Fields["NAMESPACE"].StringValue);
         Assert.Equal("127.0.0.1", node.Metadata.Fields["INSTANCE_IPS"].StringValue);
-        Assert.Equal(["xds.config.resource-in-sotw", "envoy.lb.does_not_support_overprovisioning"], node.ClientFeatures);
+        Assert.Equal(["xds.config.resource-in-sotw"], node.ClientFeatures);
+        Assert.Equal(("eu", "eu-a"), (node.Locality.Region, node.Locality.Zone));
         Assert.All([first, second], r => Assert.NotEmpty(r.ResourceNames));
         Assert.Equal([Lds, XdsTypes.LeafPolicy], new[] { first.TypeUrl, second.TypeUrl }.Order());
     }

@@ -16,7 +16,8 @@ internal sealed class RouteStep(Random random)
         call.Route = route;
         if (route?.Clusters is { } clusters)
         {
-            call.Cluster = clusters.Pick(random);
+            call.Target = SessionStep.Begin(call, clusters.Pick(random), clusters);
+            call.Cluster = call.Target.Cluster;
             if (call.Cluster.Config.LoadBalancing == LoadBalancing.RingHash)
             {
                 // Once per call: its retries go round the ring from the same place.
@@ -28,7 +29,8 @@ internal sealed class RouteStep(Random random)
 
         return route?.Config.Action switch
         {
-            RouteAction.DirectResponse direct => OutboundErrors.Direct(call.Request, call.IsGrpc, direct.Status, direct.Body),
+            RouteAction.DirectResponse direct => SteerStep.Answer(call, route, direct),
+            RouteAction.Redirect redirect => SteerStep.Answer(call, route, redirect),
             RouteAction.NotForwarding not => Fail(call, MeshErrorCode.NotForwarding, $"The route '{route.Config.Name}' for '{call.Request.RequestUri!.Authority}' does not forward: {not.Reason}"),
             _ => Fail(call, MeshErrorCode.NoRoute, $"No route of '{call.Request.RequestUri!.Authority}' takes {call.Request.Method} {call.Request.RequestUri.AbsolutePath}."),
         };

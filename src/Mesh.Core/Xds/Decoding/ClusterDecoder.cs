@@ -1,5 +1,4 @@
 using Mesh.Config;
-using Mesh.Protos.Envoy.Core;
 using Wire = Mesh.Protos.Envoy.Cluster;
 
 namespace Mesh.Xds.Decoding;
@@ -24,14 +23,24 @@ internal static partial class ClusterDecoder
         }
 
         var balancing = LoadBalancingDecoder.Decode(given, errors);
+        var ours = Ours(given.Metadata, errors);
         return errors.Result(given.Name, new Cluster(given.Name, EdsServiceName(given, errors), timeout)
         {
             LoadBalancing = balancing.Policy,
             RingHash = balancing.Ring,
             ShuffleEndpoints = balancing.Shuffle,
+            LeastRequestChoices = balancing.Choices,
+            WeightedRoundRobin = balancing.Reports,
+            SlowStart = balancing.SlowStart,
+            PreferNear = ours?.PreferNear ?? false,
+            PanicThresholdPercent = PercentDecoder.Whole(given.CommonLbConfig?.HealthyPanicThreshold, 50, "common_lb_config.healthy_panic_threshold", errors),
             OutlierDetection = Outliers(given.OutlierDetection, errors),
             HealthCheck = Health(given.HealthChecks, errors),
-            MaxRequests = MaxRequests(given.CircuitBreakers),
+            MaxRequests = MostOf(given.CircuitBreakers, t => t.MaxRequests, 1024),
+            MaxPendingRequests = MostOf(given.CircuitBreakers, t => t.MaxPendingRequests, int.MaxValue),
+            MaxConnections = MostOf(given.CircuitBreakers, t => t.MaxConnections, int.MaxValue),
+            RetryBudget = Budget(ours),
+            Connections = Connections(given.CommonHttpProtocolOptions, ours, errors),
             UpstreamTls = TlsContextDecoder.Upstream(given.TransportSocket, "transport_socket", errors),
         });
     }
@@ -57,11 +66,5 @@ internal static partial class ClusterDecoder
         }
 
         return given.EdsClusterConfig?.ServiceName is { Length: > 0 } service ? service : given.Name;
-    }
-
-    private static int MaxRequests(Wire.CircuitBreakers? breakers)
-    {
-        var first = breakers?.Thresholds.FirstOrDefault(t => t.Priority == RoutingPriority.Default);
-        return (int)Math.Min(first?.MaxRequests ?? 1024, int.MaxValue);
     }
 }

@@ -8,14 +8,9 @@ namespace Mesh.Xds.Decoding;
 /// <summary>Fault injection (gRFC A33).</summary>
 internal static class FaultDecoder
 {
-    /// <returns>Null when it does nothing.</returns>
-    public static FaultInjection? Decode(HTTPFault given, string path, DecodeErrors errors)
+    /// <returns>Also when it does nothing: a filter without settings takes the overrides of routes.</returns>
+    public static FaultInjection Decode(HTTPFault given, string path, DecodeErrors errors)
     {
-        if (given.Delay is null && given.Abort is null)
-        {
-            return null;
-        }
-
         var headers = new List<HeaderMatcher>(given.Headers.Count);
         for (var i = 0; i < given.Headers.Count; i++)
         {

@@ -115,6 +115,12 @@ internal static class HttpFilterDecoder
             case "envoy.extensions.filters.http.fault.v3.HTTPFault":
                 settings = errors.Unpack<HTTPFault>(config, path) is { } fault ? FaultDecoder.Decode(fault, path, errors) : null;
                 return true;
+            case "envoy.extensions.filters.http.stateful_session.v3.StatefulSession":
+                settings = errors.Unpack<StatefulSession>(config, path) is { } session ? SessionAffinityDecoder.Decode(session, path, errors) : null;
+                return true;
+            case "envoy.extensions.filters.http.stateful_session.v3.StatefulSessionPerRoute":
+                settings = errors.Unpack<StatefulSessionPerRoute>(config, path) is { } perRoute ? SessionAffinityDecoder.Decode(perRoute, path, errors) : null;
+                return true;
             case "mesh.traffic.v1.InboundLimits" when inbound:
                 settings = errors.Unpack<Protos.Traffic.InboundLimits>(config, path) is { } limits ? InboundLimitsDecoder.Decode(limits, path, errors) : null;
                 return true;

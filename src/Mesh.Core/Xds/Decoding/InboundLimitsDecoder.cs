@@ -15,9 +15,6 @@ internal static class InboundLimitsDecoder
     /// <summary>Longer ones are quotas, which a restart must not forget.</summary>
     private static readonly TimeSpan LongestInterval = TimeSpan.FromDays(1);
 
-    /// <summary>A queue without a longest wait: long enough for a burst, short enough that callers still wait.</summary>
-    private static readonly TimeSpan DefaultQueueTimeout = TimeSpan.FromSeconds(1);
-
     private static readonly InboundLimits None = new();
 
     public static InboundLimits Decode(Wire.InboundLimits given, string path, DecodeErrors errors)
@@ -119,7 +116,7 @@ internal static class InboundLimitsDecoder
 
     private static ServerConcurrency Concurrency(Wire.Concurrency given, string path, DecodeErrors errors)
     {
-        var timeout = errors.Time(given.QueueTimeout, $"{path}.queue_timeout") ?? DefaultQueueTimeout;
+        var timeout = errors.Time(given.QueueTimeout, $"{path}.queue_timeout") ?? ServerConcurrency.DefaultQueueTimeout;
         if (timeout == TimeSpan.Zero || timeout > TimeSpan.FromMinutes(10))
         {
             errors.Add($"{path}.queue_timeout", $"is {timeout.TotalSeconds} s", "Use more than zero and at most ten minutes.");

@@ -52,8 +52,11 @@ internal static class LoadAssignmentDecoder
         }
 
         CheckPriorities(assignment, localities, errors);
-        CheckDrops(assignment.Policy, errors);
-        return errors.Result(assignment.ClusterName, new LoadAssignment(assignment.ClusterName, localities));
+        return errors.Result(assignment.ClusterName, new LoadAssignment(assignment.ClusterName, localities)
+        {
+            OverprovisioningPercent = Overprovisioning(assignment.Policy?.OverprovisioningFactor, errors),
+            Drops = Drops(assignment.Policy, errors),
+        });
     }
 
     private static List<ModelEndpoint> Endpoints(
@@ -114,6 +117,7 @@ internal static class LoadAssignmentDecoder
         return errors.Count > before ? null : new ModelEndpoint(
             address, port, Scale(given.LoadBalancingWeight ?? 1, large), given.HealthStatus is HealthStatus.Unknown or HealthStatus.Healthy)
         {
+            Draining = given.HealthStatus == HealthStatus.Draining,
             Tls = tls,
             SpiffeId = id,
             SpeaksHttp2 = http2,
@@ -195,17 +199,29 @@ internal static class LoadAssignmentDecoder
         }
     }
 
-    private static void CheckDrops(ClusterLoadAssignment.Types.Policy? policy, DecodeErrors errors)
+    private static List<DropCategory> Drops(ClusterLoadAssignment.Types.Policy? policy, DecodeErrors errors)
     {
+        var drops = new List<DropCategory>();
         for (var i = 0; i < (policy?.DropOverloads.Count ?? 0); i++)
         {
-            var share = policy!.DropOverloads[i].DropPercentage;
-            if (share is not null && share.Numerator > 0)
+            var given = policy!.DropOverloads[i];
+            if (FractionDecoder.PerMillion(given.DropPercentage, $"policy.drop_overloads[{i}].drop_percentage", errors) is > 0 and var share)
             {
-                // Taking all calls where the server wants some dropped would be half a configuration.
-                errors.Add($"policy.drop_overloads[{i}]", $"drops calls of category '{policy.DropOverloads[i].Category}'", "Dropping is not supported yet; leave it out.");
+                drops.Add(new DropCategory(given.Category, share));
             }
         }
+
+        return drops;
+    }
+
+    private static int Overprovisioning(uint? given, DecodeErrors errors)
+    {
+        if (given == 0)
+        {
+            errors.Add("policy.overprovisioning_factor", "is 0", "Use 1 or more, 100 being none, or leave it out for 140.");
+        }
+
+        return (int)Math.Min(given ?? 140, int.MaxValue);
     }
 
     private static ulong Sum(IEnumerable<uint> weights) => weights.Aggregate(0UL, (sum, weight) => sum + weight);

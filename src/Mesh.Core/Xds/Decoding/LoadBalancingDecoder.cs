@@ -5,7 +5,7 @@ using Wire = Mesh.Protos.Envoy.Cluster;
 
 namespace Mesh.Xds.Decoding;
 
-/// <summary>How a cluster picks: the list of policies, else the older fields (gRFC A27, A42, A48, A52, A62).</summary>
+/// <summary>How a cluster picks: the list of policies, else the older fields (gRFC A27, A42, A48, A52, A58, A62).</summary>
 internal static class LoadBalancingDecoder
 {
     // gRFC A52: a policy inside a policy, no deeper than this.
@@ -21,9 +21,15 @@ internal static class LoadBalancingDecoder
         switch (given.LbPolicy)
         {
             case Wire.Cluster.Types.LbPolicy.RoundRobin:
-                return new(LoadBalancing.PeakEwma); // also what "unset" looks like: our default
+                // Also what "unset" looks like: our default.
+                return new(LoadBalancing.PeakEwma) { SlowStart = SlowStartDecoder.Decode(given.RoundRobinLbConfig?.SlowStartConfig, "round_robin_lb_config.slow_start_config", errors) };
             case Wire.Cluster.Types.LbPolicy.LeastRequest:
-                return new(LoadBalancing.LeastRequest);
+                var least = given.LeastRequestLbConfig;
+                return new(LoadBalancing.LeastRequest)
+                {
+                    Choices = Choices(least?.ChoiceCount, "least_request_lb_config", errors),
+                    SlowStart = SlowStartDecoder.Decode(least?.SlowStartConfig, "least_request_lb_config.slow_start_config", errors),
+                };
             case Wire.Cluster.Types.LbPolicy.Random:
                 return new(LoadBalancing.Random);
             case Wire.Cluster.Types.LbPolicy.RingHash:
@@ -60,7 +66,7 @@ internal static class LoadBalancingDecoder
         }
 
         var seen = list is null ? string.Empty : string.Join(", ", list.Policies.Select(p => p.TypedExtensionConfig?.TypedConfig?.TypeUrl ?? "(none)"));
-        errors.Add(path, $"has no policy that is known here: {seen}", "End the list with round_robin, least_request, ring_hash, pick_first or random.");
+        errors.Add(path, $"has no policy that is known here: {seen}", "End the list with round_robin, least_request, client_side_weighted_round_robin, ring_hash, pick_first or random.");
         return new(LoadBalancing.RoundRobin);
     }
 
@@ -69,9 +75,17 @@ internal static class LoadBalancingDecoder
         switch (Any.GetTypeName(policy.TypeUrl))
         {
             case "envoy.extensions.load_balancing_policies.round_robin.v3.RoundRobin":
-                return new(LoadBalancing.RoundRobin);
+                return new(LoadBalancing.RoundRobin) { SlowStart = SlowStartDecoder.Decode(errors.Unpack<RoundRobin>(policy, path)?.SlowStartConfig, $"{path}.slow_start_config", errors) };
             case "envoy.extensions.load_balancing_policies.least_request.v3.LeastRequest":
-                return new(LoadBalancing.LeastRequest);
+                var least = errors.Unpack<LeastRequest>(policy, path);
+                return new(LoadBalancing.LeastRequest)
+                {
+                    Choices = Choices(least?.ChoiceCount, path, errors),
+                    SlowStart = SlowStartDecoder.Decode(least?.SlowStartConfig, $"{path}.slow_start_config", errors),
+                };
+            case "envoy.extensions.load_balancing_policies.client_side_weighted_round_robin.v3.ClientSideWeightedRoundRobin":
+                var reports = errors.Unpack<ClientSideWeightedRoundRobin>(policy, path);
+                return new(LoadBalancing.WeightedRoundRobin) { Reports = reports is null ? WeightedRoundRobin.Default : WeightedRoundRobinDecoder.Decode(reports, path, errors) };
             case "envoy.extensions.load_balancing_policies.random.v3.Random":
                 return new(LoadBalancing.Random);
             case "envoy.extensions.load_balancing_policies.ring_hash.v3.RingHash":
@@ -92,6 +106,17 @@ internal static class LoadBalancingDecoder
             default:
                 return null;
         }
+    }
+
+    /// <summary>More than 10 are 10 (gRFC A48).</summary>
+    private static int Choices(uint? given, string path, DecodeErrors errors)
+    {
+        if (given < 2)
+        {
+            errors.Add($"{path}.choice_count", $"is {given}", "Use 2–10, or leave it out for 2.");
+        }
+
+        return (int)Math.Clamp(given ?? 2, 2, 10);
     }
 
     private static RingHashSize Size(ulong? min, ulong? max, string path, DecodeErrors errors)
@@ -118,5 +143,11 @@ internal static class LoadBalancingDecoder
         public RingHashSize Ring { get; init; } = RingHashSize.Default;
 
         public bool Shuffle { get; init; }
+
+        public int Choices { get; init; } = 2;
+
+        public WeightedRoundRobin Reports { get; init; } = WeightedRoundRobin.Default;
+
+        public SlowStart? SlowStart { get; init; }
     }
 }

@@ -22,7 +22,7 @@ internal static class RouteDecoder
             _ => new RouteAction.NotForwarding("the route has no action that is known here"),
         };
         var (request, response) = HeaderChangesDecoder.Of(given, $"{path}.", errors);
-        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides, RequestHeaders = request, ResponseHeaders = response };
+        return match is null || action is null ? null : new Route(given.Name, match, action) { FilterOverrides = overrides, FaultExpiresAt = policy.FaultExpiresAt, RequestHeaders = request, ResponseHeaders = response };
     }
 
     /// <returns>What is right of it; null when it is not set.</returns>

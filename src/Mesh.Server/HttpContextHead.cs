@@ -1,0 +1,25 @@
+using Mesh.Traffic;
+using Microsoft.AspNetCore.Http;
+
+namespace Mesh.Server;
+
+/// <summary>What policy sees of a request in. Made only for policies that look at the request.</summary>
+/// <remarks>The path is the decoded one, as the app's own routing sees it: another spelling of it is no way around a limit.</remarks>
+internal sealed class HttpContextHead(HttpRequest request) : RequestHead
+{
+    public override string Method => request.Method;
+
+    public override string Authority => request.Host.Value ?? string.Empty;
+
+    public override string Path => request.PathBase.HasValue ? request.PathBase.Value + request.Path.Value : request.Path.Value ?? string.Empty;
+
+    public override string Query => request.QueryString.Value is { Length: > 1 } query ? query[1..] : string.Empty;
+
+    public override string? Header(string name) => name switch
+    {
+        ":method" => Method,
+        ":path" => Path + request.QueryString.Value,
+        ":authority" or "host" => Authority,
+        _ => request.Headers.TryGetValue(name, out var values) ? values.ToString() : null,
+    };
+}
