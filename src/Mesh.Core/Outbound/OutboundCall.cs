@@ -98,6 +98,9 @@ internal sealed class OutboundCall(
     /// <summary>Another attempt beside this one was first: what ends it is no failure.</summary>
     public bool HasLost { get; set; }
 
+    /// <summary>Its latest attempt is counted among those that may wait for a connection: over HTTP/2, HTTP/1.1, or (null) not at all.</summary>
+    public bool? WaitsOverHttp2 { get; set; }
+
     /// <summary>It began beside an attempt that took long.</summary>
     public bool IsHedge { get; set; }
 
