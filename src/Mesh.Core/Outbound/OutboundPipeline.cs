@@ -285,8 +285,14 @@ internal sealed class OutboundPipeline(
     {
         var start = time.GetTimestamp();
         var (listener, refusal) = await AskNameAsync(request, key, cancellationToken).ConfigureAwait(false);
-        return refusal
-            ?? await (listener is null ? new(passThrough.SendAsync(request, cancellationToken)) : StartAsync(request, listener, start, limits, cancellationToken)).ConfigureAwait(false);
+        if (refusal is not null)
+        {
+            return refusal;
+        }
+
+        return listener is null
+            ? await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false)
+            : await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<HostAnswer> AskHostAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
