@@ -84,6 +84,18 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        if (Text(server, nameof(MeshServerOptions.ReportLoadToAll)) is { } toAll)
+        {
+            if (bool.TryParse(toAll, out var parsed))
+            {
+                options.Server.ReportLoadToAll = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Server:ReportLoadToAll is '{toAll}'. Use true or false.");
+            }
+        }
+
         if (problems.Count > 0)
         {
             throw new MeshConfigurationException(problems);

@@ -16,7 +16,7 @@ namespace Mesh.Outbound;
 /// <remarks>
 /// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
 /// → mirror (a copy of that) → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
-/// → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → watch (response headers, idleness) → send → heed (an overloaded endpoint is left alone).
+/// → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → watch (response headers, idleness) → send → heed (an overloaded endpoint is left alone).
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
@@ -87,6 +87,12 @@ internal sealed class OutboundPipeline(
             return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
         }
 
+        if (call.Attempts == 0 && cluster.Balancer.Drop(random) is { } category)
+        {
+            telemetry.Decide(call, Decisions.Drop, category);
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Dropped, $"The control plane wants some calls to cluster '{cluster.Name}' dropped (category '{category}').");
+        }
+
         var most = resilience?.MaxRequests ?? int.MaxValue;
         if (!cluster.Limit.TryEnter(most))
         {
@@ -94,9 +100,15 @@ internal sealed class OutboundPipeline(
             return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{Math.Min(most, cluster.Limit.Max)} calls are in flight to cluster '{cluster.Name}', which is its limit.");
         }
 
-        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp(), call.Hash) is not OutboundEndpoint endpoint)
+        var now = time.GetTimestamp();
+        if ((call.Session is { } session ? SessionStep.Pick(call, session, random, now) : cluster.Balancer.Pick(random, call.Tried, now, call.Hash)) is not OutboundEndpoint endpoint)
         {
             cluster.Limit.Exit();
+            if (call.Session is { Settings.Strict: true, Address: { } address })
+            {
+                return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"The session's endpoint {address} of cluster '{cluster.Name}' is gone or not healthy, and the session is strict.");
+            }
+
             return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");
         }
 
@@ -265,6 +277,11 @@ internal sealed class OutboundPipeline(
         if (steering is not null && call.Last.End == AttemptEnd.Response)
         {
             steering.Apply(response);
+        }
+
+        if (call.Session is { } session && call.Last.End == AttemptEnd.Response)
+        {
+            SessionStep.End(call, session, response);
         }
 
         var left = OutboundDeadline.Left(call, resilience?.Timeout);

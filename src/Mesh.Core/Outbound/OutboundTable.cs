@@ -72,6 +72,9 @@ internal sealed record OutboundTarget(OutboundCluster Cluster)
 
     /// <summary>Null when no call is failed on purpose.</summary>
     public FaultInjector? Faults { get; init; }
+
+    /// <summary>Null when calls have no sessions.</summary>
+    public SessionAffinity? Session { get; init; }
 }
 
 /// <summary>Where copies of a route's calls go. Immutable.</summary>
