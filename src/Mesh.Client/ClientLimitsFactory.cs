@@ -1,6 +1,5 @@
 using Mesh.Client.Coexistence;
 using Mesh.Hosting;
-using Mesh.Outbound;
 using Mesh.Resilience;
 using Microsoft.Extensions.Options;
 

@@ -37,7 +37,9 @@ internal static class StandardLimits
         {
             var answer = retry.ShouldHandle(new RetryPredicateArguments<HttpResponseMessage>(context, outcome, 0));
             // One that has to wait, or fails without a real call, says nothing against retries.
+#pragma warning disable VSTHRD002, VSTHRD103 // it has completed
             return !answer.IsCompletedSuccessfully || answer.Result;
+#pragma warning restore VSTHRD002, VSTHRD103
         }
 #pragma warning disable CA1031 // it is the app's code, asked about a call that is none
         catch (Exception)

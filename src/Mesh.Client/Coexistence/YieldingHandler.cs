@@ -57,7 +57,9 @@ internal sealed class YieldingHandler : DelegatingHandler
         }
 
         var host = _pipeline.ResolveAsync(request, cancellationToken);
+#pragma warning disable VSTHRD103 // it has completed: no state machine for a name that is known
         return host.IsCompletedSuccessfully ? GoAsync(request, host.Result, cancellationToken) : WaitAsync(host, request, cancellationToken);
+#pragma warning restore VSTHRD103
     }
 
     /// <inheritdoc/>
