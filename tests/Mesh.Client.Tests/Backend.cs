@@ -27,6 +27,9 @@ internal sealed class Backend : IAsyncDisposable
 
     public Func<HttpContext, Task> Handler { get; set; } = context => context.Response.WriteAsync("ok");
 
+    /// <summary>Sees every request first, gRPC too; true when it has answered.</summary>
+    public Func<HttpContext, Task<bool>>? Intercept { get; set; }
+
     public int Port { get; private set; }
 
     public static async Task<Backend> StartAsync(IWorkloadIdentitySource? identity = null, Func<HttpContext, Task>? handler = null, int port = 0, HttpProtocols protocols = HttpProtocols.Http1AndHttp2)
@@ -63,6 +66,13 @@ internal sealed class Backend : IAsyncDisposable
             backend.Handler = handler;
         }
 
+        app.Use(async (context, next) =>
+        {
+            if (backend.Intercept is not { } intercept || !await intercept(context))
+            {
+                await next(context);
+            }
+        });
         app.MapGrpcService<EchoService>();
         app.MapFallback(context =>
         {

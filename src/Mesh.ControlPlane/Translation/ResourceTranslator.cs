@@ -79,7 +79,11 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
     private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
     {
-        HttpFilter[] filters = IndexOf(model).HasFaults(service, port, node.Namespace) ? [FaultTranslator.Filter()] : [];
+        HttpFilter[] filters =
+        [
+            .. node.IsMesh && IndexOf(model).HasSessions(service, port, node.Namespace) ? new[] { SessionTranslator.Filter() } : [],
+            .. IndexOf(model).HasFaults(service, port, node.Namespace) ? new[] { FaultTranslator.Filter() } : [],
+        ];
         return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 

@@ -114,10 +114,10 @@ internal sealed partial class ClusterBalancer(
             ?? view.Levels[0].Group.Pick(request.WithoutTried().With(LeftOut.Nobody));
     }
 
-    /// <summary>The endpoint that a session sticks to; null when it is gone or not usable. One that drains still serves its sessions.</summary>
+    /// <summary>The endpoint that a session sticks to; null when it is gone or not healthy. One that drains, or asked for less calls for a while, still serves its sessions.</summary>
     /// <param name="now">Timestamp.</param>
     public BalancedEndpoint? Find(string hostPort, long now) =>
-        _state.Current.ByAddress.TryGetValue(hostPort, out var endpoint) && endpoint.Config is { Healthy: true } or { Draining: true } && endpoint.IsUsable(now) ? endpoint : null;
+        _state.Current.ByAddress.TryGetValue(hostPort, out var endpoint) && endpoint.Config is { Healthy: true } or { Draining: true } && endpoint.IsHealthy(now) ? endpoint : null;
 
     /// <summary>The category by which the control plane wants this call dropped; null lets it through.</summary>
     public string? Drop(Random random)

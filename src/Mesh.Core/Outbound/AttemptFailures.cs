@@ -8,8 +8,8 @@ internal static class AttemptFailures
     // RFC 9113 §7: the stream was refused before any processing.
     private const long RefusedStream = 0x7;
 
-    /// <param name="cancelled">The caller's token; a cancelled attempt whose caller did not give up has timed out.</param>
-    public static AttemptEnd Classify(Exception exception, CancellationToken cancelled)
+    /// <param name="givenUp">The caller gave up, or another attempt was first; a cancelled attempt that nobody gave up has timed out.</param>
+    public static AttemptEnd Classify(Exception exception, bool givenUp)
     {
         for (var e = exception; e is not null; e = e.InnerException)
         {
@@ -20,7 +20,7 @@ internal static class AttemptFailures
                 case HttpProtocolException { ErrorCode: RefusedStream }:
                     return AttemptEnd.Refused;
                 case OperationCanceledException when ReferenceEquals(e, exception):
-                    return cancelled.IsCancellationRequested ? AttemptEnd.Cancelled : AttemptEnd.Timeout;
+                    return givenUp ? AttemptEnd.Cancelled : AttemptEnd.Timeout;
             }
         }
 

@@ -21,6 +21,29 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         endpoint.Latency.Record(call.Pipeline.Time.GetElapsedTime(start, now), now, cold: handler.ConnectedSince(start));
     }
 
+    /// <summary>An endpoint that had enough is left alone for a while: as long as it says (<c>Retry-After</c>, pushback), else about a second.</summary>
+    public void Heed(HttpResponseMessage response, AttemptResult result)
+    {
+        if (result.HttpStatus is not (429 or 503) && result.GrpcStatus is not (8 or 14))
+        {
+            return;
+        }
+
+        var pipeline = call.Pipeline;
+        if (RetryHint.Read(response, result, pipeline.Time.GetUtcNow()).Rest(result, pipeline.Random) is not { } rest)
+        {
+            return;
+        }
+
+        var now = pipeline.Time.GetTimestamp();
+        if (!endpoint.IsSteeredAway(now))
+        {
+            pipeline.Telemetry.Decide(call, Decisions.Eject, "overloaded");
+        }
+
+        endpoint.SteerAway(now + (long)(rest.TotalSeconds * pipeline.Time.TimestampFrequency));
+    }
+
     /// <summary>What the endpoint said of its load, once its response has ended.</summary>
     public void ReadLoad(HttpResponseMessage response) => InBandLoad.Read(endpoint, response, call.Pipeline.Time);
 
@@ -36,7 +59,7 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End != AttemptEnd.Cancelled && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
+        if (result.End is not (AttemptEnd.Cancelled or AttemptEnd.Overloaded) && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
             // Counted by the cluster, as all ejections are.
             TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);

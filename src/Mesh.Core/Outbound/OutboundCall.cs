@@ -12,10 +12,10 @@ internal sealed class OutboundCall(
     OutboundPipeline pipeline, HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancelled, DeadlineToken? bound = null)
 #pragma warning restore CA1001
 {
+    private const string PreviousAttempts = "grpc-previous-rpc-attempts";
     private readonly Version _version = request.Version;
     private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
     private ReplayContent? _replay;
-    private bool _committed;
 
     public OutboundPipeline Pipeline => pipeline;
 
@@ -51,11 +51,17 @@ internal sealed class OutboundCall(
     /// <summary>What is different on the way to that cluster; null until it is chosen.</summary>
     public OutboundTarget? Target { get; set; }
 
+    /// <summary>What of its time a delay on purpose took before its first attempt.</summary>
+    public TimeSpan Delayed { get; set; }
+
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
     public RequestBefore? Before { get; set; }
 
     /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
     public List<MirrorCopy>? Copies { get; set; }
+
+    /// <summary>Null when it belongs to none.</summary>
+    public Steps.CallSession? Session { get; set; }
 
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
     public ulong Hash { get; set; }
@@ -79,25 +85,101 @@ internal sealed class OutboundCall(
     /// <summary>The body of the latest attempt's response; null when it had none.</summary>
     public ResponseBody? Body { get; set; }
 
-    /// <summary>True when a response that is going to the app was chosen: the end of its body ends the call.</summary>
-    public bool IsCommitted => _committed;
-
     private TriedEndpoints _tried;
 
-    public TriedEndpoints Tried => _tried;
+    public TriedEndpoints Tried
+    {
+        get => _tried;
+        set => _tried = value;
+    }
 
     public void AddTried(BalancedEndpoint endpoint) => _tried.Add(endpoint);
 
-    public bool MayRetry(RetryPolicy policy) =>
-        !Token.IsCancellationRequested && !IsOverdue && _replay is null or { CanReplay: true }
-        && RetryDecider.ShouldRetry(policy, Last, !IsGrpc && RetryDecider.IsIdempotent(request.Method));
+    /// <summary>Another attempt beside this one was first: what ends it is no failure.</summary>
+    public bool HasLost { get; set; }
 
-    /// <summary>Keeps the request body for another attempt, when that is needed and possible.</summary>
+    /// <summary>It began beside an attempt that took long.</summary>
+    public bool IsHedge { get; set; }
+
+    /// <summary>Doing it twice is the same as doing it once, as far as its method tells.</summary>
+    public bool IsIdempotent => !IsGrpc && RetryDecider.IsIdempotent(request.Method);
+
+    /// <summary>May be sent twice at once where the route says so: gRPC's methods tell nothing, so there the route's word is enough.</summary>
+    public bool MayBeHedged => (IsGrpc || IsIdempotent) && !request.Headers.NonValidated.Contains("Upgrade");
+
+    /// <summary>The body can be sent again.</summary>
+    public bool CanReplay => _replay is null or { CanReplay: true };
+
+    /// <summary>Keeps the request body for another attempt, when that is needed and possible, and lets its progress be seen where somebody watches.</summary>
+    /// <param name="hedged">Two attempts may send it at once: also what repeats itself is kept then.</param>
+    public void PrepareBody(RouteResilience resilience, bool hedged)
+    {
+        // A body that is kept for copies is kept for attempts too.
+        if (_replay is not null || request.Content is not { } content)
+        {
+            return;
+        }
+
+        var repeats = !hedged && ReplayContent.RepeatsByItself(content);
+        if (hedged || resilience.WatchesAttempts || (resilience.Retries && !repeats))
+        {
+            request.Content = _replay = new ReplayContent(content, keep: hedged || resilience.Retries, repeats);
+        }
+    }
+
+    /// <summary>Keeps the request body for copies of the call, when it does not repeat itself.</summary>
     public void MakeBodyReplayable()
     {
         if (_replay is null && request.Content is { } content && !ReplayContent.RepeatsByItself(content))
         {
             request.Content = _replay = new ReplayContent(content);
+        }
+    }
+
+    /// <summary>gRFC A6: the server of a later attempt sees how many there were.</summary>
+    public void TellAttemptsBefore()
+    {
+        if (IsGrpc && Attempts > 1)
+        {
+            request.Headers.Remove(PreviousAttempts);
+            request.Headers.TryAddWithoutValidation(PreviousAttempts, (Attempts - 1).ToString(System.Globalization.CultureInfo.InvariantCulture));
+        }
+    }
+
+    /// <summary>The same call with a request of its own, for an attempt beside others.</summary>
+    /// <param name="content">Its body.</param>
+    public OutboundCall Fork(HttpContent? content)
+    {
+        var copy = new HttpRequestMessage(request.Method, request.RequestUri) { Version = _version, VersionPolicy = _versionPolicy, Content = content };
+        foreach (var header in request.Headers.NonValidated)
+        {
+            copy.Headers.TryAddWithoutValidation(header.Key, header.Value);
+        }
+
+        return new OutboundCall(pipeline, copy, listener, start, limits, cancelled, bound)
+        {
+            Route = Route,
+            Cluster = Cluster,
+            Target = Target,
+            Session = Session,
+            Hash = Hash,
+            Activity = Activity,
+            Trace = Trace,
+            _tried = _tried,
+        };
+    }
+
+    /// <summary>Takes over what a fork left behind.</summary>
+    /// <param name="fork">Null when none was made.</param>
+    /// <param name="attempts">Of all forks.</param>
+    public void Adopt(OutboundCall? fork, int attempts)
+    {
+        Attempts = attempts;
+        Last = cancelled.IsCancellationRequested ? new AttemptResult(AttemptEnd.Cancelled) : fork?.Last ?? new AttemptResult(AttemptEnd.Timeout);
+        if (fork is not null)
+        {
+            fork.Attempts = attempts;
+            (Body, Endpoint) = (fork.Body, fork.Endpoint);
         }
     }
 
@@ -135,11 +217,15 @@ internal sealed class OutboundCall(
     /// <summary>No more attempts.</summary>
     public void Commit()
     {
-        _committed = true;
         if (_replay is not null)
         {
             _replay.StopKeeping();
             request.Content = _replay.Inner;
+        }
+
+        if (IsGrpc && Attempts > 1)
+        {
+            request.Headers.Remove(PreviousAttempts);
         }
 
         Before?.Restore(request);

@@ -53,6 +53,7 @@ internal sealed class OutboundCluster
         _unavailable = null;
         Config = found.Cluster;
         Limit.Max = found.Cluster.MaxRequests;
+        Budget.Size = found.Cluster.RetryBudget;
         foreach (var gone in _balancer.Update(found.Cluster, found.Endpoints))
         {
             ((OutboundEndpoint)gone).Retire();

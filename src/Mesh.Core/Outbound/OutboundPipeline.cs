@@ -3,6 +3,7 @@ using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.Outbound.Steps;
 using Mesh.Resilience;
+using Mesh.Telemetry;
 using Mesh.Traffic;
 using Polly;
 using Polly.Timeout;
@@ -12,7 +13,8 @@ namespace Mesh.Outbound;
 /// <summary>The path of an outbound call. Thread-safe.</summary>
 /// <remarks>
 /// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
-/// → mirror (a copy of that) → deadline of the request being served → time limit → retry (both in the route's Polly pipeline) → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → send.
+/// → mirror (a copy of that) → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
+/// → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → watch (response headers, idleness) → send → heed (an overloaded endpoint is left alone).
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
@@ -24,6 +26,8 @@ internal sealed class OutboundPipeline(
     public TelemetryStep Telemetry => telemetry;
 
     public TimeProvider Time => time;
+
+    public Random Random => random;
 
     /// <param name="passThrough">Where calls go that are none of the mesh's: the client's own primary handler.</param>
     /// <param name="limits">What the app allows at most; null is what the route says.</param>
@@ -49,36 +53,53 @@ internal sealed class OutboundPipeline(
 
     /// <summary>One attempt; Polly calls it, or the call itself when nothing is armed. Never throws.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(OutboundCall call, CancellationToken cancellationToken)
+    public async ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(OutboundCall call, RouteResilience? resilience, CancellationToken cancellationToken)
     {
         var cluster = call.Cluster!;
         call.Body = null;
         if (call.Deadline is { } deadline && (call.IsOverdue || !OutboundDeadline.TrySendOn(deadline, call.Request, call.IsGrpc)))
         {
+            telemetry.Decide(call, Decisions.Timeout, "deadline");
             return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
         }
 
-        if (!cluster.Limit.TryEnter())
+        if (call.Attempts == 0 && cluster.Balancer.Drop(random) is { } category)
         {
-            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Limit.Max} calls are in flight to cluster '{cluster.Name}', which is its limit.");
+            telemetry.Decide(call, Decisions.Drop, category);
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Dropped, $"The control plane wants some calls to cluster '{cluster.Name}' dropped (category '{category}').");
         }
 
-        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp(), call.Hash) is not OutboundEndpoint endpoint)
+        var most = resilience?.MaxRequests ?? int.MaxValue;
+        if (!cluster.Limit.TryEnter(most))
+        {
+            telemetry.Decide(call, Decisions.Shed, "max_requests");
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{Math.Min(most, cluster.Limit.Max)} calls are in flight to cluster '{cluster.Name}', which is its limit.");
+        }
+
+        var now = time.GetTimestamp();
+        if ((call.Session is { } session ? SessionStep.Pick(call, session, random, now) : cluster.Balancer.Pick(random, call.Tried, now, call.Hash)) is not OutboundEndpoint endpoint)
         {
             cluster.Limit.Exit();
+            if (call.Session is { Settings.Strict: true, Address: { } address })
+            {
+                return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"The session's endpoint {address} of cluster '{cluster.Name}' is gone or not healthy, and the session is strict.");
+            }
+
             return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");
         }
 
         call.Attempts++;
         call.AddTried(endpoint);
         call.Endpoint = endpoint;
-        var span = TelemetryStep.StartAttempt(call, endpoint);
+        call.TellAttemptsBefore();
+        var span = TelemetryStep.StartAttempt(call, endpoint, call.IsHedge ? Decisions.Hedge : null);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
         InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
+        AttemptWatch? watch = null;
         try
         {
             handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
@@ -90,11 +111,14 @@ internal sealed class OutboundPipeline(
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
-            response = await handler.SendAsync(call.Request, cancellationToken).ConfigureAwait(false);
+            watch = resilience is { WatchesAttempts: true } ? resilience.Watch(call, cancellationToken) : null;
+            response = await handler.SendAsync(call.Request, watch is null ? cancellationToken : watch.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            call.Last = new AttemptResult(AttemptFailures.Classify(e, call.Cancelled));
+            watch?.Dispose();
+            var expired = watch?.Expired;
+            call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost) : AttemptEnd.Timeout);
             if (handler is not null)
             {
                 new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
@@ -106,7 +130,7 @@ internal sealed class OutboundPipeline(
                 EndUnsent(span, call.Last);
             }
 
-            return Outcome.FromException<HttpResponseMessage>(e);
+            return Outcome.FromException<HttpResponseMessage>(expired is null ? e : Expired(call, expired, e));
         }
         finally
         {
@@ -116,12 +140,14 @@ internal sealed class OutboundPipeline(
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
         var attempt = new OutboundAttempt(call, endpoint, handler, start, span);
         attempt.Answered();
+        attempt.Heed(response, call.Last);
         if (HasBody(call.Request, response))
         {
-            response.Content = call.Body = new ResponseBody(attempt, call.Last, response);
+            response.Content = call.Body = new ResponseBody(attempt, call.Last, response, watch);
         }
         else
         {
+            watch?.Dispose();
             attempt.ReadLoad(response);
             attempt.End(call.Last);
         }
@@ -177,17 +203,18 @@ internal sealed class OutboundPipeline(
         }
 
         call.Cluster!.Budget.CountCall(call.Start);
-        var resilience = call.Route!.Resilience;
-        if (resilience is { Retries: true })
+        var resilience = call.Route!.ResilienceFor(call.Limits);
+        var hedged = resilience is { Hedges: true } && call.MayBeHedged;
+        if (resilience is not null)
         {
-            call.MakeBodyReplayable();
+            call.PrepareBody(resilience, hedged);
         }
 
         // Most first attempts are the only one: without a timer to run, Polly takes over only when there is something to try again, which saves its state machines.
-        var outcome = resilience is { TimesAttempts: true }
-            ? await resilience.ExecuteAsync(call).ConfigureAwait(false)
-            : await AttemptAsync(call, call.Token).ConfigureAwait(false);
-        if (resilience is { TimesAttempts: false } && resilience.MayRetry(call))
+        var outcome = hedged ? await resilience!.HedgeAsync(call).ConfigureAwait(false)
+            : resilience is { TimesAttempts: true } ? await resilience.ExecuteAsync(call).ConfigureAwait(false)
+            : await AttemptAsync(call, resilience, call.Token).ConfigureAwait(false);
+        if (!hedged && resilience is { TimesAttempts: false } && resilience.MayRetry(call, outcome.Result))
         {
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
         }
@@ -203,6 +230,11 @@ internal sealed class OutboundPipeline(
             var timedOut = exception is TimeoutRejectedException;
             if ((timedOut || call.IsOverdue) && !call.Cancelled.IsCancellationRequested)
             {
+                if (!timedOut)
+                {
+                    telemetry.Decide(call, Decisions.Timeout, "deadline");
+                }
+
                 telemetry.EndCall(call, new(AttemptEnd.Timeout), 504, call.Request.Version);
                 return OutboundErrors.Respond(
                     call.Request,
@@ -222,13 +254,19 @@ internal sealed class OutboundPipeline(
             steering.Apply(response);
         }
 
-        if (call.Body is not { HasEnded: false } body)
+        if (call.Session is { } session && call.Last.End == AttemptEnd.Response)
+        {
+            SessionStep.End(call, session, response);
+        }
+
+        var left = OutboundDeadline.Left(call, resilience?.Timeout);
+        if (call.Body is not { } body || !body.TryCommit())
         {
             telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);
         }
-        else if (OutboundDeadline.Left(call, resilience?.Timeout) is { } left)
+        else if (left is not null)
         {
-            body.ArmDeadline(time, left);
+            body.ArmDeadline(time, left.Value, call.Deadline?.Left <= left ? "deadline" : "request");
         }
 
         return response;
@@ -274,6 +312,12 @@ internal sealed class OutboundPipeline(
             request,
             $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
             deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
+    }
+
+    private TimeoutRejectedException Expired(OutboundCall call, string reason, Exception inner)
+    {
+        telemetry.Decide(call, Decisions.Timeout, reason);
+        return new TimeoutRejectedException(reason == AttemptWatch.Idle ? "No byte of request or response moved for too long." : "No response headers came in time.", inner);
     }
 
     private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail, MeshErrorCode code = MeshErrorCode.NoConfiguration) =>

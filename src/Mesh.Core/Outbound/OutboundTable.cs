@@ -53,6 +53,12 @@ internal sealed record OutboundRoute(Route Config)
 
     /// <summary>Null when nothing is armed.</summary>
     public RouteResilience? Resilience { get; init; }
+
+    /// <summary>The same under what apps allow; null when the route does not forward.</summary>
+    public NarrowedResilience? Narrowed { get; init; }
+
+    /// <param name="limits">What the app allows at most; null is what the route says.</param>
+    public RouteResilience? ResilienceFor(CallLimits? limits) => limits is null || Narrowed is null ? Resilience : Narrowed.For(limits);
 }
 
 /// <summary>One of a route's clusters, with what is different on the way to it. Immutable.</summary>
@@ -63,6 +69,9 @@ internal sealed record OutboundTarget(OutboundCluster Cluster)
 
     /// <summary>Null when no call is failed on purpose.</summary>
     public FaultInjector? Faults { get; init; }
+
+    /// <summary>Null when calls have no sessions.</summary>
+    public SessionAffinity? Session { get; init; }
 }
 
 /// <summary>Where copies of a route's calls go. Immutable.</summary>

@@ -3,19 +3,22 @@ using System.Net.Http.Json;
 
 namespace Mesh.Outbound;
 
-/// <summary>A request body that is kept while it is sent, up to 64 KiB, so that another attempt can send it again.</summary>
-/// <remarks>A body that was begun and not finished, or is longer, can't be sent again (Linkerd's limit).</remarks>
+/// <summary>A request body that is kept while it is sent, up to 64 KiB, so that another attempt can send it again; and that tells how far it is.</summary>
+/// <remarks>A body that was begun and not finished, or is longer, can't be sent again (Linkerd's limit), except one that repeats itself.</remarks>
 internal sealed class ReplayContent : HttpContent
 {
     private const int MaxBytes = 64 * 1024;
     private readonly HttpContent _inner;
+    private readonly bool _repeats;
     private volatile State _state;
     private MemoryStream? _kept;
-    private volatile bool _keeping = true;
+    private volatile bool _keeping;
 
-    public ReplayContent(HttpContent inner)
+    /// <param name="keep">Another attempt may need it.</param>
+    /// <param name="repeats">It writes the same bytes each time it is asked and need not be kept.</param>
+    public ReplayContent(HttpContent inner, bool keep = true, bool repeats = false)
     {
-        _inner = inner;
+        (_inner, _keeping, _repeats) = (inner, keep, repeats);
         HttpHeaderCopy.Copy(inner.Headers, Headers);
     }
 
@@ -33,12 +36,21 @@ internal sealed class ReplayContent : HttpContent
     /// <summary>All of it, once it was sent and is not too long; else null.</summary>
     public ReadOnlyMemory<byte>? Kept => _state == State.Kept ? _kept?.GetBuffer().AsMemory(0, (int)_kept.Length) ?? ReadOnlyMemory<byte>.Empty : default(ReadOnlyMemory<byte>?);
 
-    public bool CanReplay => _state is State.NotStarted or State.Kept;
+    /// <summary>All of it is kept: several attempts can send it at once, each with its own <see cref="Again"/>.</summary>
+    public bool IsKept => _state == State.Kept;
+
+    public bool CanReplay => _repeats || _state is State.NotStarted or State.Kept;
+
+    /// <summary>Of the attempt that sends it; null when nobody watches.</summary>
+    public AttemptWatch? Watch { get; set; }
 
     /// <summary>Contents of the framework that write the same bytes each time they are asked.</summary>
     public static bool RepeatsByItself(HttpContent content) =>
         content is JsonContent or ReadOnlyMemoryContent || content.GetType() == typeof(ByteArrayContent)
         || content.GetType() == typeof(StringContent) || content.GetType() == typeof(FormUrlEncodedContent);
+
+    /// <summary>The kept bytes as another content.</summary>
+    public ReplayContent Again() => new(_inner) { _state = State.Kept, _kept = _kept };
 
     /// <summary>No more attempts: what is still being sent need not be kept.</summary>
     public void StopKeeping() => _keeping = false;
@@ -49,14 +61,12 @@ internal sealed class ReplayContent : HttpContent
     {
         switch (_state)
         {
+            case var _ when _repeats:
+                await CopyAsync(stream, context, cancellationToken).ConfigureAwait(false);
+                break;
             case State.NotStarted:
                 _state = State.Writing;
-                var copy = new CopyingStream(this, stream);
-                await using (copy.ConfigureAwait(false))
-                {
-                    await _inner.CopyToAsync(copy, context, cancellationToken).ConfigureAwait(false);
-                }
-
+                await CopyAsync(stream, context, cancellationToken).ConfigureAwait(false);
                 _state = _keeping ? State.Kept : State.Spent;
                 break;
             case State.Kept:
@@ -69,6 +79,8 @@ internal sealed class ReplayContent : HttpContent
             default:
                 throw new IOException("The request body was begun on another connection and can't be sent again.");
         }
+
+        Watch?.RequestEnded();
     }
 
     protected override bool TryComputeLength(out long length)
@@ -77,8 +89,23 @@ internal sealed class ReplayContent : HttpContent
         return _inner.Headers.ContentLength is not null;
     }
 
-    private void Keep(ReadOnlySpan<byte> bytes)
+    private async Task CopyAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
+        var copy = new CopyingStream(this, stream);
+        await using (copy.ConfigureAwait(false))
+        {
+            await _inner.CopyToAsync(copy, context, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private void Sent(ReadOnlySpan<byte> bytes)
+    {
+        Watch?.Touch();
+        if (_repeats)
+        {
+            return;
+        }
+
         if (!_keeping)
         {
             _kept = null;
@@ -103,7 +130,7 @@ internal sealed class ReplayContent : HttpContent
 
         public override void Write(ReadOnlySpan<byte> buffer)
         {
-            content.Keep(buffer);
+            content.Sent(buffer);
             inner.Write(buffer);
         }
 
@@ -112,7 +139,7 @@ internal sealed class ReplayContent : HttpContent
 
         public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
         {
-            content.Keep(buffer.Span);
+            content.Sent(buffer.Span);
             return inner.WriteAsync(buffer, cancellationToken);
         }
 

@@ -13,24 +13,55 @@ internal sealed class ResponseBody : HttpContent
     private readonly AttemptResult _answer;
     private readonly HttpResponseMessage _response;
     private readonly HttpContent _inner;
-    private ITimer? _deadline;
-    private int _ended;
+    private AttemptWatch? _watch;
+    private int _state;
     private volatile bool _expired;
 
-    public ResponseBody(OutboundAttempt attempt, AttemptResult answer, HttpResponseMessage response)
+    /// <param name="watch">Keeps the attempt's time; null when no time of its own is armed.</param>
+    public ResponseBody(OutboundAttempt attempt, AttemptResult answer, HttpResponseMessage response, AttemptWatch? watch = null)
     {
-        (_attempt, _answer, _response, _inner) = (attempt, answer, response, response.Content);
+        (_attempt, _answer, _response, _inner, _watch) = (attempt, answer, response, response.Content, watch);
         HttpHeaderCopy.Copy(_inner.Headers, Headers);
+        watch?.Answered(this);
     }
 
     /// <summary>The app dropped the response without reading or disposing it, which HttpClient forgives: without this the call would be in flight for ever.</summary>
     ~ResponseBody() => End(new(AttemptEnd.Cancelled));
 
-    public bool HasEnded => Volatile.Read(ref _ended) != 0;
+    // What _state says.
+    private const int Open = 0;
+    private const int Committed = 1;
+    private const int Ended = 2;
+
+    /// <summary>This response goes to the app: its end ends the call from now on. False when it has ended already.</summary>
+    public bool TryCommit() => Interlocked.CompareExchange(ref _state, Committed, Open) == Open;
 
     /// <summary>The call's time ends while the body streams: the body is aborted then.</summary>
-    public void ArmDeadline(TimeProvider time, TimeSpan left) =>
-        _deadline = time.CreateTimer(static body => ((ResponseBody)body!).Expire(), this, left > TimeSpan.Zero ? left : TimeSpan.Zero, Timeout.InfiniteTimeSpan);
+    /// <param name="reason">One of the words of <see cref="Telemetry.Decisions.Timeout"/>.</param>
+    public void ArmDeadline(TimeProvider time, TimeSpan left, string reason)
+    {
+        _watch ??= new AttemptWatch(time, this);
+        _watch.ArmDeadline(left, reason);
+        if (Volatile.Read(ref _state) == Ended)
+        {
+            _watch.Dispose();
+        }
+    }
+
+    /// <summary>A limit of time is reached: the body is aborted.</summary>
+    /// <param name="reason">One of the words of <see cref="Telemetry.Decisions.Timeout"/>.</param>
+    public void Expire(string reason)
+    {
+        _expired = true;
+        if (Volatile.Read(ref _state) != Ended)
+        {
+            // Before the end, which closes the call's span.
+            _attempt.Call.Pipeline.Telemetry.Decide(_attempt.Call, Telemetry.Decisions.Timeout, reason);
+        }
+
+        End(new(AttemptEnd.Timeout));
+        _inner.Dispose();
+    }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
 
@@ -42,9 +73,10 @@ internal sealed class ResponseBody : HttpContent
 #pragma warning disable VSTHRD103, CA1849 // SocketsHttpHandler's content hands its stream out without waiting
             var source = _inner.ReadAsStream(cancellationToken);
 #pragma warning restore VSTHRD103, CA1849
-            await using (source.ConfigureAwait(false))
+            var read = _watch is null ? source : new BodyStream(this, source);
+            await using (read.ConfigureAwait(false))
             {
-                await source.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
+                await read.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (Exception e)
@@ -83,6 +115,7 @@ internal sealed class ResponseBody : HttpContent
         if (_attempt.Call.IsGrpc && OutboundErrors.GrpcStatus(_response.TrailingHeaders) is >= 0 and var status)
         {
             result = result with { GrpcStatus = status };
+            _attempt.Heed(_response, result);
         }
 
         End(result);
@@ -94,16 +127,10 @@ internal sealed class ResponseBody : HttpContent
         return _expired ? new HttpIOException(HttpRequestError.ResponseEnded, "The call's time was over before its response ended.", new TimeoutException()) : e;
     }
 
-    private void Expire()
-    {
-        _expired = true;
-        End(new(AttemptEnd.Timeout));
-        _inner.Dispose();
-    }
-
     private void End(AttemptResult result)
     {
-        if (Interlocked.Exchange(ref _ended, 1) != 0)
+        var before = Interlocked.Exchange(ref _state, Ended);
+        if (before == Ended)
         {
             return;
         }
@@ -111,12 +138,12 @@ internal sealed class ResponseBody : HttpContent
 #pragma warning disable CA1816 // the finalizer only ends; whoever ends first makes it needless, and a body that was read is often not disposed
         GC.SuppressFinalize(this);
 #pragma warning restore CA1816
-        _deadline?.Dispose();
+        _watch?.Dispose();
         _attempt.ReadLoad(_response);
         _attempt.End(result);
-        if (_attempt.Call is { IsCommitted: true } call)
+        if (before == Committed)
         {
-            call.Pipeline.Telemetry.EndCall(call, result, (int)_response.StatusCode, _response.Version);
+            _attempt.Call.Pipeline.Telemetry.EndCall(_attempt.Call, result, (int)_response.StatusCode, _response.Version);
         }
     }
 
@@ -162,9 +189,13 @@ internal sealed class ResponseBody : HttpContent
         public override void Write(ReadOnlySpan<byte> buffer) => inner.Write(buffer);
 
         public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-            inner.WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+            WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
 
-        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) => inner.WriteAsync(buffer, cancellationToken);
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            body._watch?.Touch();
+            return inner.WriteAsync(buffer, cancellationToken);
+        }
 
         public override void Flush() => inner.Flush();
 
@@ -183,6 +214,7 @@ internal sealed class ResponseBody : HttpContent
 
         private int Done(int read, int asked)
         {
+            body._watch?.Touch();
             if (read == 0 && asked > 0)
             {
                 body.Completed();

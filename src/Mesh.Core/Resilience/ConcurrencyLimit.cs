@@ -15,9 +15,12 @@ internal sealed class ConcurrencyLimit
 
     public int InFlight => Volatile.Read(ref _inFlight);
 
-    public bool TryEnter()
+    public bool TryEnter() => TryEnter(int.MaxValue);
+
+    /// <param name="narrower">Of this caller alone; never more than <see cref="Max"/>.</param>
+    public bool TryEnter(int narrower)
     {
-        if (Interlocked.Increment(ref _inFlight) <= Max)
+        if (Interlocked.Increment(ref _inFlight) <= Math.Min(Max, narrower))
         {
             return true;
         }

@@ -1,14 +1,22 @@
+using Mesh.Config;
+
 namespace Mesh.Resilience;
 
-/// <summary>Keeps retries from multiplying an overload: within 10 s at most 20 % of the calls, plus 10 a second, are tried again. Thread-safe without a lock.</summary>
+/// <summary>Keeps retries and hedges from multiplying an overload: within 10 s at most a share of the calls, plus some a second, are tried again. Thread-safe without a lock.</summary>
 internal sealed class RetryBudget(TimeProvider time)
 {
     private const int WindowSeconds = 10;
-    private const double Ratio = 0.2;
-    private const int MinPerSecond = 10;
 
     // A slot per second; the second it belongs to is in it, so that an old one is seen as empty.
     private readonly Slot[] _slots = CreateSlots();
+    private volatile RetryBudgetSize _size = RetryBudgetSize.Default;
+
+    /// <summary>May change at any time: what was counted stays.</summary>
+    public RetryBudgetSize Size
+    {
+        get => _size;
+        set => _size = value;
+    }
 
     /// <summary>A call began.</summary>
     public void CountCall(long now) => Interlocked.Increment(ref Current(now).Calls);
@@ -28,7 +36,8 @@ internal sealed class RetryBudget(TimeProvider time)
             }
         }
 
-        if (retries + 1 > (calls * Ratio) + (MinPerSecond * WindowSeconds))
+        var size = _size;
+        if (retries + 1 > (calls * size.Percent / 100) + ((long)size.MinPerSecond * WindowSeconds))
         {
             return false;
         }

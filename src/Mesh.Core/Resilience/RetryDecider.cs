@@ -16,22 +16,26 @@ internal static class RetryDecider
         || method == HttpMethod.Options || method == HttpMethod.Trace;
 
     /// <param name="idempotent">See <see cref="IsIdempotent"/>; gRPC calls never are.</param>
-    public static bool ShouldRetry(RetryPolicy policy, AttemptResult result, bool idempotent) => result.End switch
+    /// <param name="headerMatches">The response has one of the policy's <see cref="RetryPolicy.RetriableHeaders"/>.</param>
+    public static bool ShouldRetry(RetryPolicy policy, AttemptResult result, bool idempotent, bool headerMatches = false) => result.End switch
     {
         // Nothing reached a server: safe for every method.
-        AttemptEnd.ConnectFailure => Has(policy, RetryOn.ConnectFailure | RetryOn.GatewayError | RetryOn.ServerError | RetryOn.Reset | RetryOn.GrpcUnavailable),
-        AttemptEnd.Refused => Has(policy, RetryOn.RefusedStream | RetryOn.Reset | RetryOn.GatewayError | RetryOn.ServerError | RetryOn.GrpcUnavailable),
+        AttemptEnd.ConnectFailure => Has(policy, RetryOn.ConnectFailure | RetryOn.ResetBeforeRequest | RetryOn.GatewayError | RetryOn.ServerError | RetryOn.Reset | RetryOn.GrpcUnavailable),
+        AttemptEnd.Refused => Has(policy, RetryOn.RefusedStream | RetryOn.ResetBeforeRequest | RetryOn.Reset | RetryOn.GatewayError | RetryOn.ServerError | RetryOn.GrpcUnavailable),
 
         // It may have been done: only what may be done twice.
         AttemptEnd.Reset => idempotent && Has(policy, RetryOn.Reset | RetryOn.GatewayError | RetryOn.ServerError),
         AttemptEnd.Timeout => idempotent && Has(policy, RetryOn.Reset | RetryOn.GatewayError | RetryOn.ServerError),
-        AttemptEnd.Response => (idempotent && OnStatus(policy, result.HttpStatus)) || (result.GrpcStatus > 0 && OnGrpcStatus(policy, result.GrpcStatus)),
+        AttemptEnd.Response => (idempotent && (OnHeader(policy, headerMatches) || OnStatus(policy, result.HttpStatus)))
+            || (result.GrpcStatus > 0 && (OnHeader(policy, headerMatches) || OnGrpcStatus(policy, result.GrpcStatus))),
         _ => false,
     };
 
+    private static bool OnHeader(RetryPolicy policy, bool matches) => matches && Has(policy, RetryOn.RetriableHeaders);
+
     private static bool OnStatus(RetryPolicy policy, int status)
     {
-        if ((status >= 500 && Has(policy, RetryOn.ServerError)) || (status is 502 or 503 or 504 && Has(policy, RetryOn.GatewayError)))
+        if ((status == 409 && Has(policy, RetryOn.Retriable4xx)) || (status >= 500 && Has(policy, RetryOn.ServerError)) || (status is 502 or 503 or 504 && Has(policy, RetryOn.GatewayError)))
         {
             return true;
         }

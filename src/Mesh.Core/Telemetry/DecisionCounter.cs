@@ -33,10 +33,10 @@ internal sealed class DecisionCounter : IDisposable
 /// <summary>The words of <see cref="MeshTags.Decision"/>.</summary>
 internal static class Decisions
 {
-    /// <summary>Another attempt after a failed one; reason: how that failed.</summary>
+    /// <summary>Another attempt after a failed one; reason: how that failed, as <c>503</c>, <c>grpc_14</c>, <c>connect_failure</c>, <c>refused</c>, <c>reset</c>, <c>timeout</c>.</summary>
     public const string Retry = "retry";
 
-    /// <summary>No other attempt though the policy allows it; reason: <c>budget</c>, <c>body</c>, <c>deadline</c>.</summary>
+    /// <summary>No other attempt though the policy allows it; reason: <c>budget</c>, <c>body</c>, <c>deadline</c>, <c>pushback</c> (the server wants none).</summary>
     public const string RetrySuppressed = "retry_suppressed";
 
     /// <summary>Another attempt beside a slow one; reason: <c>delay</c> or <c>percentile</c>.</summary>

@@ -10,7 +10,7 @@ internal static class FaultStep
     /// <returns>The answer of a call that goes no further; null when it goes on.</returns>
     public static async ValueTask<HttpResponseMessage?> InjectAsync(OutboundCall call, FaultInjector faults)
     {
-        var left = OutboundDeadline.Left(call, call.Route!.Resilience?.Timeout);
+        var left = OutboundDeadline.Left(call, call.Route!.ResilienceFor(call.Limits)?.Timeout);
         InjectedFault fault;
         try
         {
@@ -31,6 +31,7 @@ internal static class FaultStep
         var telemetry = call.Pipeline.Telemetry;
         if (fault.Delay > TimeSpan.Zero)
         {
+            call.Delayed = fault.Delay;
             telemetry.Decide(call, Decisions.FaultDelay, fault.ByHeader ? "header" : "fixed");
         }
 

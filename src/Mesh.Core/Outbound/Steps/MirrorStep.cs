@@ -157,7 +157,7 @@ internal sealed class MirrorStep(TimeProvider time, Random random) : IDisposable
                 Cluster = copy.Mirror.Cluster,
                 Hash = (ulong)random.NextInt64(long.MinValue, long.MaxValue),
             };
-            var outcome = await pipeline.AttemptAsync(attempt, ends.Token).ConfigureAwait(false);
+            var outcome = await pipeline.AttemptAsync(attempt, resilience: null, ends.Token).ConfigureAwait(false);
             if (outcome.Result is { } response)
             {
                 using (response)
