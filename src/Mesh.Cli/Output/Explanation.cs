@@ -11,6 +11,6 @@ internal sealed record ExplainedSource(string Kind, string? Namespace, string? N
 
 internal sealed record ExplainedRule(
     string Kind, string Namespace, string Name, string Rule, string Where, bool Applies,
-    IReadOnlyList<string> Matches, IReadOnlyList<ExplainedBackend> Backends, IReadOnlyList<ExplainedSetting> Settings);
+    IReadOnlyList<string> Matches, IReadOnlyList<ExplainedBackend> Backends, IReadOnlyList<string> Filters, IReadOnlyList<ExplainedSetting> Settings);
 
 internal sealed record ExplainedBackend(string Namespace, string Service, int Port, int Weight, bool Valid);

@@ -48,7 +48,18 @@ internal sealed class ExplanationText(CliContext context)
             await context.Out.WriteLineAsync(
                 $"{number.ToString(CultureInfo.InvariantCulture),2}. {rule.Kind} {Name(rule.Namespace, rule.Name, explanation.Namespace)}, rule {rule.Rule} ({rule.Where}){(rule.Applies ? string.Empty : ": not for this caller")}");
             await context.Out.WriteLineAsync($"    takes     {string.Join($"{context.Out.NewLine}           or ", rule.Matches)}");
-            await context.Out.WriteLineAsync($"    sends to  {Backends(rule, explanation.Namespace)}");
+            var answers = rule.Filters.Any(f => f.StartsWith("answers ", StringComparison.Ordinal) || f.StartsWith("redirects ", StringComparison.Ordinal));
+            if (!answers)
+            {
+                await context.Out.WriteLineAsync($"    sends to  {Backends(rule, explanation.Namespace)}");
+            }
+
+            foreach (var filter in rule.Filters)
+            {
+                var space = filter.IndexOf(' ', StringComparison.Ordinal);
+                await context.Out.WriteLineAsync($"    {filter[..space],-9} {filter[(space + 1)..]}");
+            }
+
             if (rule.Settings.Count > 0)
             {
                 await Table(rule.Settings, explanation.Namespace, new Table(("", false), ("", false), ("", false), ("", false)), "    ").WriteToAsync(context.Out);

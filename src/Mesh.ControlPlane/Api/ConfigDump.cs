@@ -18,6 +18,7 @@ internal static class ConfigDump
         Mesh.Protos.Envoy.Filters.RouterReflection.Descriptor,
         Mesh.Protos.Envoy.Tls.TlsReflection.Descriptor,
         Mesh.Protos.Envoy.Filters.FaultReflection.Descriptor,
+        Mesh.Protos.Envoy.Filters.StatefulSessionReflection.Descriptor,
         Mesh.Protos.Envoy.Path.UriTemplateMatchReflection.Descriptor,
         Mesh.Protos.Envoy.LoadBalancing.RoundRobinReflection.Descriptor,
         Mesh.Protos.Envoy.LoadBalancing.LeastRequestReflection.Descriptor,

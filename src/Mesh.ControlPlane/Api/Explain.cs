@@ -81,7 +81,46 @@ internal static class Explain
         matched.Route.Grpc ? "GRPCRoute" : "HTTPRoute", matched.Route.Namespace, matched.Route.Name,
         matched.Rule.Name.Length > 0 ? matched.Rule.Name : $"{matched.Index}", matched.Rule.Where, applies, [matched.Match.ToString()],
         [.. matched.Rule.Backends.Select(b => new ExplainedBackend(b.Service.Namespace, b.Service.Name, b.Port, b.Weight, IsValid(model, b)))],
-        Values(PolicySettings.OfRules, ofRule, ofPort));
+        [.. Filters(matched.Rule)], Values(PolicySettings.OfRules, ofRule, ofPort));
+
+    private static IEnumerable<string> Filters(RouteRule rule)
+    {
+        var filters = rule.Filters;
+        if (filters.Direct is { } direct)
+        {
+            yield return $"answers {direct.Status}";
+        }
+
+        if (filters.Redirect is { } redirect)
+        {
+            yield return $"redirects with {redirect.StatusCode}";
+        }
+
+        if (filters.RequestHeaders is not null)
+        {
+            yield return "changes request headers";
+        }
+
+        if (filters.ResponseHeaders is not null)
+        {
+            yield return "changes response headers";
+        }
+
+        if (filters.Rewrite is { } rewrite)
+        {
+            yield return $"rewrites {string.Join(" and ", new[] { rewrite.Hostname is null ? null : "host", rewrite.Path is null ? null : "path" }.OfType<string>())}";
+        }
+
+        foreach (var mirror in filters.Mirrors)
+        {
+            yield return string.Create(System.Globalization.CultureInfo.InvariantCulture, $"copies {mirror.PerMillion / 10_000d:0.####} % to {mirror.Backend.Service}:{mirror.Backend.Port}");
+        }
+
+        if (rule.Session is { } session)
+        {
+            yield return $"keeps sessions by {(session.ByHeader ? "header" : "cookie")} {session.Name}";
+        }
+    }
 
     /// <param name="beside">Only what differs from these; null: everything that matters.</param>
     private static List<ExplainedSetting> Values(ImmutableArray<Setting> settings, EffectiveSettings effective, EffectiveSettings? beside) =>

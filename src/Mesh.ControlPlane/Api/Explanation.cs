@@ -20,10 +20,11 @@ internal sealed record ExplainedSource(string Kind, string? Namespace, string? N
 
 /// <param name="Rule">Its name, else its position.</param>
 /// <param name="Applies">False: kept for other callers than this one.</param>
+/// <param name="Filters">What it does beside forwarding, or in place of it.</param>
 /// <param name="Settings">Where the rule differs from the Service.</param>
 internal sealed record ExplainedRule(
     string Kind, string Namespace, string Name, string Rule, string Where, bool Applies,
-    IReadOnlyList<string> Matches, IReadOnlyList<ExplainedBackend> Backends, IReadOnlyList<ExplainedSetting> Settings);
+    IReadOnlyList<string> Matches, IReadOnlyList<ExplainedBackend> Backends, IReadOnlyList<string> Filters, IReadOnlyList<ExplainedSetting> Settings);
 
 /// <param name="Valid">False: its share fails (Gateway API).</param>
 internal sealed record ExplainedBackend(string Namespace, string Service, int Port, int Weight, bool Valid);

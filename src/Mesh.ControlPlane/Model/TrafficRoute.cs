@@ -20,7 +20,10 @@ internal sealed record RouteRule(string Name, ImmutableArray<RuleMatch> Matches,
     /// <summary>File and line.</summary>
     public string Where { get; init; } = string.Empty;
 
-    /// <summary>A policy keeps it for other callers than the one that asks.</summary>
+    /// <summary>A policy keeps it for certain callers.</summary>
+    public bool ForSome { get; init; }
+
+    /// <summary>And the one that asks is none of them.</summary>
     public bool ForOthers { get; init; }
 
     /// <summary><c>timeouts.request</c>; zero is none, null is not said.</summary>

@@ -18,7 +18,7 @@ internal static class RoutePrecedence
 {
     private static readonly RuleMatch Everything = new(null, null, [], []);
 
-    /// <remarks>Exact path, then the longest prefix, then regular expressions, then no condition on the path (else it would hide the expressions); then with a method; most headers; most query parameters; then as given: oldest, by name, first rule.</remarks>
+    /// <remarks>Exact path, then the longest prefix, then regular expressions, then no condition on the path (else it would hide the expressions); then with a method; most headers; most query parameters; for certain callers (MatchPolicy); then as given: oldest, by name, first rule.</remarks>
     public static IEnumerable<MatchedRule> Order(ImmutableArray<TrafficRoute> routes) => routes
         .SelectMany(route => route.Rules.SelectMany((rule, i) => rule.ForOthers ? [] : (rule.Matches.IsEmpty ? [Everything] : rule.Matches)
             .Select(match => new MatchedRule(route, rule, match, NameOf(route, rule, i)) { Index = i })))
@@ -32,7 +32,8 @@ internal static class RoutePrecedence
         .ThenByDescending(r => r.Match.Path?.Kind == PathMatchKind.PathPrefix ? r.Match.Path.Value.TrimEnd('/').Length : 0)
         .ThenByDescending(r => r.Match.Method is not null)
         .ThenByDescending(r => r.Match.Headers.Length)
-        .ThenByDescending(r => r.Match.QueryParameters.Length);
+        .ThenByDescending(r => r.Match.QueryParameters.Length)
+        .ThenByDescending(r => r.Rule.ForSome);
 
     private static string NameOf(TrafficRoute route, RouteRule rule, int index) =>
         $"{route.Namespace}/{route.Name}/{(rule.Name.Length > 0 ? rule.Name : index.ToString(System.Globalization.CultureInfo.InvariantCulture))}";

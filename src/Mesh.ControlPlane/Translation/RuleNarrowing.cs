@@ -19,10 +19,10 @@ internal static class RuleNarrowing
         var template = settings.Get(MatchSettings.PathTemplate);
         if (template.Length == 0)
         {
-            return others ? rule with { ForOthers = true } : rule;
+            return callers.Length > 0 ? rule with { ForSome = true, ForOthers = others } : rule;
         }
 
         var path = new PathMatch(PathMatchKind.Template, template);
-        return rule with { ForOthers = others, Matches = rule.Matches.IsEmpty ? [new RuleMatch(path, null, [], [])] : [.. rule.Matches.Select(m => m with { Path = path })] };
+        return rule with { ForSome = callers.Length > 0, ForOthers = others, Matches = rule.Matches.IsEmpty ? [new RuleMatch(path, null, [], [])] : [.. rule.Matches.Select(m => m with { Path = path })] };
     }
 }

@@ -58,6 +58,15 @@ public class RuleNarrowingTests
     }
 
     [Fact]
+    public void RuleForCertainCallers_IsAskedBeforeOneForEverybody()
+    {
+        var yaml = Yaml.Replace(", matches: [{headers: [{name: x-beta, value: \"1\"}]}]", string.Empty, StringComparison.Ordinal);
+
+        Assert.Equal(
+            ["shop/web/users", "shop/web/testers", "shop/web/everybody"], Translate("spiffe://cluster.local/ns/qa/sa/anyone", mesh: true, yaml).Select(r => r.Name));
+    }
+
+    [Fact]
     public void PathTemplate_ForOurs_IsAPathMatchPolicy_BetweenExactAndEverything()
     {
         var routes = Translate(null, mesh: true);

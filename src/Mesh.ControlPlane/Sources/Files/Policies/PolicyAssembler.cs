@@ -100,12 +100,34 @@ internal sealed class PolicyAssembler(
     }
 
     /// <summary>A rule that matches by path already can't match by the path's shape too: xDS has one condition on the path.</summary>
-    private string? Unfit(TrafficPolicy policy, PolicyTarget target) =>
-        policy.Values.Any(v => v.Setting == MatchSettings.PathTemplate) && RouteOf(policy, target) is { } route
-            && route.Rules.Where(r => target.Section is null || r.Name == target.Section).SelectMany(r => r.Matches)
-                .FirstOrDefault(m => m.Path is { } path && !path.IsEverything) is { } match
-            ? $"pathTemplate and the rule's own path condition ({match.Path}) exclude each other. Remove the path from the rule's matches, or pathTemplate."
-            : null;
+    private string? Unfit(TrafficPolicy policy, PolicyTarget target)
+    {
+        if (!policy.Values.Any(v => v.Setting == MatchSettings.PathTemplate) || RouteOf(policy, target) is not { } route)
+        {
+            return null;
+        }
+
+        for (var i = 0; i < route.Rules.Length; i++)
+        {
+            var (rule, filters) = (route.Rules[i], route.Filters[i].Filters);
+            if (target.Section is not null && rule.Name != target.Section)
+            {
+                continue;
+            }
+
+            if (rule.Matches.FirstOrDefault(m => m.Path is { IsEverything: false }) is { } match)
+            {
+                return $"pathTemplate and the rule's own path condition ({match.Path}) exclude each other. Remove the path from the rule's matches, or pathTemplate.";
+            }
+
+            if (filters.Rewrite?.Path is { IsPrefix: true } || filters.Redirect?.Path is { IsPrefix: true })
+            {
+                return "pathTemplate takes no prefix that the rule's ReplacePrefixMatch could replace. Use ReplaceFullPath, or remove pathTemplate.";
+            }
+        }
+
+        return null;
+    }
 
     private RouteManifest? RouteOf(TrafficPolicy policy, PolicyTarget target) =>
         objects.GetValueOrDefault(new ManifestKey(target.Kind.ToString(), policy.Name.Namespace, target.Name)) as RouteManifest;
