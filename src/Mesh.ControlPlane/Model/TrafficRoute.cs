@@ -31,6 +31,11 @@ internal sealed record RouteRule(string Name, ImmutableArray<RuleMatch> Matches,
 
     /// <summary><c>retry</c> (GEP-1731); null is the mesh's default.</summary>
     public RuleRetry? Retry { get; init; }
+
+    public RuleFilters Filters { get; init; } = RuleFilters.None;
+
+    /// <summary><c>sessionPersistence</c>; null is none.</summary>
+    public SessionPersistence? Session { get; init; }
 }
 
 internal sealed record RuleRetry(int? Attempts, TimeSpan? Backoff, ImmutableArray<int> Codes);
@@ -84,4 +89,9 @@ internal sealed record BackendRef(ServiceName Service, int Port, int Weight)
 {
     /// <summary>The reference may not be followed (another namespace without a ReferenceGrant, an unknown kind, a filter we lack): its share is answered 500.</summary>
     public bool Refused { get; init; }
+
+    /// <summary>Changes of what goes to this backend only; null is none.</summary>
+    public HeaderModifier? RequestHeaders { get; init; }
+
+    public HeaderModifier? ResponseHeaders { get; init; }
 }

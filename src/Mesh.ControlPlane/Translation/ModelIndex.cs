@@ -82,5 +82,9 @@ internal sealed class ModelIndex
         return [.. grpc.Length > 0 ? grpc : inForce];
     }
 
+    /// <summary>A rule in force for these callers keeps sessions.</summary>
+    public bool HasSessions(ServiceName service, int port, string callerNamespace) =>
+        _routes.Contains(service) && RoutesFor(service, port, callerNamespace).Any(r => r.Rules.Any(rule => rule.Session is not null));
+
     public static string HostPort(string ip, int port) => ip.Contains(':', StringComparison.Ordinal) ? $"[{ip}]:{port}" : $"{ip}:{port}";
 }

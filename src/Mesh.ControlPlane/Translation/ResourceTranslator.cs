@@ -79,7 +79,12 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
     private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
     {
-        HttpFilter[] filters = IndexOf(model).HasFaults(service, port, node.Namespace) ? [FaultTranslator.Filter()] : [];
+        var index = IndexOf(model);
+        HttpFilter[] filters =
+        [
+            .. index.HasFaults(service, port, node.Namespace) ? (HttpFilter[])[FaultTranslator.Filter()] : [],
+            .. node.IsMesh && index.HasSessions(service, port, node.Namespace) ? (HttpFilter[])[SessionTranslator.Filter()] : [],
+        ];
         return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 

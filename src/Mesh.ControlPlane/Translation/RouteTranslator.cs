@@ -44,13 +44,21 @@ internal sealed class RouteTranslator(ResourceNames names)
     private IEnumerable<Route> RoutesOf(MatchedRule rule, MeshModel model, NodeContext node, ServiceName parent, int parentPort, EffectivePolicies policies)
     {
         var backends = rule.Rule.Backends.Where(b => b.Weight > 0)
-            .GroupBy(b => (b.Service, b.Port, Valid: IsValid(b, model)))
-            .Select(g => (g.Key.Service, g.Key.Port, g.Key.Valid, Weight: g.Sum(b => b.Weight)))
+            .GroupBy(b => (b.Service, b.Port, Valid: IsValid(b, model), b.RequestHeaders, b.ResponseHeaders))
+            .Select(g => (g.Key.Service, g.Key.Port, g.Key.Valid, Weight: g.Sum(b => b.Weight), Any: g.First()))
             .ToArray();
         var valid = backends.Where(b => b.Valid).Sum(b => (long)b.Weight);
         var total = backends.Sum(b => (long)b.Weight);
         foreach (var match in MatchTranslator.Translate(rule.Match, node.IsMesh))
         {
+            if (rule.Rule.Filters.Answers && node.IsMesh)
+            {
+                var answering = new Route { Name = rule.Name, Match = match };
+                FilterTranslator.Answer(answering, rule, parentPort);
+                yield return answering;
+                continue;
+            }
+
             if (valid == 0)
             {
                 var failing = new Route { Name = rule.Name, Match = match };
@@ -78,29 +86,43 @@ internal sealed class RouteTranslator(ResourceNames names)
             }
 
             var clusters = backends.Where(b => b.Valid || !node.IsMesh)
-                .Select(b => (Name: b.Valid ? names.Cluster(b.Service, b.Port) : names.InvalidCluster(b.Service, b.Port), b.Weight))
+                .Select(b => (Name: b.Valid ? names.Cluster(b.Service, b.Port) : names.InvalidCluster(b.Service, b.Port), b.Weight, b.Any))
                 .ToArray();
-            var route = new Route { Name = rule.Name, Match = match, Route_ = Forward(clusters) };
+            var route = new Route { Name = rule.Name, Match = match, Route_ = Forward(clusters, node.IsMesh) };
             RoutePolicyTranslator.Apply(
                 route, policies.ForRule(parent, parentPort, rule.Route, rule.Index), backends.Where(b => b.Valid).Select(b => policies.ForPort(b.Service, b.Port)), node.IsMesh);
+            if (node.IsMesh)
+            {
+                FilterTranslator.Apply(route, rule, names);
+            }
+
             yield return route;
         }
     }
 
-    private static RouteAction Forward((string Name, int Weight)[] clusters)
+    private static RouteAction Forward((string Name, int Weight, BackendRef Backend)[] clusters, bool mesh)
     {
         var action = new RouteAction();
-        if (clusters is [var single])
+        if (clusters is [var single] && !(mesh && single.Backend is not { RequestHeaders: null, ResponseHeaders: null }))
         {
             action.Cluster = single.Name;
         }
         else
         {
             action.WeightedClusters = new WeightedCluster();
-            action.WeightedClusters.Clusters.AddRange(clusters.Select(c => new WeightedCluster.Types.ClusterWeight { Name = c.Name, Weight = (uint)c.Weight }));
+            action.WeightedClusters.Clusters.AddRange(clusters.Select(c => Weighted(c.Name, c.Weight, mesh ? c.Backend : null)));
         }
 
         return action;
+    }
+
+    /// <param name="backend">With its own header changes; null leaves them out.</param>
+    private static WeightedCluster.Types.ClusterWeight Weighted(string name, int weight, BackendRef? backend)
+    {
+        var cluster = new WeightedCluster.Types.ClusterWeight { Name = name, Weight = (uint)weight };
+        FilterTranslator.AddHeaders(backend?.RequestHeaders, cluster.RequestHeadersToAdd, cluster.RequestHeadersToRemove);
+        FilterTranslator.AddHeaders(backend?.ResponseHeaders, cluster.ResponseHeadersToAdd, cluster.ResponseHeadersToRemove);
+        return cluster;
     }
 
     /// <summary>Answers instead of forwarding.</summary>

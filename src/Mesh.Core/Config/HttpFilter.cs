@@ -50,7 +50,8 @@ internal sealed record FaultInjection : HttpFilterSettings
     public DateTimeOffset? ExpiresAt { get; init; }
 
     /// <summary>It only stands where overrides of routes refer to it.</summary>
-    public bool IsNone => Delay is null && !DelayByHeader && AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader;
+    public bool IsNone => ((Delay is null && !DelayByHeader) || DelayPerMillion == 0)
+        && ((AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader) || AbortPerMillion == 0);
 }
 
 /// <summary>Calls of one session meet the same endpoint (gRFC A55, Gateway API sessionPersistence).</summary>

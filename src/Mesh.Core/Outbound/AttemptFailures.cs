@@ -15,6 +15,8 @@ internal static class AttemptFailures
         {
             switch (e)
             {
+                case ConnectionLimitException:
+                    return AttemptEnd.Overloaded;
                 case EndpointConnectException:
                     return AttemptEnd.ConnectFailure;
                 case HttpProtocolException { ErrorCode: RefusedStream }:

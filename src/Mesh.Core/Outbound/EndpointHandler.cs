@@ -1,5 +1,6 @@
 using Mesh.Config;
 using Mesh.Identity;
+using Mesh.Resilience;
 
 namespace Mesh.Outbound;
 
@@ -12,20 +13,21 @@ internal sealed class EndpointHandler
 
     // 1 for the owner, and 1 per call.
     private int _references = 1;
-    private long _connectedAt = long.MinValue;
 
-    public EndpointHandler(IEndpointTransport transport, Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, TimeProvider time)
+    public EndpointHandler(IEndpointTransport transport, Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, ConnectionLimits limits, TimeProvider time)
     {
         Generation = identity?.Generation ?? 0;
-        _invoker = new HttpMessageInvoker(
-            transport.Create(endpoint, cluster, identity, http2, () => Volatile.Write(ref _connectedAt, time.GetTimestamp())), disposeHandler: true);
+        Connections = new EndpointConnections(limits, time);
+        _invoker = new HttpMessageInvoker(transport.Create(endpoint, cluster, identity, http2, Connections), disposeHandler: true);
     }
+
+    public EndpointConnections Connections { get; }
 
     /// <summary><see cref="WorkloadIdentity.Generation"/>; 0 without identity.</summary>
     public int Generation { get; }
 
     /// <summary>A connection was made after this timestamp: an attempt that started then may have waited for it.</summary>
-    public bool ConnectedSince(long timestamp) => Volatile.Read(ref _connectedAt) >= timestamp;
+    public bool ConnectedSince(long timestamp) => Connections.ConnectedAt >= timestamp;
 
     /// <summary>False when it is closed already.</summary>
     public bool TryAcquire()
@@ -53,6 +55,7 @@ internal sealed class EndpointHandler
         if (Interlocked.Decrement(ref _references) == 0)
         {
             _invoker.Dispose();
+            Connections.Dispose();
         }
     }
 }

@@ -1,4 +1,6 @@
 using System.Diagnostics.Metrics;
+using System.Net.Security;
+using System.Net.Sockets;
 using Mesh.Config;
 using Mesh.Identity;
 using Microsoft.Extensions.Logging;
@@ -13,6 +15,10 @@ internal interface IEndpointTransport
     /// <param name="connected">To be called for every connection that was made.</param>
     HttpMessageHandler Create(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, Action connected);
 
+    /// <summary>The same, with each connection counted from before it is made until it is closed.</summary>
+    HttpMessageHandler Create(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, EndpointConnections connections) =>
+        Create(endpoint, cluster, identity, http2, connections.Connected);
+
     /// <summary>Makes a connection, TLS included where the endpoint has it, and closes it again: a TCP health check.</summary>
     /// <param name="identity">Who we are; null only for endpoints without TLS.</param>
     /// <exception cref="EndpointConnectException">No connection came about.</exception>
@@ -23,7 +29,51 @@ internal interface IEndpointTransport
 /// <summary>SocketsHttpHandler over <see cref="MeshConnector"/>.</summary>
 internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEndpointTransport
 {
-    public HttpMessageHandler Create(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, Action connected) => new SocketsHttpHandler
+    /// <summary>How long an HTTP/2 connection is silent before it is asked whether it lives, calls or not.</summary>
+    public TimeSpan PingDelay { get; init; } = TimeSpan.FromSeconds(20);
+
+    /// <summary>How long it may take to answer that; then it is dead and its calls fail.</summary>
+    public TimeSpan PingTimeout { get; init; } = TimeSpan.FromSeconds(10);
+
+    public HttpMessageHandler Create(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, Action connected) => Create(
+        cluster,
+        async (_, cancellationToken) =>
+        {
+            var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
+            connected();
+            return stream;
+        });
+
+    public HttpMessageHandler Create(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, EndpointConnections connections)
+    {
+        connections.Dial = async cancellationToken =>
+        {
+            var permit = connections.Open();
+            try
+            {
+                return new ReadyConnection(
+                    await MeshConnector.ConnectAsync(
+                        endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, socket => new CountedStream(socket, permit), cancellationToken).ConfigureAwait(false),
+                    permit);
+            }
+            catch
+            {
+                permit.Dispose();
+                throw;
+            }
+        };
+        return Create(
+            cluster,
+            async (context, cancellationToken) =>
+            {
+                var connection = await connections.TakeAsync(cancellationToken).ConfigureAwait(false);
+                connection.Permit.Established(
+                    connection.Stream is SslStream tls ? tls.NegotiatedApplicationProtocol == SslApplicationProtocol.Http2 : context.InitialRequestMessage.Version.Major >= 2);
+                return connection.Stream;
+            });
+    }
+
+    private SocketsHttpHandler Create(Cluster cluster, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect) => new()
     {
         AllowAutoRedirect = false,
         UseCookies = false,
@@ -31,24 +81,30 @@ internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEnd
         ActivityHeadersPropagator = null,
         MeterFactory = SilentMeters.Instance,
         EnableMultipleHttp2Connections = true,
-        KeepAlivePingDelay = TimeSpan.FromSeconds(20),
-        KeepAlivePingTimeout = TimeSpan.FromSeconds(10),
+        KeepAlivePingDelay = PingDelay,
+        KeepAlivePingTimeout = PingTimeout,
         PooledConnectionIdleTimeout = cluster.Connections.IdleTimeout,
+        PooledConnectionLifetime = cluster.Connections.MaxAge ?? Timeout.InfiniteTimeSpan,
         // The connector bounds it: so that a timeout is known to have sent nothing.
         ConnectTimeout = Timeout.InfiniteTimeSpan,
         // Whatever the URI says, this handler dials one endpoint.
-        ConnectCallback = async (_, cancellationToken) =>
-        {
-            var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
-            connected();
-            return stream;
-        },
+        ConnectCallback = connect,
     };
 
     public async Task ConnectAsync(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, CancellationToken cancellationToken)
     {
         var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2: true, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
         await stream.DisposeAsync().ConfigureAwait(false);
+    }
+
+    /// <summary>Gives the connection's place back when it is closed, by whomever.</summary>
+    private sealed class CountedStream(Socket socket, ConnectionPermit permit) : NetworkStream(socket, ownsSocket: true)
+    {
+        protected override void Dispose(bool disposing)
+        {
+            base.Dispose(disposing);
+            permit.Dispose();
+        }
     }
 
     /// <summary>Meters that nobody can listen to by a provider's own factory: the inner handler would record each attempt with endpoint addresses (contracts §7).</summary>

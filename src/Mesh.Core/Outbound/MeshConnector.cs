@@ -15,8 +15,14 @@ internal static partial class MeshConnector
 {
     /// <param name="identity">Who we are; null only for endpoints without TLS.</param>
     /// <exception cref="EndpointConnectException">No connection; nothing was sent.</exception>
+    public static ValueTask<Stream> ConnectAsync(
+        Endpoint endpoint, UpstreamTls? upstream, WorkloadIdentity? identity, bool http2, TimeSpan timeout, TimeProvider time, ILogger logger, CancellationToken cancellationToken) =>
+        ConnectAsync(endpoint, upstream, identity, http2, timeout, time, logger, static socket => new NetworkStream(socket, ownsSocket: true), cancellationToken);
+
+    /// <inheritdoc cref="ConnectAsync(Endpoint, UpstreamTls?, WorkloadIdentity?, bool, TimeSpan, TimeProvider, ILogger, CancellationToken)"/>
+    /// <param name="wrap">Makes the stream of the connected socket, which it owns.</param>
     public static async ValueTask<Stream> ConnectAsync(
-        Endpoint endpoint, UpstreamTls? upstream, WorkloadIdentity? identity, bool http2, TimeSpan timeout, TimeProvider time, ILogger logger, CancellationToken cancellationToken)
+        Endpoint endpoint, UpstreamTls? upstream, WorkloadIdentity? identity, bool http2, TimeSpan timeout, TimeProvider time, ILogger logger, Func<Socket, NetworkStream> wrap, CancellationToken cancellationToken)
     {
         using var timed = new CancellationTokenSource(timeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timed.Token);
@@ -26,7 +32,7 @@ internal static partial class MeshConnector
         try
         {
             await socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(endpoint.Address), endpoint.Port), linked.Token).ConfigureAwait(false);
-            stream = new NetworkStream(socket, ownsSocket: true);
+            stream = wrap(socket);
             var options = endpoint.Tls == EndpointTls.Mesh
                 ? MeshTls.ForClient(identity!, endpoint.SpiffeId!, http2, problem => refused = problem)
                 : upstream is null ? null : ForForeign(upstream, identity!, http2, problem => refused = problem);

@@ -47,12 +47,24 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
     /// <summary>What the endpoint said of its load, once its response has ended.</summary>
     public void ReadLoad(HttpResponseMessage response) => InBandLoad.Read(endpoint, response, call.Pipeline.Time);
 
+    /// <summary>The attempt needs its connection no more.</summary>
+    public static void LetGo(OutboundCall call, EndpointHandler handler)
+    {
+        if (call.WaitsOverHttp2 is { } http2)
+        {
+            call.WaitsOverHttp2 = null;
+            handler.Connections.Exit(http2);
+        }
+
+        handler.Release();
+    }
+
     /// <summary>Called once.</summary>
     public void End(AttemptResult result)
     {
         endpoint.AttemptEnded();
         endpoint.Cluster.Limit.Exit();
-        handler.Release();
+        LetGo(call, handler);
         var now = call.Pipeline.Time.GetTimestamp();
         if (result.End == AttemptEnd.ConnectFailure)
         {

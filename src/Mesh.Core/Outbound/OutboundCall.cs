@@ -51,6 +51,9 @@ internal sealed class OutboundCall(
     /// <summary>What is different on the way to that cluster; null until it is chosen.</summary>
     public OutboundTarget? Target { get; set; }
 
+    /// <summary>What of its time a delay on purpose took before its first attempt.</summary>
+    public TimeSpan Delayed { get; set; }
+
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
     public RequestBefore? Before { get; set; }
 
@@ -94,6 +97,9 @@ internal sealed class OutboundCall(
 
     /// <summary>Another attempt beside this one was first: what ends it is no failure.</summary>
     public bool HasLost { get; set; }
+
+    /// <summary>Its latest attempt is counted among those that may wait for a connection: over HTTP/2, HTTP/1.1, or (null) not at all.</summary>
+    public bool? WaitsOverHttp2 { get; set; }
 
     /// <summary>It began beside an attempt that took long.</summary>
     public bool IsHedge { get; set; }
@@ -158,6 +164,7 @@ internal sealed class OutboundCall(
             Route = Route,
             Cluster = Cluster,
             Target = Target,
+            Session = Session,
             Hash = Hash,
             Activity = Activity,
             Trace = Trace,

@@ -31,6 +31,8 @@ internal sealed class OutboundCluster
 
     public ConcurrencyLimit Limit { get; } = new();
 
+    public ConnectionLimits Connections { get; } = new();
+
     public RetryBudget Budget { get; }
 
     public ClusterBalancer Balancer => _balancer;
@@ -51,12 +53,22 @@ internal sealed class OutboundCluster
         }
 
         _unavailable = null;
+        var reconnect = Config.Connections != found.Cluster.Connections || Config.ConnectTimeout != found.Cluster.ConnectTimeout;
         Config = found.Cluster;
+        (Connections.MaxOpen, Connections.MaxWaiting) = (found.Cluster.MaxConnections, found.Cluster.MaxPendingRequests);
         Limit.Max = found.Cluster.MaxRequests;
         Budget.Size = found.Cluster.RetryBudget;
         foreach (var gone in _balancer.Update(found.Cluster, found.Endpoints))
         {
             ((OutboundEndpoint)gone).Retire();
+        }
+
+        if (reconnect)
+        {
+            foreach (var endpoint in _balancer.Endpoints)
+            {
+                ((OutboundEndpoint)endpoint).Reconnect();
+            }
         }
 
         _watch?.Update(found.Cluster, _balancer.Endpoints);

@@ -43,7 +43,7 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
                 return current;
             }
 
-            var next = new EndpointHandler(transport, Config, cluster.Config, identity, http2: !http1Only, time);
+            var next = new EndpointHandler(transport, Config, cluster.Config, identity, http2: !http1Only, cluster.Connections, time);
             next.TryAcquire();
             if (Volatile.Read(ref _retired))
             {
@@ -72,12 +72,18 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
     /// <summary>Waits for the first identity. The deadline is the caller's token.</summary>
     public ValueTask<WorkloadIdentity> WaitForIdentityAsync(CancellationToken cancellationToken) => identities.GetAsync(cancellationToken);
 
+    /// <summary>How connections live has changed: calls to come get new ones, the old close when the calls on them have ended.</summary>
+    public void Reconnect()
+    {
+        Interlocked.Exchange(ref _http2, null)?.Release();
+        Interlocked.Exchange(ref _http1, null)?.Release();
+    }
+
     /// <summary>The endpoint is gone: its connections close when the calls on them have ended.</summary>
     public void Retire()
     {
         Volatile.Write(ref _retired, true);
-        Interlocked.Exchange(ref _http2, null)?.Release();
-        Interlocked.Exchange(ref _http1, null)?.Release();
+        Reconnect();
     }
 
     /// <summary>The series of attempts at this endpoint for calls to one destination; found without a dictionary.</summary>

@@ -5,6 +5,8 @@ using Mesh.Outbound.Steps;
 using Mesh.Resilience;
 using Mesh.Telemetry;
 using Mesh.Traffic;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Polly;
 using Polly.Timeout;
 
@@ -14,12 +16,14 @@ namespace Mesh.Outbound;
 /// <remarks>
 /// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
 /// → mirror (a copy of that) → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
-/// → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → watch (response headers, idleness) → send → heed (an overloaded endpoint is left alone).
+/// → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → pending (likewise refuses)
+/// → watch (response headers, idleness) → send (where a connection too many is refused) → heed (an overloaded endpoint is left alone).
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random) : IDisposable, IAsyncDisposable
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random, ILogger? logger = null) : IDisposable, IAsyncDisposable
 {
+    private readonly LimitsCheck _limits = new(logger ?? NullLogger.Instance);
     private readonly RouteStep _route = new(random);
     private readonly MirrorStep _mirror = new(time, random);
 
@@ -50,6 +54,27 @@ internal sealed class OutboundPipeline(
             _ => new(AskAsync(request, key, passThrough, limits, cancellationToken)),
         };
     }
+
+    /// <summary>Whether calls to this host are the mesh's; a new name is asked for, and waited for as a call would.</summary>
+    public ValueTask<HostAnswer> ResolveAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true } uri)
+        {
+            return new(new HostAnswer(false));
+        }
+
+        var key = ListenerKey.Of(uri);
+        return tables.Current.Find(key) switch
+        {
+            { Host: not null } => new(new HostAnswer(true)),
+            { PassesThrough: true } => new(new HostAnswer(false)),
+            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(new HostAnswer(false)),
+            _ => new(AskHostAsync(request, key, cancellationToken)),
+        };
+    }
+
+    /// <summary>Calls to this host are known to be the mesh's.</summary>
+    public bool IsMeshed(Uri uri) => tables.Current.Find(ListenerKey.Of(uri)) is { Host: not null };
 
     /// <summary>One attempt; Polly calls it, or the call itself when nothing is armed. Never throws.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -111,34 +136,70 @@ internal sealed class OutboundPipeline(
                 return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoIdentity, "This workload has no certificate yet: the certificate authority has not answered. Check the control plane's address and the token.");
             }
 
+            if (handler.Connections.CountsWaiting && !TryWait(call, handler))
+            {
+                endpoint.AttemptEnded();
+                cluster.Limit.Exit();
+                handler.Release();
+                EndUnsent(span, new(AttemptEnd.Overloaded));
+                telemetry.Decide(call, Decisions.Shed, "max_pending");
+                return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{cluster.Connections.MaxWaiting} calls wait for a connection to cluster '{cluster.Name}', which is its limit.");
+            }
+
             watch = resilience is { WatchesAttempts: true } ? resilience.Watch(call, cancellationToken) : null;
             response = await handler.SendAsync(call.Request, watch is null ? cancellationToken : watch.Token).ConfigureAwait(false);
         }
         catch (Exception e)
         {
-            watch?.Dispose();
-            var expired = watch?.Expired;
-            call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost) : AttemptEnd.Timeout);
-            if (handler is not null)
-            {
-                new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
-            }
-            else
-            {
-                endpoint.AttemptEnded();
-                cluster.Limit.Exit();
-                EndUnsent(span, call.Last);
-            }
-
-            return Outcome.FromException<HttpResponseMessage>(expired is null ? e : Expired(call, expired, e));
+            return Failed(call, endpoint, handler, start, span, watch, e);
         }
         finally
         {
             call.RestoreVersion(response);
         }
 
+        return Answered(new OutboundAttempt(call, endpoint, handler, start, span), response, watch);
+    }
+
+    /// <summary>Ends what goes on beside calls.</summary>
+    public void Dispose() => _mirror.Dispose();
+
+    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
+
+    // How an attempt ends: apart from its state machine, which would keep what is needed here.
+    private Outcome<HttpResponseMessage> Failed(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler? handler, long start, Activity? span, AttemptWatch? watch, Exception e)
+    {
+        watch?.Dispose();
+        var expired = watch?.Expired;
+        call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost) : AttemptEnd.Timeout);
+        if (handler is not null && call.Last.End == AttemptEnd.Overloaded)
+        {
+            endpoint.AttemptEnded();
+            endpoint.Cluster.Limit.Exit();
+            OutboundAttempt.LetGo(call, handler);
+            EndUnsent(span, call.Last);
+            telemetry.Decide(call, Decisions.Shed, "max_connections");
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"Cluster '{endpoint.Cluster.Name}' has {endpoint.Cluster.Connections.MaxOpen} connections, which is its limit, and none to {endpoint.Config.HostPort} is free.");
+        }
+
+        if (handler is not null)
+        {
+            new OutboundAttempt(call, endpoint, handler, start, span).End(call.Last);
+        }
+        else
+        {
+            endpoint.AttemptEnded();
+            endpoint.Cluster.Limit.Exit();
+            EndUnsent(span, call.Last);
+        }
+
+        return Outcome.FromException<HttpResponseMessage>(expired is null ? e : Expired(call, expired, e));
+    }
+
+    private static Outcome<HttpResponseMessage> Answered(OutboundAttempt attempt, HttpResponseMessage response, AttemptWatch? watch)
+    {
+        var call = attempt.Call;
         call.Last = new AttemptResult(AttemptEnd.Response, (int)response.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(response.Headers) : -1);
-        var attempt = new OutboundAttempt(call, endpoint, handler, start, span);
         attempt.Answered();
         attempt.Heed(response, call.Last);
         if (HasBody(call.Request, response))
@@ -154,11 +215,6 @@ internal sealed class OutboundPipeline(
 
         return Outcome.FromResult(response);
     }
-
-    /// <summary>Ends what goes on beside calls.</summary>
-    public void Dispose() => _mirror.Dispose();
-
-    public ValueTask DisposeAsync() => _mirror.DisposeAsync();
 
     private ValueTask<HttpResponseMessage> StartAsync(HttpRequestMessage request, OutboundListener listener, long start, CallLimits? limits, CancellationToken cancellationToken) =>
         Deadline.Current is { } deadline
@@ -184,6 +240,7 @@ internal sealed class OutboundPipeline(
             return answer;
         }
 
+        _limits.Look(call);
         if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
         {
             call.Commit();
@@ -219,6 +276,12 @@ internal sealed class OutboundPipeline(
             outcome = await resilience.ExecuteAsync(call, outcome).ConfigureAwait(false);
         }
 
+        return Deliver(call, resilience, outcome);
+    }
+
+    /// <summary>Hands the call's outcome to the app. From here on the response's body ends the call.</summary>
+    private HttpResponseMessage Deliver(OutboundCall call, RouteResilience? resilience, Outcome<HttpResponseMessage> outcome)
+    {
         if (call.Copies is { } copies)
         {
             _mirror.Finish(call, copies);
@@ -249,7 +312,7 @@ internal sealed class OutboundPipeline(
         }
 
         var response = outcome.Result!;
-        if (steering is not null && call.Last.End == AttemptEnd.Response)
+        if (call.Target!.Steering is { } steering && call.Last.End == AttemptEnd.Response)
         {
             steering.Apply(response);
         }
@@ -272,20 +335,41 @@ internal sealed class OutboundPipeline(
         return response;
     }
 
-    /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
+    /// <summary>The name is new: asks, then sends where it belongs.</summary>
     private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CallLimits? limits, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
+        var (listener, refusal) = await AskNameAsync(request, key, limits, cancellationToken).ConfigureAwait(false);
+        if (refusal is not null)
+        {
+            return refusal;
+        }
+
+        return listener is null
+            ? await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false)
+            : await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<HostAnswer> AskHostAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
+    {
+        var (listener, refusal) = await AskNameAsync(request, key, limits: null, cancellationToken).ConfigureAwait(false);
+        return new HostAnswer(listener is not null, refusal);
+    }
+
+    /// <summary>Asks, and waits as long as the call may, at most 10 s (contracts §5). No listener and no refusal: the name is none of the mesh's.</summary>
+    private async Task<(OutboundListener? Listener, HttpResponseMessage? Refusal)> AskNameAsync(HttpRequestMessage request, ListenerKey key, CallLimits? limits, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
         var deadline = Deadline.Current;
-        var patience = deadline is not null && deadline.Left < settings.ReadyTimeout ? TimeSpan.FromTicks(Math.Max(0, deadline.Left.Ticks)) : settings.ReadyTimeout;
+        var patience = limits?.Timeout < settings.ReadyTimeout ? limits.Timeout.Value : settings.ReadyTimeout;
+        patience = deadline is not null && deadline.Left < patience ? TimeSpan.FromTicks(Math.Max(0, deadline.Left.Ticks)) : patience;
         OutboundListener? listener;
         switch (tables.Names.Enter(key, ServiceNames.IsServiceForCertain(key.Host, settings.ClusterDomain), out var name))
         {
             case AskResult.PassOn:
-                return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+                return default;
             case AskResult.Refused:
-                return Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes.");
+                return (null, Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes."));
         }
 
         try
@@ -299,19 +383,19 @@ internal sealed class OutboundPipeline(
 
         if (listener is { PassesThrough: true })
         {
-            return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            return default;
         }
 
         if (listener is { Unavailable: null })
         {
-            return await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
+            return (listener, null);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        return Unknown(
+        return (null, Unknown(
             request,
             $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
-            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
+            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration));
     }
 
     private TimeoutRejectedException Expired(OutboundCall call, string reason, Exception inner)
@@ -339,6 +423,18 @@ internal sealed class OutboundPipeline(
         return endpoint.TryAcquire(http1Only);
     }
 
+    private static bool TryWait(OutboundCall call, EndpointHandler handler)
+    {
+        var http2 = call.Request.Version.Major >= 2;
+        if (!handler.Connections.TryEnter(http2))
+        {
+            return false;
+        }
+
+        call.WaitsOverHttp2 = http2;
+        return true;
+    }
+
     private static void EndUnsent(Activity? span, AttemptResult result)
     {
         if (span is not null)
@@ -358,3 +454,8 @@ internal sealed class OutboundPipeline(
         request.Method != HttpMethod.Head && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
         && !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 }
+
+/// <summary>Where calls to a host go.</summary>
+/// <param name="IsMeshed">Through the mesh.</param>
+/// <param name="Refusal">Nowhere: this is the answer.</param>
+internal readonly record struct HostAnswer(bool IsMeshed, HttpResponseMessage? Refusal = null);

@@ -27,7 +27,8 @@ public partial class GoldenTests
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithIndentation("  ").WithTypeRegistry(TypeRegistry.FromMessages(
         HttpConnectionManager.Descriptor, Router.Descriptor, UpstreamTlsContext.Descriptor, DownstreamTlsContext.Descriptor,
         HTTPFault.Descriptor, FilterConfig.Descriptor, RoutePolicy.Descriptor, ClusterPolicy.Descriptor, InboundLimits.Descriptor, UriTemplateMatchConfig.Descriptor,
-        WrrLocality.Descriptor, RoundRobin.Descriptor, LeastRequest.Descriptor, RingHash.Descriptor, PickFirst.Descriptor, ClientSideWeightedRoundRobin.Descriptor)));
+        WrrLocality.Descriptor, RoundRobin.Descriptor, LeastRequest.Descriptor, RingHash.Descriptor, PickFirst.Descriptor, ClientSideWeightedRoundRobin.Descriptor,
+        StatefulSession.Descriptor, StatefulSessionPerRoute.Descriptor, CookieBasedSessionState.Descriptor, HeaderBasedSessionState.Descriptor)));
 
     public static TheoryData<string> Cases => [.. Directory.GetDirectories(Folder()).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
 

@@ -35,6 +35,7 @@ internal static class ManifestParser
             ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
             ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
             ["ReferenceGrant"] = ([GatewayBeta, Gateway], ReferenceGrantReader.Read),
+            [FilterReader.DirectResponseKind] = ([DirectResponseReader.ApiVersion], DirectResponseReader.Read),
         };
         foreach (var policy in PolicyKinds.All)
         {
