@@ -19,8 +19,11 @@ internal sealed record Overload(Calls Calls, double Capacity, double Goodput, in
     private const double MedianMilliseconds = 40;
     private const double Sigma = 0.3;
 
-    /// <summary>As many as there are workers, and a few that wait for a fifth of a call's time.</summary>
-    public static ServerConcurrency Limit { get; } = new(Workers, 2 * Workers, TimeSpan.FromMilliseconds(200));
+    /// <summary>As many as there are workers, and a few that wait for a place up to a fifth of a call's time.</summary>
+    public static ServerConcurrency WithQueue { get; } = new(Workers, 2 * Workers, TimeSpan.FromMilliseconds(200));
+
+    /// <summary>A few more than there are workers; the others are refused at once.</summary>
+    public static ServerConcurrency WithoutQueue { get; } = new(3 * Workers, 0, TimeSpan.Zero);
 
     /// <param name="limit">Of each server; null is none.</param>
     public static Overload Run(SimulatedWorld world, ServerConcurrency? limit)

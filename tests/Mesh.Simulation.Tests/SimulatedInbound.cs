@@ -45,12 +45,17 @@ internal sealed class SimulatedInbound : IDisposable
             .AddSingleton<IWorkloadIdentitySource>(new FixedIdentitySource(_identity.Value))
             .AddSingleton(Options.Create(new MeshOptions()))
             .BuildServiceProvider();
+        var gate = new MeshGate(_services);
+        // Without the process' own CPU time: that is no part of the simulation.
+        var load = new MeshLoadReporter(world.Time, static () => TimeSpan.Zero);
         _middleware = new MeshMiddleware(
             ServeAsync,
-            new MeshGate(_services),
+            gate,
             new InboundMetrics(new MetricAggregate(), new LocalNode("app~1~sim", "sim", "app", "app", [])),
             new InboundCounters(_services.GetRequiredService<IMeterFactory>()),
             new RefusalLog(world.Time),
+            new LoadResponses(load, gate),
+            new LoadStream(load, gate, _services),
             NullLogger<MeshMiddleware>.Instance);
     }
 

@@ -43,6 +43,7 @@ internal sealed class SimulatedProgram : IDisposable
     public void Dispose()
     {
         _config.Set(MeshSnapshot.Empty);
+        _pipeline.Dispose();
         _tables.Dispose();
         _telemetry.Dispose();
         _outside.Dispose();

@@ -61,9 +61,10 @@ internal static class Restarts
         return load.Calls;
     }
 
-    /// <summary>A sixth replica comes, whose first requests take ten times as long.</summary>
-    /// <returns>Calls before, and from the moment it is known.</returns>
-    public static (Calls Before, Calls After, double NewShare) Added(SimulatedWorld world, Func<Cluster, Cluster> cluster)
+    /// <summary>A sixth replica comes.</summary>
+    /// <param name="coldFactor">Its first ten requests take so many times as long.</param>
+    /// <returns>Calls before, the first three seconds with it, and its share of the calls of the last five of fifteen.</returns>
+    public static (Calls Before, Calls After, double NewShare) Added(SimulatedWorld world, double coldFactor, Func<Cluster, Cluster> cluster)
     {
         var servers = Servers(world);
         var service = new SimulatedService("catalog") { Servers = servers, Cluster = cluster };
@@ -72,11 +73,13 @@ internal static class Restarts
         var load = new SimulatedLoad(program, service.Uri);
         load.Poisson(PerSecond, 20);
         world.RunUntil(5);
-        var cold = new SimulatedServer(world, 99, workers: 8) { Service = servers[0].Service, ColdRequests = 10, ColdFactor = 10 };
+        var cold = new SimulatedServer(world, 99, workers: 8) { Service = servers[0].Service, ColdRequests = 10, ColdFactor = coldFactor };
         program.Configure(service with { Servers = [.. servers, cold] });
+        world.RunUntil(15);
+        var before = cold.Arrived;
         world.RunUntil(20);
         load.Finish();
-        return (load.Calls.Between(0.5, 5), load.Calls.Between(5, 20), cold.Arrived / (PerSecond * 15));
+        return (load.Calls.Between(0.5, 5), load.Calls.Between(5, 8), (cold.Arrived - before) / (double)load.Calls.Between(15, 20).Count);
     }
 
     private static SimulatedServer[] Servers(SimulatedWorld world) =>
