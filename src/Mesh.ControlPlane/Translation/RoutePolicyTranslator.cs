@@ -2,7 +2,6 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.Protos.Envoy.Route;
-using Mesh.Protos.Traffic;
 using Mesh.Xds.Decoding;
 using Hedging = Mesh.Protos.Traffic.Hedging;
 using Route = Mesh.Protos.Envoy.Route.Route;

@@ -15,6 +15,7 @@ using Mesh.Protos.Envoy.Tls;
 using Mesh.Protos.Traffic;
 using Mesh.Xds.Decoding;
 using Xunit;
+using RoutePolicy = Mesh.Protos.Traffic.RoutePolicy;
 
 namespace Mesh.ControlPlane.Tests.Translation;
 
