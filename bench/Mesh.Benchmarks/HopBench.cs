@@ -37,7 +37,7 @@ internal static class HopBench
         return 0;
     }
 
-    private static void Print(int concurrency, string measure, List<(Measured Plain, Measured Mesh)> pairs, Func<Measured, double> read)
+    public static void Print(int concurrency, string measure, List<(Measured Plain, Measured Mesh)> pairs, Func<Measured, double> read)
     {
         double[] ratios = [.. pairs.Select(p => read(p.Plain) == 0 ? 0 : read(p.Mesh) / read(p.Plain)).Order()];
         Console.WriteLine(string.Create(
@@ -51,7 +51,7 @@ internal static class HopBench
         return sorted[sorted.Length / 2];
     }
 
-    private static async Task<Measured> MeasureAsync(HttpClient client, HopProcess server, int concurrency, TimeSpan duration)
+    public static async Task<Measured> MeasureAsync(HttpClient client, HopProcess server, int concurrency, TimeSpan duration)
     {
         var self = Process.GetCurrentProcess();
         // Made before the bytes are counted: they would weigh more on the slower of a pair.
@@ -89,5 +89,5 @@ internal static class HopBench
         }
     }
 
-    private sealed record Measured(double CpuMicroseconds, double ClientBytes, double ServerBytes, double RequestsPerSecond, double P50, double P99);
+    public sealed record Measured(double CpuMicroseconds, double ClientBytes, double ServerBytes, double RequestsPerSecond, double P50, double P99);
 }

@@ -14,7 +14,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mesh.Benchmarks;
 
-/// <summary>The serving side: 256 B to every request, plain Kestrel over mutual TLS or the same app with UseMesh().</summary>
+/// <summary>The serving side: 256 B to every request, plain Kestrel over mutual TLS or the same app with UseMesh(), without or with limits.</summary>
 internal static class HopServer
 {
     private static readonly byte[] Answer = new byte[256];
@@ -24,9 +24,10 @@ internal static class HopServer
         var identity = Certificates.Load(folder).Server;
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
-        if (kind == "mesh")
+        var source = new InMemoryConfigSource();
+        if (kind is "mesh" or "limits")
         {
-            builder.Services.AddBenchMesh(new InMemoryConfigSource(), identity, "server");
+            builder.Services.AddBenchMesh(source, identity, "server");
             builder.WebHost.UseMesh();
             builder.WebHost.UseUrls("http://127.0.0.1:0");
         }
@@ -49,6 +50,11 @@ internal static class HopServer
         });
         await app.StartAsync();
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
+        if (kind == "limits")
+        {
+            source.Set(HopSnapshot.Inbound(new Uri(address).Authority, LimitsBench.Wide));
+        }
+
         Console.WriteLine(new Uri(address).Port.ToString(CultureInfo.InvariantCulture));
         var self = Process.GetCurrentProcess();
         while (await Console.In.ReadLineAsync() is not null)

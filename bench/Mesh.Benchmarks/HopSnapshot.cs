@@ -26,4 +26,20 @@ internal static class HopSnapshot
                     new LoadAssignment(cluster, [new LocalityEndpoints(new Locality("", "", ""), 0, 1, [endpoint])]))),
         };
     }
+
+    /// <summary>The inbound listener of an address, with limits.</summary>
+    public static MeshSnapshot Inbound(string address, InboundLimits limits)
+    {
+        var name = "meshlib/inbound?address=" + address;
+        var http = new HttpConnectionManager(null, null, null) { Filters = [new HttpFilter("io.meshlib.limits", limits)] };
+        var listener = new Listener(name)
+        {
+            FilterChains =
+            [
+                new FilterChain("mesh-tls", TransportProtocol.Tls, MeshTls: true, RequireClientCertificate: true) { Http = http },
+                new FilterChain("plaintext", TransportProtocol.Any, MeshTls: false, RequireClientCertificate: false) { Http = http },
+            ],
+        };
+        return MeshSnapshot.Empty with { Listeners = ImmutableDictionary<string, ListenerResult>.Empty.Add(name, new ListenerResult.Found(listener, null)) };
+    }
 }

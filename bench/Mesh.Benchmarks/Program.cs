@@ -1,17 +1,22 @@
 using Mesh.Benchmarks;
 
-// The one bench so far: what a call costs through Mesh.Client and Mesh.Server, against the same call without them.
-// `-- hop [--pairs 9] [--seconds 1.5] [--concurrency 1,16,64]`; `-- serve plain|mesh FILE` is its other process.
+// `-- hop [--pairs 9] [--seconds 1.5] [--concurrency 1,16,64]`: what a call costs through Mesh.Client and Mesh.Server, against the same call without them.
+// `-- limits` with the same options: what a rate limit and a concurrency limit cost the server, against the same call without them.
+// `-- sim [SEEDS]`: what the simulation's tests assert, as numbers. `-- pick [--rounds 9] [--seconds 0.1] [--endpoints 5,100,1000]`: what one pick costs.
+// `-- serve plain|mesh|limits FOLDER` is their other process.
 return args switch
 {
     ["serve", var kind, var certificates] => await HopServer.RunAsync(kind, certificates),
     ["hop", .. var rest] => await HopBench.RunAsync(HopSettings.Parse(rest)),
+    ["limits", .. var rest] => await LimitsBench.RunAsync(HopSettings.Parse(rest)),
+    ["sim", .. var rest] => SimBench.Run(rest is [var seeds] ? Math.Clamp(int.Parse(seeds, System.Globalization.CultureInfo.InvariantCulture), 1, 10_000) : 25),
+    ["pick", .. var rest] => PickBench.Run(PickSettings.Parse(rest)),
     [] => await HopBench.RunAsync(HopSettings.Parse([])),
     _ => Usage(),
 };
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: Mesh.Benchmarks hop [--pairs N] [--seconds S] [--concurrency N,N,...]");
+    Console.Error.WriteLine("usage: Mesh.Benchmarks hop|limits [--pairs N] [--seconds S] [--concurrency N,N,...] | sim [SEEDS] | pick [--rounds N] [--seconds S] [--endpoints N,N,...]");
     return 64;
 }

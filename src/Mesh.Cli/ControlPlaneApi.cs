@@ -82,7 +82,7 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
     private async Task<CliException> RefusedAsync(string path, HttpResponseMessage response, CancellationToken cancellationToken)
     {
         var status = (int)response.StatusCode;
-        var reason = await ReasonAsync(response, cancellationToken);
+        var (title, reason) = await ReasonAsync(response, cancellationToken);
         return response.StatusCode switch
         {
             HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden => new CliException(
@@ -90,6 +90,9 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
                 $"the control plane at {address} does not permit {path} ({status})",
                 token is null ? "no token was given" : reason,
                 "give --token or MESH_TOKEN: the \"token\" of the control plane's ready line"),
+            // The path is there, what was asked for is not.
+            HttpStatusCode.NotFound when title?.StartsWith("No such ", StringComparison.Ordinal) == true => new CliException(
+                ExitCodes.Failure, char.ToLowerInvariant(title[0]) + title[1..], reason, "correct what it names"),
             HttpStatusCode.NotFound => new CliException(ExitCodes.Failure, $"{address} has no {path} (404)", reason, "check --server: is it a control plane of this version?"),
             HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity => new CliException(
                 ExitCodes.Usage, $"the control plane did not accept the request ({status})", reason, "correct what it names"),
@@ -98,14 +101,14 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
     }
 
     /// <summary>The detail of a problem document (RFC 9457), else the start of the body.</summary>
-    private static async Task<string> ReasonAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task<(string? Title, string Reason)> ReasonAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         var body = await response.Content.ReadAsStringAsync(cancellationToken);
         try
         {
             if (JsonNode.Parse(body) is JsonObject problem && (problem["detail"] ?? problem["title"]) is JsonValue text)
             {
-                return text.ToString();
+                return (problem["title"]?.ToString(), text.ToString());
             }
         }
         catch (JsonException)
@@ -113,7 +116,7 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
             // Not a problem document: what was said is shown as it is.
         }
 
-        return body.Length == 0 ? response.ReasonPhrase ?? "no reason was given" : body.Length > 300 ? body[..300] : body;
+        return (null, body.Length == 0 ? response.ReasonPhrase ?? "no reason was given" : body.Length > 300 ? body[..300] : body);
     }
 
     private CliException NotUnderstood(string path, string why, Exception? inner = null) => new(

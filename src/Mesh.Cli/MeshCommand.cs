@@ -53,7 +53,7 @@ internal static class MeshCommand
         StatCommand.Create(context),
         EdgesCommand.Create(context),
         CheckCommand.Create(context),
-        new Command("config", "What the control plane has told its clients.") { ConfigDumpCommand.Create(context) },
+        new Command("config", "What the control plane has told its clients, and why.") { ConfigDumpCommand.Create(context), ConfigExplainCommand.Create(context) },
         new Command("xds", "For gRPC peers that are not .NET.") { XdsBootstrapCommand.Create(context) },
         new Command("identity", "Certificates of workloads.") { IdentityAgentCommand.Create(context) },
         new Command("token", "What lets a workload join.") { TokenCreateCommand.Create(context) },

@@ -11,7 +11,8 @@ internal sealed class Table(params (string Head, bool IsNumber)[] columns)
 
     public async Task WriteToAsync(TextWriter output)
     {
-        string[][] all = [[.. columns.Select(column => column.Head)], .. _rows];
+        string[] head = [.. columns.Select(column => column.Head)];
+        string[][] all = Array.TrueForAll(head, text => text.Length == 0) ? [.. _rows] : [head, .. _rows];
         var widths = Enumerable.Range(0, columns.Length).Select(column => all.Max(row => row[column].Length)).ToArray();
         foreach (var row in all)
         {

@@ -17,6 +17,17 @@ internal static class ConfigDump
         Mesh.Protos.Envoy.Hcm.HttpConnectionManagerReflection.Descriptor,
         Mesh.Protos.Envoy.Filters.RouterReflection.Descriptor,
         Mesh.Protos.Envoy.Tls.TlsReflection.Descriptor,
+        Mesh.Protos.Envoy.Filters.FaultReflection.Descriptor,
+        Mesh.Protos.Envoy.Filters.StatefulSessionReflection.Descriptor,
+        Mesh.Protos.Envoy.Path.UriTemplateMatchReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.RoundRobinReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.LeastRequestReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.ClientSideWeightedRoundRobinReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.RingHashReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.RandomReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.PickFirstReflection.Descriptor,
+        Mesh.Protos.Envoy.LoadBalancing.WrrLocalityReflection.Descriptor,
+        Mesh.Protos.Traffic.TrafficReflection.Descriptor,
         Mesh.Protos.Identity.LeafPolicyReflection.Descriptor);
 
     private static readonly JsonFormatter Formatter = new(JsonFormatter.Settings.Default.WithTypeRegistry(Types).WithPreserveProtoFieldNames(true));

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mesh.ControlPlane.Model.Policies;
 
 namespace Mesh.ControlPlane.Model;
 
@@ -11,6 +12,12 @@ internal sealed record MeshModel
 
     /// <summary>HTTPRoutes and GRPCRoutes, oldest first, then by namespace and name (Gateway API precedence).</summary>
     public ImmutableArray<TrafficRoute> Routes { get; init; } = [];
+
+    /// <summary>Of every kind, in the order in which they win against each other: oldest first, then by namespace and name.</summary>
+    public ImmutableArray<TrafficPolicy> Policies { get; init; } = [];
+
+    /// <summary>Some rule is for certain callers only, so routes differ by who asks.</summary>
+    public bool RoutesDependOnCaller => Policies.Any(p => p.Values.Any(v => v.Setting == MatchSettings.Callers) && p.Attachments.Any(a => a.IsAccepted));
 
     /// <summary>What was refused or could not be used, with file and line.</summary>
     public ImmutableArray<SourceProblem> Problems { get; init; } = [];

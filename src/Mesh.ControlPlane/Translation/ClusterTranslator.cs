@@ -1,5 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
 using Mesh.Protos.Envoy.Cluster;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Matcher;
@@ -12,31 +13,18 @@ namespace Mesh.ControlPlane.Translation;
 internal sealed class ClusterTranslator(TrustDomain trustDomain)
 {
     /// <param name="ns">The Service's namespace.</param>
-    public Cluster Translate(string name, string ns, NodeContext node, IReadOnlyList<ServiceEndpoint> endpoints)
+    public Cluster Translate(string name, string ns, NodeContext node, IReadOnlyList<ServiceEndpoint> endpoints, EffectiveSettings settings)
     {
         var cluster = new Cluster
         {
             Name = name,
             Type = Cluster.Types.DiscoveryType.Eds,
             EdsClusterConfig = new Cluster.Types.EdsClusterConfig { EdsConfig = ListenerTranslator.Ads(), ServiceName = name },
-            ConnectTimeout = Duration.FromTimeSpan(TimeSpan.FromSeconds(5)),
-            // Every peer knows it. Ours reads it, without a policy list, as its default: peak EWMA.
-            LbPolicy = Cluster.Types.LbPolicy.RoundRobin,
+            ConnectTimeout = Duration.FromTimeSpan(settings.Get(TimeoutSettings.Connect)),
         };
-
-        if (node.IsMesh)
-        {
-            // gRPC peers ignore consecutive_5xx and would take an empty rest as success-rate ejection with their own defaults (gRFC A50).
-            cluster.OutlierDetection = new OutlierDetection
-            {
-                Consecutive5Xx = 5,
-                BaseEjectionTime = Duration.FromTimeSpan(TimeSpan.FromSeconds(10)),
-                MaxEjectionTime = Duration.FromTimeSpan(TimeSpan.FromSeconds(300)),
-                MaxEjectionPercent = 50,
-                EnforcingSuccessRate = 0,
-            };
-        }
-
+        BalancingTranslator.Apply(cluster, settings, node.IsMesh);
+        OutlierTranslator.Apply(cluster, settings, node.IsMesh);
+        ClusterLimitsTranslator.Apply(cluster, settings, node.IsMesh);
         if (node.HasDefaultTls && endpoints.Count > 0 && endpoints.All(e => e.Meshed))
         {
             cluster.TransportSocket = new TransportSocket { Name = ListenerTranslator.TlsTransportSocket, TypedConfig = Any.Pack(UpstreamTls(ns, endpoints)) };

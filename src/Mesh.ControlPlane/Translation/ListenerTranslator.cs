@@ -23,7 +23,8 @@ internal static class ListenerTranslator
     /// <summary>What a client asks for: where the routes of that name are.</summary>
     /// <param name="name">As asked.</param>
     /// <param name="routes">The canonical name.</param>
-    public static Listener Outbound(string name, string routes) => new()
+    /// <param name="filters">What the routes need before the router, in order.</param>
+    public static Listener Outbound(string name, string routes, params ReadOnlySpan<HttpFilter> filters) => new()
     {
         Name = name,
         ApiListener = new ApiListener
@@ -32,13 +33,14 @@ internal static class ListenerTranslator
             {
                 StatPrefix = routes,
                 Rds = new Rds { ConfigSource = Ads(), RouteConfigName = routes },
-                HttpFilters = { Router() },
+                HttpFilters = { Filters(filters) },
             }),
         },
     };
 
     /// <summary>What a server asks for: mesh TLS with a client certificate, and plaintext beside it (permissive).</summary>
-    public static Listener Inbound(string name, string address, int port) => new()
+    /// <param name="limits">What the workload takes on at most; null is no limit.</param>
+    public static Listener Inbound(string name, string address, int port, HttpFilter? limits) => new()
     {
         Name = name,
         Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
@@ -50,17 +52,19 @@ internal static class ListenerTranslator
                 Name = "mesh-tls",
                 FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
                 TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
-                Filters = { InboundHcm() },
+                Filters = { InboundHcm(limits) },
             },
         },
-        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm() } },
+        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm(limits) } },
     };
 
     public static ConfigSource Ads() => new() { Ads = new AggregatedConfigSource(), ResourceApiVersion = ApiVersion.V3 };
 
     private static HttpFilter Router() => new() { Name = RouterFilter, TypedConfig = Any.Pack(new Router()) };
 
-    private static Filter InboundHcm() => new()
+    private static IEnumerable<HttpFilter> Filters(params ReadOnlySpan<HttpFilter> before) => [.. before, Router()];
+
+    private static Filter InboundHcm(HttpFilter? limits) => new()
     {
         Name = HcmFilter,
         TypedConfig = Any.Pack(new HttpConnectionManager
@@ -79,7 +83,7 @@ internal static class ListenerTranslator
                     },
                 },
             },
-            HttpFilters = { Router() },
+            HttpFilters = { limits is null ? Filters() : Filters(limits) },
         }),
     };
 

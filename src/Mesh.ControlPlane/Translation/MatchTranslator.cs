@@ -1,6 +1,8 @@
 using Google.Protobuf.WellKnownTypes;
 using Mesh.ControlPlane.Model;
+using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Matcher;
+using Mesh.Protos.Envoy.Path;
 using Mesh.Protos.Envoy.Route;
 
 namespace Mesh.ControlPlane.Translation;
@@ -24,10 +26,7 @@ internal static class MatchTranslator
                 result.Headers.Add(new HeaderMatcher { Name = ":method", ExactMatch = method });
             }
 
-            // exact_match and safe_regex_match: older gRPC peers refuse string_match.
-            result.Headers.AddRange(match.Headers.Select(h => h.IsRegularExpression
-                ? new HeaderMatcher { Name = h.Name, SafeRegexMatch = Regex(h.Value) }
-                : new HeaderMatcher { Name = h.Name, ExactMatch = h.Value }));
+            result.Headers.AddRange(match.Headers.Select(Header));
             result.QueryParameters.AddRange(match.QueryParameters.Select(q => new QueryParameterMatcher
             {
                 Name = q.Name,
@@ -37,6 +36,11 @@ internal static class MatchTranslator
         }
     }
 
+    /// <remarks>exact_match and safe_regex_match: older gRPC peers refuse string_match.</remarks>
+    public static HeaderMatcher Header(NameValueMatch header) => header.IsRegularExpression
+        ? new HeaderMatcher { Name = header.Name, SafeRegexMatch = Regex(header.Value) }
+        : new HeaderMatcher { Name = header.Name, ExactMatch = header.Value };
+
     private static RouteMatch[] Paths(PathMatch? path, bool mesh)
     {
         switch (path)
@@ -45,6 +49,9 @@ internal static class MatchTranslator
                 return [new RouteMatch { Path = path.Value }];
             case { Kind: PathMatchKind.RegularExpression }:
                 return [new RouteMatch { SafeRegex = Regex(path.Value) }];
+            case { Kind: PathMatchKind.Template }:
+                // gRPC peers know no templates.
+                return [mesh ? new RouteMatch { PathMatchPolicy = Template(path.Value) } : new RouteMatch { SafeRegex = Regex(PathTemplateRegex.Of(path.Value)) }];
             default:
                 // Whole segments: '/a' and '/a/' both take '/a' and '/a/b', not '/ab'.
                 var prefix = path?.Value.TrimEnd('/') ?? string.Empty;
@@ -53,6 +60,9 @@ internal static class MatchTranslator
                     : [new RouteMatch { Path = prefix }, new RouteMatch { Prefix = prefix + "/" }];
         }
     }
+
+    private static TypedExtensionConfig Template(string template) =>
+        new() { Name = "envoy.path.match.uri_template", TypedConfig = Any.Pack(new UriTemplateMatchConfig { PathTemplate = template }) };
 
     private static RegexMatcher Regex(string expression) => new() { GoogleRe2 = new Empty(), Regex = expression };
 }

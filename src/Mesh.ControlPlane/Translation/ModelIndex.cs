@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
 
 namespace Mesh.ControlPlane.Translation;
 
@@ -7,11 +8,12 @@ namespace Mesh.ControlPlane.Translation;
 internal sealed class ModelIndex
 {
     private readonly Dictionary<string, (ServiceName Service, int Port)> _listenerByAddress = new(StringComparer.Ordinal);
-    private readonly HashSet<string> _endpoints = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, List<(ServiceName Service, int Port)>> _endpoints = new(StringComparer.Ordinal);
     private readonly ILookup<ServiceName, TrafficRoute> _routes;
 
     public ModelIndex(MeshModel model)
     {
+        Policies = new EffectivePolicies(model);
         _routes = model.Routes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
         foreach (var service in model.Services.Values.OrderBy(s => s.Name.Namespace, StringComparer.Ordinal).ThenBy(s => s.Name.Name, StringComparer.Ordinal))
         {
@@ -24,7 +26,12 @@ internal sealed class ModelIndex
 
                 foreach (var endpoint in service.Endpoints.Where(e => e.PortName == port.Name))
                 {
-                    _endpoints.Add(endpoint.HostPort);
+                    if (!_endpoints.TryGetValue(endpoint.HostPort, out var behind))
+                    {
+                        _endpoints[endpoint.HostPort] = behind = [];
+                    }
+
+                    behind.Add((service.Name, port.Port));
                     // Several Services may select one Pod: the first by name has its address. A ClusterIP goes before an endpoint.
                     _listenerByAddress.TryAdd(endpoint.HostPort, (service.Name, port.Port));
                 }
@@ -32,7 +39,27 @@ internal sealed class ModelIndex
         }
     }
 
-    public bool IsEndpoint(string hostPort) => _endpoints.Contains(hostPort);
+    public EffectivePolicies Policies { get; }
+
+    public bool IsEndpoint(string hostPort) => _endpoints.ContainsKey(hostPort);
+
+    /// <summary>What holds for each Service's port that an address stands behind, by the Services' names.</summary>
+    public IReadOnlyList<EffectiveSettings> BehindWhich(string hostPort) =>
+        _endpoints.TryGetValue(hostPort, out var services) ? [.. services.Select(s => Policies.ForPort(s.Service, s.Port))] : [];
+
+    /// <summary>Some call of this namespace's callers may be delayed or refused on purpose.</summary>
+    public bool HasFaults(ServiceName service, int port, string callerNamespace)
+    {
+        if (!Policies.IsSaidAnywhere(FaultSettings.Fault))
+        {
+            return false;
+        }
+
+        var routes = RoutesFor(service, port, callerNamespace);
+        return routes.IsEmpty
+            ? !Policies.ForPort(service, port).Get(FaultSettings.Fault).IsNone
+            : routes.Any(route => Enumerable.Range(0, route.Rules.Length).Any(i => !Policies.ForRule(service, port, route, i).Get(FaultSettings.Fault).IsNone));
+    }
 
     public bool TryListener(string hostPort, out ServiceName service, out int port)
     {
@@ -54,6 +81,10 @@ internal sealed class ModelIndex
         var grpc = Array.FindAll(inForce, r => r.Grpc);
         return [.. grpc.Length > 0 ? grpc : inForce];
     }
+
+    /// <summary>A rule in force for these callers keeps sessions.</summary>
+    public bool HasSessions(ServiceName service, int port, string callerNamespace) =>
+        _routes.Contains(service) && RoutesFor(service, port, callerNamespace).Any(r => r.Rules.Any(rule => rule.Session is not null));
 
     public static string HostPort(string ip, int port) => ip.Contains(':', StringComparison.Ordinal) ? $"[{ip}]:{port}" : $"{ip}:{port}";
 }

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
+using Mesh.Protos.Envoy.Hcm;
 using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Translation;
@@ -45,7 +47,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
         {
             return IndexOf(model).TryListener(ModelIndex.HostPort(ip.ToString(), ipPort), out var owner, out var ownerPort)
-                ? new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(owner, ownerPort)), null)
+                ? Outbound(model, node, name, owner, ownerPort)
                 : None($"No Service has the address {name}. Add it to a Service's EndpointSlice, or call the Service by name.");
         }
 
@@ -72,7 +74,18 @@ internal sealed class ResourceTranslator : IResourceTranslator
             return None($"Service '{service}' has no port {port}. Use one of {Ports(found)}.");
         }
 
-        return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port.Value)), null);
+        return Outbound(model, node, name, service, port.Value);
+    }
+
+    private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
+    {
+        var index = IndexOf(model);
+        HttpFilter[] filters =
+        [
+            .. index.HasFaults(service, port, node.Namespace) ? (HttpFilter[])[FaultTranslator.Filter()] : [],
+            .. node.IsMesh && index.HasSessions(service, port, node.Namespace) ? (HttpFilter[])[SessionTranslator.Filter()] : [],
+        ];
+        return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 
     private TranslatedResource Inbound(MeshModel model, NodeContext node, string name)
@@ -85,11 +98,11 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
         var index = IndexOf(model);
         var anywhere = ip.Equals(System.Net.IPAddress.Any) || ip.Equals(System.Net.IPAddress.IPv6Any);
-        var exists = anywhere
-            ? node.InstanceIps.Any(own => System.Net.IPAddress.TryParse(own, out var parsed) && index.IsEndpoint(ModelIndex.HostPort(parsed.ToString(), port)))
-            : index.IsEndpoint(ModelIndex.HostPort(ip.ToString(), port));
-        return exists
-            ? new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port), null)
+        string[] addresses = anywhere
+            ? [.. node.InstanceIps.Where(own => System.Net.IPAddress.TryParse(own, out _)).Select(own => ModelIndex.HostPort(System.Net.IPAddress.Parse(own).ToString(), port))]
+            : [ModelIndex.HostPort(ip.ToString(), port)];
+        return addresses.Any(index.IsEndpoint)
+            ? new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port, InboundLimitsTranslator.Filter([.. addresses.SelectMany(index.BehindWhich)])), null)
             : None(anywhere
                 ? $"No Service has an endpoint at port {port} of {(node.InstanceIps.IsDefaultOrEmpty ? "the node, which told no address (INSTANCE_IPS)" : string.Join(", ", node.InstanceIps))}. Add it to an EndpointSlice."
                 : $"No Service has an endpoint at {address}. Add it to an EndpointSlice.");
@@ -104,14 +117,14 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
         return Missing(model, service, port) is { } reason
             ? None(reason)
-            : new TranslatedResource(_routes.Translate(name, model, node, service, port, IndexOf(model).RoutesFor(service, port, node.Namespace)), null);
+            : new TranslatedResource(_routes.Translate(name, model, node, service, port, IndexOf(model).RoutesFor(service, port, node.Namespace), IndexOf(model).Policies), null);
     }
 
     private TranslatedResource Cluster(MeshModel model, NodeContext node, string name)
     {
         if (ResourceNames.IsInvalidCluster(name))
         {
-            return new TranslatedResource(_clusters.Translate(name, string.Empty, node, []), null);
+            return new TranslatedResource(_clusters.Translate(name, string.Empty, node, [], EffectiveSettings.None), null);
         }
 
         if (!_names.TryCluster(name, out var service, out var port))
@@ -121,7 +134,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
         return Missing(model, service, port) is { } reason
             ? None(reason)
-            : new TranslatedResource(_clusters.Translate(name, service.Namespace, node, EndpointsOf(model.Services[service], port)), null);
+            : new TranslatedResource(_clusters.Translate(name, service.Namespace, node, EndpointsOf(model.Services[service], port), IndexOf(model).Policies.ForPort(service, port)), null);
     }
 
     /// <summary>A name we do not know has no endpoints: nobody waits for them (contracts §2).</summary>

@@ -1,74 +1,77 @@
 using Google.Protobuf.WellKnownTypes;
-using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
 using Mesh.Protos.Envoy.Route;
 
 namespace Mesh.ControlPlane.Translation;
 
-/// <summary>Writes timeouts and retries of a forwarding route.</summary>
+/// <summary>Writes timeouts and retries of a forwarding route. Whether a call may be repeated is the client's to know.</summary>
 internal static class RetryTranslator
 {
-    /// <summary>What is safe to try again, or told by a gateway that the server did not do it; gRPC peers ignore words that they do not know.</summary>
-    private const string Connection = "connect-failure,refused-stream,reset";
-    private const string DefaultOn = Connection + ",gateway-error";
-    private const uint DefaultRetries = 2;
-    private static readonly TimeSpan DefaultBase = TimeSpan.FromMilliseconds(25);
-
-    /// <summary>The mesh's own: two retries, 25–250 ms apart. Whether a call may be repeated is the client's to know.</summary>
-    public static RetryPolicy Default => Policy(DefaultOn, DefaultRetries, DefaultBase);
-
-    public static void Apply(RouteAction action, RouteRule rule, bool mesh)
+    public static void Apply(RouteAction action, EffectiveSettings settings, bool mesh)
     {
-        var timeout = rule.RequestTimeout;
-        action.RetryPolicy = ForRule(rule.Retry);
-        if (rule.BackendRequestTimeout is { } perTry)
+        var timeout = settings.Get(TimeoutSettings.Request);
+        action.RetryPolicy = Policy(settings);
+        if (settings.Get(TimeoutSettings.Attempt) is { Ticks: > 0 } attempt)
         {
             if (action.RetryPolicy is { } retry)
             {
-                retry.PerTryTimeout = Duration.FromTimeSpan(perTry);
+                retry.PerTryTimeout = Duration.FromTimeSpan(attempt);
             }
-            else
+            else if (timeout == TimeSpan.Zero || attempt < timeout)
             {
                 // A single attempt: its limit is the call's.
-                timeout = timeout < perTry ? timeout : perTry;
+                timeout = attempt;
             }
         }
 
-        if (timeout is { } limit)
+        if (timeout > TimeSpan.Zero)
         {
-            action.Timeout = Duration.FromTimeSpan(limit);
+            action.Timeout = Duration.FromTimeSpan(timeout);
             if (!mesh)
             {
                 // gRPC peers read this one (gRFC A31).
-                action.MaxStreamDuration = new RouteAction.Types.MaxStreamDuration { MaxStreamDuration_ = Duration.FromTimeSpan(limit) };
+                action.MaxStreamDuration = new RouteAction.Types.MaxStreamDuration { MaxStreamDuration_ = Duration.FromTimeSpan(timeout) };
             }
+        }
+
+        if (settings.Get(TimeoutSettings.Idle) is { Ticks: > 0 } idle)
+        {
+            action.IdleTimeout = Duration.FromTimeSpan(idle);
         }
     }
 
-    private static RetryPolicy? ForRule(RuleRetry? rule)
+    /// <summary>gRPC peers ignore words that they do not know (gRFC A44).</summary>
+    private static RetryPolicy? Policy(EffectiveSettings settings)
     {
-        if (rule is null)
-        {
-            return Default;
-        }
-
-        if (rule.Attempts == 0)
+        var codes = settings.Get(RetrySettings.StatusCodes);
+        var headers = settings.Get(RetrySettings.Headers);
+        string[] words =
+        [
+            .. settings.Get(RetrySettings.On),
+            .. codes.IsEmpty ? (string[])[] : ["retriable-status-codes"],
+            .. headers.IsEmpty ? (string[])[] : ["retriable-headers"],
+        ];
+        var attempts = settings.Get(RetrySettings.Attempts);
+        if (attempts == 0 || words.Length == 0)
         {
             return null;
         }
 
-        var policy = Policy(rule.Codes.IsEmpty ? DefaultOn : Connection + ",retriable-status-codes", (uint)(rule.Attempts ?? (int)DefaultRetries), rule.Backoff ?? DefaultBase);
-        policy.RetriableStatusCodes.AddRange(rule.Codes.Select(c => (uint)c));
+        var first = settings.Get(RetrySettings.BackoffBase);
+        var longest = settings.Get(RetrySettings.BackoffMax);
+        var policy = new RetryPolicy
+        {
+            RetryOn = string.Join(',', words),
+            NumRetries = (uint)attempts,
+            RetryBackOff = new RetryPolicy.Types.RetryBackOff
+            {
+                BaseInterval = Duration.FromTimeSpan(first),
+                // The two may come from different places: the base then goes before a shorter maximum.
+                MaxInterval = Duration.FromTimeSpan(longest == TimeSpan.Zero ? first * 10 : longest < first ? first : longest),
+            },
+        };
+        policy.RetriableStatusCodes.AddRange(codes.Select(c => (uint)c));
+        policy.RetriableHeaders.AddRange(headers.Select(MatchTranslator.Header));
         return policy;
     }
-
-    private static RetryPolicy Policy(string on, uint retries, TimeSpan firstBackoff) => new()
-    {
-        RetryOn = on,
-        NumRetries = retries,
-        RetryBackOff = new RetryPolicy.Types.RetryBackOff
-        {
-            BaseInterval = Duration.FromTimeSpan(firstBackoff),
-            MaxInterval = Duration.FromTimeSpan(firstBackoff * 10),
-        },
-    };
 }

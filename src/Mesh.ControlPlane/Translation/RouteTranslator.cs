@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Route;
 using Mesh.Protos.Envoy.Type;
@@ -15,22 +16,20 @@ namespace Mesh.ControlPlane.Translation;
 internal sealed class RouteTranslator(ResourceNames names)
 {
     public RouteConfiguration Translate(
-        string name, MeshModel model, NodeContext node, ServiceName service, int port, ImmutableArray<TrafficRoute> attached)
+        string name, MeshModel model, NodeContext node, ServiceName service, int port, ImmutableArray<TrafficRoute> attached, EffectivePolicies policies)
     {
         var host = new VirtualHost { Name = name, Domains = { "*" } };
         if (attached.IsEmpty)
         {
-            host.Routes.Add(new Route
-            {
-                Name = "default",
-                Match = new RouteMatch { Prefix = "/" },
-                Route_ = new RouteAction { Cluster = names.Cluster(service, port), RetryPolicy = RetryTranslator.Default },
-            });
+            var settings = policies.ForPort(service, port);
+            var route = new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, Route_ = new RouteAction { Cluster = names.Cluster(service, port) } };
+            RoutePolicyTranslator.Apply(route, settings, [settings], node.IsMesh);
+            host.Routes.Add(route);
         }
         else
         {
-            var rules = RoutePrecedence.Order(attached).ToArray();
-            host.Routes.AddRange(rules.SelectMany(r => RoutesOf(r, model, node, service, port)));
+            var rules = RoutePrecedence.Order(RuleNarrowing.Apply(attached, policies, node.Identity)).ToArray();
+            host.Routes.AddRange(rules.SelectMany(r => RoutesOf(r, model, node, service, port, policies)));
             if (!rules.Any(r => r.IsCatchAll))
             {
                 var none = new Route { Name = "no-match", Match = new RouteMatch { Prefix = "/" } };
@@ -42,16 +41,24 @@ internal sealed class RouteTranslator(ResourceNames names)
         return new RouteConfiguration { Name = name, VirtualHosts = { host } };
     }
 
-    private IEnumerable<Route> RoutesOf(MatchedRule rule, MeshModel model, NodeContext node, ServiceName parent, int parentPort)
+    private IEnumerable<Route> RoutesOf(MatchedRule rule, MeshModel model, NodeContext node, ServiceName parent, int parentPort, EffectivePolicies policies)
     {
         var backends = rule.Rule.Backends.Where(b => b.Weight > 0)
-            .GroupBy(b => (b.Service, b.Port, Valid: IsValid(b, model)))
-            .Select(g => (g.Key.Service, g.Key.Port, g.Key.Valid, Weight: g.Sum(b => b.Weight)))
+            .GroupBy(b => (b.Service, b.Port, Valid: IsValid(b, model), b.RequestHeaders, b.ResponseHeaders))
+            .Select(g => (g.Key.Service, g.Key.Port, g.Key.Valid, Weight: g.Sum(b => b.Weight), Any: g.First()))
             .ToArray();
         var valid = backends.Where(b => b.Valid).Sum(b => (long)b.Weight);
         var total = backends.Sum(b => (long)b.Weight);
         foreach (var match in MatchTranslator.Translate(rule.Match, node.IsMesh))
         {
+            if (rule.Rule.Filters.Answers && node.IsMesh)
+            {
+                var answering = new Route { Name = rule.Name, Match = match };
+                FilterTranslator.Answer(answering, rule, parentPort);
+                yield return answering;
+                continue;
+            }
+
             if (valid == 0)
             {
                 var failing = new Route { Name = rule.Name, Match = match };
@@ -79,27 +86,43 @@ internal sealed class RouteTranslator(ResourceNames names)
             }
 
             var clusters = backends.Where(b => b.Valid || !node.IsMesh)
-                .Select(b => (Name: b.Valid ? names.Cluster(b.Service, b.Port) : names.InvalidCluster(b.Service, b.Port), b.Weight))
+                .Select(b => (Name: b.Valid ? names.Cluster(b.Service, b.Port) : names.InvalidCluster(b.Service, b.Port), b.Weight, b.Any))
                 .ToArray();
-            yield return new Route { Name = rule.Name, Match = match, Route_ = Forward(rule.Rule, clusters, node.IsMesh) };
+            var route = new Route { Name = rule.Name, Match = match, Route_ = Forward(clusters, node.IsMesh) };
+            RoutePolicyTranslator.Apply(
+                route, policies.ForRule(parent, parentPort, rule.Route, rule.Index), backends.Where(b => b.Valid).Select(b => policies.ForPort(b.Service, b.Port)), node.IsMesh);
+            if (node.IsMesh)
+            {
+                FilterTranslator.Apply(route, rule, names);
+            }
+
+            yield return route;
         }
     }
 
-    private static RouteAction Forward(RouteRule rule, (string Name, int Weight)[] clusters, bool mesh)
+    private static RouteAction Forward((string Name, int Weight, BackendRef Backend)[] clusters, bool mesh)
     {
         var action = new RouteAction();
-        if (clusters is [var single])
+        if (clusters is [var single] && !(mesh && single.Backend is not { RequestHeaders: null, ResponseHeaders: null }))
         {
             action.Cluster = single.Name;
         }
         else
         {
             action.WeightedClusters = new WeightedCluster();
-            action.WeightedClusters.Clusters.AddRange(clusters.Select(c => new WeightedCluster.Types.ClusterWeight { Name = c.Name, Weight = (uint)c.Weight }));
+            action.WeightedClusters.Clusters.AddRange(clusters.Select(c => Weighted(c.Name, c.Weight, mesh ? c.Backend : null)));
         }
 
-        RetryTranslator.Apply(action, rule, mesh);
         return action;
+    }
+
+    /// <param name="backend">With its own header changes; null leaves them out.</param>
+    private static WeightedCluster.Types.ClusterWeight Weighted(string name, int weight, BackendRef? backend)
+    {
+        var cluster = new WeightedCluster.Types.ClusterWeight { Name = name, Weight = (uint)weight };
+        FilterTranslator.AddHeaders(backend?.RequestHeaders, cluster.RequestHeadersToAdd, cluster.RequestHeadersToRemove);
+        FilterTranslator.AddHeaders(backend?.ResponseHeaders, cluster.ResponseHeadersToAdd, cluster.ResponseHeadersToRemove);
+        return cluster;
     }
 
     /// <summary>Answers instead of forwarding.</summary>

@@ -37,8 +37,10 @@ internal sealed partial class ResourceAnswers(
             _generation = generation = new Generation(model);
         }
 
-        // An inbound listener depends on who asks; all else only on the asker's kind.
-        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Id} {node.Identity} {string.Join(',', node.InstanceIps)}" : string.Empty;
+        // An inbound listener depends on who asks, and so do routes where a rule is for certain callers; all else only on the asker's kind.
+        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Id} {node.Identity} {string.Join(',', node.InstanceIps)}"
+            : typeUrl == XdsTypes.RouteConfiguration && generation.RoutesDependOnCaller ? $"{node.Identity}"
+            : string.Empty;
         var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.HasDefaultTls, who);
         if (generation.Answers.TryGetValue(key, out var known))
         {
@@ -107,6 +109,8 @@ internal sealed partial class ResourceAnswers(
     private sealed class Generation(MeshModel model)
     {
         public MeshModel Model => model;
+
+        public bool RoutesDependOnCaller { get; } = model.RoutesDependOnCaller;
 
         public ConcurrentDictionary<Key, Answer> Answers { get; } = new();
     }

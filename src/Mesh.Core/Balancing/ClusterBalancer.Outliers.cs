@@ -1,7 +1,7 @@
 namespace Mesh.Balancing;
 
 /// <summary>Who sits out.</summary>
-internal sealed partial class ClusterBalancer
+internal sealed partial class ClusterBalancer : IDisposable
 {
     /// <summary>An attempt ended. True when that ejected the endpoint: its failures in a row were too many.</summary>
     public bool Report(BalancedEndpoint endpoint, bool failed, long now)
@@ -15,7 +15,7 @@ internal sealed partial class ClusterBalancer
     }
 
     /// <summary>The cluster is gone: nobody is judged any more. Picks of calls that still hold it go on.</summary>
-    public void Stop() => _outliers.Stop();
+    public void Dispose() => _outliers.Stop();
 
     private void Ejected(Ejection ejection)
     {

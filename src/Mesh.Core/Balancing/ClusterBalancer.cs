@@ -107,17 +107,17 @@ internal sealed partial class ClusterBalancer(
         }
 
         var request = new PickRequest(random, hash, now, tried, LeftOut.Unusable);
-        return view.Draw(random, hash, _state.Current.Cluster?.LoadBalancing == LoadBalancing.RingHash).Pick(request)
+        return view.Draw(random, hash).Pick(request)
             ?? PickAny(view, request)
             ?? PickAny(view, request.WithoutTried())
             // Since the view was made the last one has become unusable: a bad answer is better than none.
             ?? view.Levels[0].Group.Pick(request.WithoutTried().With(LeftOut.Nobody));
     }
 
-    /// <summary>The endpoint that a session sticks to; null when it is gone or not usable. One that drains still serves its sessions.</summary>
+    /// <summary>The endpoint that a session sticks to; null when it is gone or not healthy. One that drains, or asked for less calls for a while, still serves its sessions.</summary>
     /// <param name="now">Timestamp.</param>
     public BalancedEndpoint? Find(string hostPort, long now) =>
-        _state.Current.ByAddress.TryGetValue(hostPort, out var endpoint) && endpoint.Config is { Healthy: true } or { Draining: true } && endpoint.IsUsable(now) ? endpoint : null;
+        _state.Current.ByAddress.TryGetValue(hostPort, out var endpoint) && endpoint.Config is { Healthy: true } or { Draining: true } && endpoint.IsHealthy(now) ? endpoint : null;
 
     /// <summary>The category by which the control plane wants this call dropped; null lets it through.</summary>
     public string? Drop(Random random)
@@ -185,7 +185,7 @@ internal sealed partial class ClusterBalancer(
         var state = _state.Current;
         // Counted before anybody is looked at: a change that comes meanwhile makes the view stale at once.
         var changes = _changes.Count;
-        var settings = (state.Cluster?.PanicThresholdPercent ?? 0, state.Overprovisioning);
+        var settings = (state.Cluster?.PanicThresholdPercent ?? 0, state.Overprovisioning, state.Cluster?.LoadBalancing == LoadBalancing.RingHash);
         var view = BalancerView.Look(state.All, state.Priorities, settings, changes, now, Spilled);
         var old = _view;
         Volatile.Write(ref _view, view);

@@ -50,7 +50,8 @@ internal sealed record FaultInjection : HttpFilterSettings
     public DateTimeOffset? ExpiresAt { get; init; }
 
     /// <summary>It only stands where overrides of routes refer to it.</summary>
-    public bool IsNone => Delay is null && !DelayByHeader && AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader;
+    public bool IsNone => ((Delay is null && !DelayByHeader) || DelayPerMillion == 0)
+        && ((AbortHttpStatus is null && AbortGrpcStatus is null && !AbortByHeader) || AbortPerMillion == 0);
 }
 
 /// <summary>Calls of one session meet the same endpoint (gRFC A55, Gateway API sessionPersistence).</summary>
@@ -58,6 +59,11 @@ internal sealed record FaultInjection : HttpFilterSettings
 /// <param name="Strict">A session whose endpoint is gone fails instead of moving on.</param>
 internal sealed record SessionAffinity(SessionCarrier Carrier, string Name, bool Strict) : HttpFilterSettings
 {
+    /// <summary>Only stands where overrides of routes refer to it.</summary>
+    public static SessionAffinity None { get; } = new(SessionCarrier.Cookie, string.Empty, false);
+
+    public bool IsNone => Name.Length == 0;
+
     /// <summary>Of the cookie; zero is a session cookie.</summary>
     public TimeSpan Ttl { get; init; }
 

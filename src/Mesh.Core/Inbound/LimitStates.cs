@@ -12,6 +12,9 @@ internal sealed class LimitStates(IReadOnlyList<LimitStates> before, ServerLimit
     private readonly Dictionary<RateKey, LocalRateLimiter> _rates = [];
     private readonly Dictionary<string, ConcurrencyGate> _gates = new(StringComparer.Ordinal);
 
+    /// <summary>Who is inside and who waits, for whoever watches.</summary>
+    public IReadOnlyCollection<ConcurrencyGate> Gates => _gates.Values;
+
     public bool IsEmpty => _rates.Count == 0 && _gates.Count == 0;
 
     /// <summary>The same limit goes on counting; with other numbers it begins anew, because what was used of the old says nothing of the new.</summary>

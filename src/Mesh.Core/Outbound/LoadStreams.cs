@@ -91,9 +91,9 @@ internal sealed partial class LoadStreams(string cluster, TimeProvider time, Ran
 
             Log.NotReported(logger, endpoint.Config.HostPort, cluster);
         }
-        catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
+        catch (Exception) when (cancellationToken.IsCancellationRequested)
         {
-            // Asked for.
+            // Asked for; a stream that is cut off tells of it in more than one way.
         }
         catch (Exception e)
         {

@@ -51,11 +51,17 @@ internal sealed class OutboundCall(
     /// <summary>What is different on the way to that cluster; null until it is chosen.</summary>
     public OutboundTarget? Target { get; set; }
 
+    /// <summary>What of its time a delay on purpose took before its first attempt.</summary>
+    public TimeSpan Delayed { get; set; }
+
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
     public RequestBefore? Before { get; set; }
 
     /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
     public List<MirrorCopy>? Copies { get; set; }
+
+    /// <summary>Null when it belongs to none.</summary>
+    public Steps.CallSession? Session { get; set; }
 
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
     public ulong Hash { get; set; }
@@ -158,6 +164,7 @@ internal sealed class OutboundCall(
             Route = Route,
             Cluster = Cluster,
             Target = Target,
+            Session = Session,
             Hash = Hash,
             Activity = Activity,
             Trace = Trace,

@@ -77,7 +77,7 @@ internal sealed class OutboundCluster
     /// <summary>The cluster is gone: nobody is judged any more; what is in flight ends, then its connections close.</summary>
     public void Drain()
     {
-        _balancer.Stop();
+        _balancer.Dispose();
         _watch?.Stop();
         foreach (var endpoint in _balancer.Endpoints)
         {

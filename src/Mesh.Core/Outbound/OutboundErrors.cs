@@ -14,6 +14,9 @@ internal enum MeshErrorCode
     NotForwarding,
     NoHealthyEndpoint,
     Overloaded,
+
+    /// <summary>The control plane wants this share of the calls dropped.</summary>
+    Dropped,
     TimedOut,
 
     /// <summary>The deadline of the request that is being served is over.</summary>

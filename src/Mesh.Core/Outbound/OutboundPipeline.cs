@@ -5,6 +5,8 @@ using Mesh.Outbound.Steps;
 using Mesh.Resilience;
 using Mesh.Telemetry;
 using Mesh.Traffic;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Polly;
 using Polly.Timeout;
 
@@ -14,12 +16,14 @@ namespace Mesh.Outbound;
 /// <remarks>
 /// In this order: find the listener (table, read once; ask and wait when it is new) → telemetry (what the app sees, outermost) → route (cluster, once per call; or an answer of its own) → fault (delays and refuses on purpose, once per call, so that its retries are spared) → steer (request as the server is to see it)
 /// → mirror (a copy of that) → deadline of the request being served → time limit → retry, or hedge (attempts beside each other, each on a fork of the call) → time per attempt (these in the route's Polly pipeline)
-/// → per attempt: limit (refuses early, never retried) → balance (another endpoint than before) → pending (likewise refuses) → watch (response headers, idleness) → send (where a connection too many is refused) → heed (an overloaded endpoint is left alone).
+/// → per attempt: drop (what the control plane does not want, never retried) → limit (refuses early, never retried) → session (its endpoint) or balance (another endpoint than before) → pending (likewise refuses)
+/// → watch (response headers, idleness) → send (where a connection too many is refused) → heed (an overloaded endpoint is left alone).
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random) : IDisposable, IAsyncDisposable
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random, ILogger? logger = null) : IDisposable, IAsyncDisposable
 {
+    private readonly LimitsCheck _limits = new(logger ?? NullLogger.Instance);
     private readonly RouteStep _route = new(random);
     private readonly MirrorStep _mirror = new(time, random);
 
@@ -51,6 +55,27 @@ internal sealed class OutboundPipeline(
         };
     }
 
+    /// <summary>Whether calls to this host are the mesh's; a new name is asked for, and waited for as a call would.</summary>
+    public ValueTask<HostAnswer> ResolveAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true } uri)
+        {
+            return new(new HostAnswer(false));
+        }
+
+        var key = ListenerKey.Of(uri);
+        return tables.Current.Find(key) switch
+        {
+            { Host: not null } => new(new HostAnswer(true)),
+            { PassesThrough: true } => new(new HostAnswer(false)),
+            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(new HostAnswer(false)),
+            _ => new(AskHostAsync(request, key, cancellationToken)),
+        };
+    }
+
+    /// <summary>Calls to this host are known to be the mesh's.</summary>
+    public bool IsMeshed(Uri uri) => tables.Current.Find(ListenerKey.Of(uri)) is { Host: not null };
+
     /// <summary>One attempt; Polly calls it, or the call itself when nothing is armed. Never throws.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     public async ValueTask<Outcome<HttpResponseMessage>> AttemptAsync(OutboundCall call, RouteResilience? resilience, CancellationToken cancellationToken)
@@ -63,6 +88,12 @@ internal sealed class OutboundPipeline(
             return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
         }
 
+        if (call.Attempts == 0 && cluster.Balancer.Drop(random) is { } category)
+        {
+            telemetry.Decide(call, Decisions.Drop, category);
+            return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Dropped, $"The control plane wants some calls to cluster '{cluster.Name}' dropped (category '{category}').");
+        }
+
         var most = resilience?.MaxRequests ?? int.MaxValue;
         if (!cluster.Limit.TryEnter(most))
         {
@@ -70,9 +101,15 @@ internal sealed class OutboundPipeline(
             return Unsent(call, AttemptEnd.Overloaded, MeshErrorCode.Overloaded, $"{Math.Min(most, cluster.Limit.Max)} calls are in flight to cluster '{cluster.Name}', which is its limit.");
         }
 
-        if (cluster.Balancer.Pick(random, call.Tried, time.GetTimestamp(), call.Hash) is not OutboundEndpoint endpoint)
+        var now = time.GetTimestamp();
+        if ((call.Session is { } session ? SessionStep.Pick(call, session, random, now) : cluster.Balancer.Pick(random, call.Tried, now, call.Hash)) is not OutboundEndpoint endpoint)
         {
             cluster.Limit.Exit();
+            if (call.Session is { Settings.Strict: true, Address: { } address })
+            {
+                return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"The session's endpoint {address} of cluster '{cluster.Name}' is gone or not healthy, and the session is strict.");
+            }
+
             return Unsent(call, AttemptEnd.NoEndpoint, MeshErrorCode.NoHealthyEndpoint, $"No endpoint to send to: {cluster.WhyEmpty}.");
         }
 
@@ -203,6 +240,7 @@ internal sealed class OutboundPipeline(
             return answer;
         }
 
+        _limits.Look(call);
         if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
         {
             call.Commit();
@@ -279,6 +317,11 @@ internal sealed class OutboundPipeline(
             steering.Apply(response);
         }
 
+        if (call.Session is { } session && call.Last.End == AttemptEnd.Response)
+        {
+            SessionStep.End(call, session, response);
+        }
+
         var left = OutboundDeadline.Left(call, resilience?.Timeout);
         if (call.Body is not { } body || !body.TryCommit())
         {
@@ -292,11 +335,31 @@ internal sealed class OutboundPipeline(
         return response;
     }
 
-    /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
+    /// <summary>The name is new: asks, then sends where it belongs.</summary>
     private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CallLimits? limits, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
+        var (listener, refusal) = await AskNameAsync(request, key, limits, cancellationToken).ConfigureAwait(false);
+        if (refusal is not null)
+        {
+            return refusal;
+        }
+
+        return listener is null
+            ? await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false)
+            : await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<HostAnswer> AskHostAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
+    {
+        var (listener, refusal) = await AskNameAsync(request, key, limits: null, cancellationToken).ConfigureAwait(false);
+        return new HostAnswer(listener is not null, refusal);
+    }
+
+    /// <summary>Asks, and waits as long as the call may, at most 10 s (contracts §5). No listener and no refusal: the name is none of the mesh's.</summary>
+    private async Task<(OutboundListener? Listener, HttpResponseMessage? Refusal)> AskNameAsync(HttpRequestMessage request, ListenerKey key, CallLimits? limits, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
         var deadline = Deadline.Current;
         var patience = limits?.Timeout < settings.ReadyTimeout ? limits.Timeout.Value : settings.ReadyTimeout;
         patience = deadline is not null && deadline.Left < patience ? TimeSpan.FromTicks(Math.Max(0, deadline.Left.Ticks)) : patience;
@@ -304,9 +367,9 @@ internal sealed class OutboundPipeline(
         switch (tables.Names.Enter(key, ServiceNames.IsServiceForCertain(key.Host, settings.ClusterDomain), out var name))
         {
             case AskResult.PassOn:
-                return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+                return default;
             case AskResult.Refused:
-                return Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes.");
+                return (null, Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes."));
         }
 
         try
@@ -320,19 +383,19 @@ internal sealed class OutboundPipeline(
 
         if (listener is { PassesThrough: true })
         {
-            return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            return default;
         }
 
         if (listener is { Unavailable: null })
         {
-            return await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
+            return (listener, null);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        return Unknown(
+        return (null, Unknown(
             request,
             $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
-            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
+            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration));
     }
 
     private TimeoutRejectedException Expired(OutboundCall call, string reason, Exception inner)
@@ -391,3 +454,8 @@ internal sealed class OutboundPipeline(
         request.Method != HttpMethod.Head && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
         && !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 }
+
+/// <summary>Where calls to a host go.</summary>
+/// <param name="IsMeshed">Through the mesh.</param>
+/// <param name="Refusal">Nowhere: this is the answer.</param>
+internal readonly record struct HostAnswer(bool IsMeshed, HttpResponseMessage? Refusal = null);

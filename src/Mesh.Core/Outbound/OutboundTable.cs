@@ -54,6 +54,9 @@ internal sealed record OutboundRoute(Route Config)
     /// <summary>Null when nothing is armed.</summary>
     public RouteResilience? Resilience { get; init; }
 
+    /// <summary>The limits that were last compared with it; owned by <see cref="LimitsCheck"/>.</summary>
+    public CallLimits? CheckedLimits { get; set; }
+
     /// <summary>The same under what apps allow; null when the route does not forward.</summary>
     public NarrowedResilience? Narrowed { get; init; }
 
@@ -69,6 +72,9 @@ internal sealed record OutboundTarget(OutboundCluster Cluster)
 
     /// <summary>Null when no call is failed on purpose.</summary>
     public FaultInjector? Faults { get; init; }
+
+    /// <summary>Null when calls have no sessions.</summary>
+    public SessionAffinity? Session { get; init; }
 }
 
 /// <summary>Where copies of a route's calls go. Immutable.</summary>

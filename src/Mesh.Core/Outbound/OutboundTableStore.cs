@@ -170,15 +170,21 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
     private OutboundTarget CompileTarget(VirtualHost host, Route route, WeightedCluster cluster, Listener listener)
     {
         FaultInjector? faults = null;
+        SessionAffinity? sessions = null;
         foreach (var filter in listener.Api?.Filters ?? [])
         {
-            if (FilterOverrides.Effective(filter, cluster.FilterOverrides, route.FilterOverrides, host.FilterOverrides) is FaultInjection { IsNone: false } settings)
+            switch (FilterOverrides.Effective(filter, cluster.FilterOverrides, route.FilterOverrides, host.FilterOverrides))
             {
-                faults = new FaultInjector(settings with { ExpiresAt = route.FaultExpiresAt ?? settings.ExpiresAt }, _time, _random);
+                case FaultInjection { IsNone: false } settings:
+                    faults = new FaultInjector(settings with { ExpiresAt = route.FaultExpiresAt ?? settings.ExpiresAt }, _time, _random);
+                    break;
+                case SessionAffinity { IsNone: false } settings:
+                    sessions = settings;
+                    break;
             }
         }
 
-        return new OutboundTarget(_clusters.Get(cluster.Name)) { Steering = Steering.Compile(route, cluster), Faults = faults };
+        return new OutboundTarget(_clusters.Get(cluster.Name)) { Steering = Steering.Compile(route, cluster), Faults = faults, Session = sessions };
     }
 
     private Destination DestinationOf(string name)

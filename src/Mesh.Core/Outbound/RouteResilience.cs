@@ -170,6 +170,9 @@ internal sealed class RouteResilience
     private static TimeoutStrategyOptions TimeoutOptions(TimeSpan timeout, string reason) => new()
     {
         Timeout = InPollysRange(timeout),
+        // Zero would be no limit.
+        TimeoutGenerator = reason != "request" ? null : args => ValueTask.FromResult(
+            args.Context.Properties.GetValue(CallKey, null!).Delayed is { Ticks: > 0 } delayed ? InPollysRange(timeout - delayed) : InPollysRange(timeout)),
         OnTimeout = args =>
         {
             var call = args.Context.Properties.GetValue(CallKey, null!);

@@ -20,7 +20,7 @@ public class ManifestProblemsTests
     [InlineData("- a\n", "in.yaml:1", "The document is a list. Write an object with apiVersion, kind and metadata.")]
     [InlineData("kind: Service\nmetadata: {name: x}\n", "in.yaml:1", "apiVersion is missing")]
     [InlineData("apiVersion: v1\nkind: Servise\nmetadata: {name: x}\n", "in.yaml:2", "kind 'Servise' (v1) is not read from files and has no effect. Did you mean 'Service'?")]
-    [InlineData("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n", "in.yaml:2", "Read are Service, EndpointSlice, Pod, HTTPRoute, GRPCRoute, ReferenceGrant, List.")]
+    [InlineData("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n", "in.yaml:2", "Read are Service, EndpointSlice, Pod, HTTPRoute, GRPCRoute, ReferenceGrant, DirectResponse, RetryPolicy, TimeoutPolicy, LoadBalancingPolicy, OutlierPolicy, RateLimitPolicy, FaultPolicy, ConcurrencyPolicy, MatchPolicy, List.")]
     [InlineData("apiVersion: v2\nkind: Service\nmetadata: {name: x}\n", "in.yaml:1", "apiVersion is 'v2'. Use 'v1' for kind Service.")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\nmetadata: {name: x}\n", "in.yaml:1", "Use 'gateway.networking.k8s.io/v1' for kind HTTPRoute.")]
     [InlineData("apiVersion: v1\nkind: Service\nspec: {ports: [{port: 1}]}\n", "in.yaml:1", "metadata is missing")]
@@ -86,7 +86,7 @@ public class ManifestProblemsTests
     }
 
     [Theory]
-    [InlineData(RouteHead + "  - filters: [{type: RequestMirror}]\n" + Backend, "has a RequestMirror, which is not supported yet. Every call of this rule is answered 500 until it is removed.")]
+    [InlineData(RouteHead + "  - filters: [{type: CORS}]\n" + Backend, "has a CORS, which is not supported here. Every call of this rule is answered 500 until it is removed.")]
     [InlineData(RouteHead + "  - backendRefs: [{name: cart, port: 80, filters: [{type: URLRewrite}]}]\n", "This backend's share is answered 500 until it is removed.")]
     [InlineData(RouteHead + "  - backendRefs: [{name: gone, port: 80}]\n", "its backend Service 'shop/gone' is in no file. Its share is answered 500")]
     [InlineData(RouteHead + "  - backendRefs: [{name: cart, port: 81}]\n", "has no port 81. Its share is answered 500: use one of 80.")]
@@ -94,7 +94,7 @@ public class ManifestProblemsTests
     [InlineData(RouteHead + "  - backendRefs: [{kind: Bucket, group: x.io, name: cart}]\n", "the backend is a x.io/Bucket. Its share is answered 500")]
     [InlineData(RouteHead + "  - {}\n", "backendRefs is empty: every call of this rule is answered 500")]
     [InlineData(GrpcHead + "  - {}\n", "backendRefs is empty: every call of this rule fails as UNAVAILABLE")]
-    [InlineData(RouteHead + "  - sessionPersistence: {type: Cookie}\n" + Backend, "sessionPersistence is not supported yet and has no effect")]
+    [InlineData(RouteHead + "  - sessionPersistence: {idleTimeout: 5s}\n" + Backend, "sessionPersistence.idleTimeout has no effect")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [a.b]\n  parentRefs: [{group: \"\", kind: Service, name: cart, namespace: shop}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "spec.hostnames has no meaning")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{name: edge}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "the route attaches to no Service")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{group: \"\", kind: Service, name: nope}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "its parent Service 'default/nope' is in no file")]

@@ -8,7 +8,11 @@ using Mesh.ControlPlane.Tests.Sources;
 using Mesh.ControlPlane.Translation;
 using Mesh.Protos.Envoy.Filters;
 using Mesh.Protos.Envoy.Hcm;
+using Mesh.Protos.Envoy.LoadBalancing;
+using Mesh.Protos.Envoy.Path;
+using Mesh.Protos.Envoy.Route;
 using Mesh.Protos.Envoy.Tls;
+using Mesh.Protos.Traffic;
 using Mesh.Xds.Decoding;
 using Xunit;
 
@@ -21,7 +25,10 @@ namespace Mesh.ControlPlane.Tests.Translation;
 public partial class GoldenTests
 {
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithIndentation("  ").WithTypeRegistry(TypeRegistry.FromMessages(
-        HttpConnectionManager.Descriptor, Router.Descriptor, UpstreamTlsContext.Descriptor, DownstreamTlsContext.Descriptor)));
+        HttpConnectionManager.Descriptor, Router.Descriptor, UpstreamTlsContext.Descriptor, DownstreamTlsContext.Descriptor,
+        HTTPFault.Descriptor, FilterConfig.Descriptor, RoutePolicy.Descriptor, ClusterPolicy.Descriptor, InboundLimits.Descriptor, UriTemplateMatchConfig.Descriptor,
+        WrrLocality.Descriptor, RoundRobin.Descriptor, LeastRequest.Descriptor, RingHash.Descriptor, PickFirst.Descriptor, ClientSideWeightedRoundRobin.Descriptor,
+        StatefulSession.Descriptor, StatefulSessionPerRoute.Descriptor, CookieBasedSessionState.Descriptor, HeaderBasedSessionState.Descriptor)));
 
     public static TheoryData<string> Cases => [.. Directory.GetDirectories(Folder()).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
 

@@ -2,7 +2,6 @@ using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
 using Mesh.Protos.Envoy.Core;
-using Mesh.Protos.Envoy.Endpoint;
 using Mesh.Protos.Envoy.LoadBalancing;
 using Mesh.Protos.Envoy.Type;
 using Mesh.Protos.Traffic;

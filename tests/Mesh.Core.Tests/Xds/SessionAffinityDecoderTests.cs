@@ -25,7 +25,7 @@ public sealed class SessionAffinityDecoderTests
     public void Header_Named_IsRead() => Assert.Equal(new SessionAffinity(SessionCarrier.Header, "x-session", false), Decode(State(new HeaderBasedSessionState { Name = "x-session" })));
 
     [Fact]
-    public void State_Absent_DoesNothing() => Assert.Null(Decode(new StatefulSession()));
+    public void State_Absent_OnlyHoldsThePlaceForOverrides() => Assert.True(Decode(new StatefulSession())!.IsNone);
 
     [Theory]
     [InlineData("", "/", 0, "f.session_state.typed_config.cookie.name")]

@@ -11,6 +11,9 @@ internal sealed partial class FileSource : IModelSource
     /// <summary>A name server that hangs must not hold back what else is in the folder.</summary>
     private static readonly TimeSpan LookUpTimeout = TimeSpan.FromSeconds(2);
 
+    /// <summary>Timers take no longer time; one that comes too early only publishes the same again.</summary>
+    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(1);
+
     private readonly FileSourceOptions _options;
     private readonly string _folder;
     private readonly IMeshMarks _marks;
@@ -22,6 +25,7 @@ internal sealed partial class FileSource : IModelSource
     private readonly CancellationTokenSource _stopping = new();
     private readonly HostNameTable _hostNames = new();
     private readonly ITimer _debounce;
+    private readonly ITimer _expiry;
 
     // Owned by the loop.
     private Dictionary<string, ManifestFile> _files = new(StringComparer.Ordinal);
@@ -44,6 +48,7 @@ internal sealed partial class FileSource : IModelSource
         _resolver = resolver ?? new SystemHostNameResolver();
         _loop = new SerialLoop(e => Log.StepFailed(_logger, e));
         _debounce = time.CreateTimer(_ => _loop.Post(Rescan), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _expiry = time.CreateTimer(_ => _loop.Post(Publish), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <summary>Reads the folder and publishes the first model before it returns; then follows changes.</summary>
@@ -90,6 +95,7 @@ internal sealed partial class FileSource : IModelSource
     {
         _watcher?.Dispose();
         await _debounce.DisposeAsync();
+        await _expiry.DisposeAsync();
         if (_poll is not null)
         {
             await _poll.DisposeAsync();
@@ -229,7 +235,9 @@ internal sealed partial class FileSource : IModelSource
     private void Publish()
     {
         var files = _files.Values.OrderBy(f => f.Path, StringComparer.Ordinal).ToArray();
-        var model = ModelAssembler.Assemble(files, _options.TrustDomain, _marks, _hostNames.AddressesOf);
+        var now = _time.GetUtcNow();
+        var model = ModelAssembler.Assemble(files, _options.TrustDomain, _marks, _hostNames.AddressesOf, now);
+        PublishAtNextExpiry(model, now);
         model = model with { Problems = [.. model.Problems, .. HostNameProblems()] };
         var before = _store.Current;
         _store.Publish(model);
@@ -242,6 +250,21 @@ internal sealed partial class FileSource : IModelSource
         if (before.Services.Count != model.Services.Count || before.Routes.Length != model.Routes.Length || before.Problems.Length != model.Problems.Length)
         {
             Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, model.Routes.Length, model.Problems.Length);
+        }
+    }
+
+    /// <summary>A policy that ends is taken from those too who cannot tell by themselves.</summary>
+    private void PublishAtNextExpiry(MeshModel model, DateTimeOffset now)
+    {
+        var next = model.Policies.Select(p => p.ExpiresAt).Where(end => end > now).Min();
+        var wait = next is not { } end ? Timeout.InfiniteTimeSpan : end - now < LongestTimer ? end - now + TimeSpan.FromMilliseconds(1) : LongestTimer;
+        try
+        {
+            _expiry.Change(wait, Timeout.InfiniteTimeSpan);
+        }
+        catch (ObjectDisposedException)
+        {
+            // Stopping, with a publication still in the loop.
         }
     }
 

@@ -7,43 +7,17 @@ namespace Mesh.ControlPlane.Sources.Files;
 /// <summary>Reads a GRPCRoute (gateway.networking.k8s.io/v1). A method match becomes a path: <c>/service/method</c>.</summary>
 internal static partial class GrpcRouteReader
 {
-    public static Manifest? Read(YamlMap root, ManifestKey key, ObjectMeta meta)
+    public static Manifest? Read(YamlMap root, ManifestKey key, ObjectMeta meta) => RouteFields.Route(root, key, meta, ReadRule);
+
+    private static ReadRule ReadRule(YamlMap rule, ManifestKey route)
     {
-        var where = root.Where;
-        var spec = root.Map("spec", required: true);
-        if (spec is null)
-        {
-            return null;
-        }
-
-        var parents = RouteFields.Parents(spec, key);
-        RouteFields.Hostnames(spec);
-        spec.Ignore("useDefaultGateways");
-        var rules = ImmutableArray.CreateBuilder<RouteRule>();
-        var backendsWhere = ImmutableArray.CreateBuilder<ImmutableArray<string>>();
-        foreach (var rule in spec.Maps("rules"))
-        {
-            var name = rule.Text("name") ?? string.Empty;
-            var matches = rule.Maps("matches").Select(ReadMatch).ToImmutableArray();
-            var filtered = RouteFields.HasFilters(rule, "Every call of this rule", key);
-            var (backends, whereBackends) = RouteFields.Backends(rule, key);
-            if (rule.Find("sessionPersistence") is { } session)
-            {
-                rule.Problems.Note(session, $"{rule.Field("sessionPersistence")} is not supported yet and has no effect. Remove it.");
-            }
-
-            rule.Close();
-            rules.Add(new RouteRule(name, matches, filtered ? [] : backends));
-            backendsWhere.Add(filtered ? [] : whereBackends);
-        }
-
-        if (rules.Count == 0)
-        {
-            spec.Missing("rules", "Add at least one rule with backendRefs.");
-        }
-
-        spec.Close();
-        return new RouteManifest(key, where, Grpc: true, meta.Created, parents, rules.ToImmutable()) { BackendsWhere = backendsWhere.ToImmutable() };
+        var name = rule.Text("name") ?? string.Empty;
+        var matches = rule.Maps("matches").Select(ReadMatch).ToImmutableArray();
+        var filters = FilterReader.Rule(rule, matches: null, route);
+        var (backends, backendsWhere) = RouteFields.Backends(rule, route, filters.Answers);
+        var session = FilterReader.Session(rule);
+        rule.Close();
+        return new ReadRule(new RouteRule(name, matches, backends) { Where = rule.Where, Session = session }, backendsWhere, filters);
     }
 
     private static RuleMatch ReadMatch(YamlMap match)

@@ -11,42 +11,14 @@ internal static class HttpRouteReader
     private static readonly string[] Methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
     private static readonly string[] BadPathParts = ["//", "/./", "/../", "%2f", "%2F", "#"];
 
-    public static Manifest? Read(YamlMap root, ManifestKey key, ObjectMeta meta)
-    {
-        var where = root.Where;
-        var spec = root.Map("spec", required: true);
-        if (spec is null)
-        {
-            return null;
-        }
+    public static Manifest? Read(YamlMap root, ManifestKey key, ObjectMeta meta) => RouteFields.Route(root, key, meta, ReadRule);
 
-        var parents = RouteFields.Parents(spec, key);
-        RouteFields.Hostnames(spec);
-        spec.Ignore("useDefaultGateways");
-        var rules = ImmutableArray.CreateBuilder<RouteRule>();
-        var backendsWhere = ImmutableArray.CreateBuilder<ImmutableArray<string>>();
-        foreach (var rule in spec.Maps("rules"))
-        {
-            var (read, backends) = ReadRule(rule, key);
-            rules.Add(read);
-            backendsWhere.Add(backends);
-        }
-
-        if (rules.Count == 0)
-        {
-            spec.Missing("rules", "Add at least one rule with backendRefs.");
-        }
-
-        spec.Close();
-        return new RouteManifest(key, where, Grpc: false, meta.Created, parents, rules.ToImmutable()) { BackendsWhere = backendsWhere.ToImmutable() };
-    }
-
-    private static (RouteRule Rule, ImmutableArray<string> Backends) ReadRule(YamlMap rule, ManifestKey route)
+    private static ReadRule ReadRule(YamlMap rule, ManifestKey route)
     {
         var name = rule.Text("name") ?? string.Empty;
         var matches = rule.Maps("matches").Select(ReadMatch).ToImmutableArray();
-        var filtered = RouteFields.HasFilters(rule, "Every call of this rule", route);
-        var (backends, backendsWhere) = RouteFields.Backends(rule, route);
+        var filters = FilterReader.Rule(rule, matches, route);
+        var (backends, backendsWhere) = RouteFields.Backends(rule, route, filters.Answers);
         var timeouts = rule.Map("timeouts");
         var request = timeouts is null ? null : RouteFields.Duration(timeouts, "request");
         var backendRequest = timeouts is null ? null : RouteFields.Duration(timeouts, "backendRequest");
@@ -57,21 +29,19 @@ internal static class HttpRouteReader
         }
 
         var retry = ReadRetry(rule);
-        if (rule.Find("sessionPersistence") is { } session)
-        {
-            rule.Problems.Note(session, $"{rule.Field("sessionPersistence")} is not supported yet and has no effect. Remove it.");
-        }
-
+        var session = FilterReader.Session(rule);
         rule.Close();
-        return (new RouteRule(name, matches, filtered ? [] : backends)
+        return new ReadRule(new RouteRule(name, matches, backends)
         {
-            RequestTimeout = request > TimeSpan.Zero ? request : null,
-            BackendRequestTimeout = backendRequest > TimeSpan.Zero ? backendRequest : null,
+            Where = rule.Where,
+            RequestTimeout = request,
+            BackendRequestTimeout = backendRequest,
             Retry = retry,
-        }, filtered ? [] : backendsWhere);
+            Session = session,
+        }, backendsWhere, filters);
     }
 
-    private static RuleMatch ReadMatch(YamlMap match)
+    public static RuleMatch ReadMatch(YamlMap match)
     {
         var path = ReadPath(match);
         var method = match.Find("method") is null ? null : match.Word("method", null, Methods);

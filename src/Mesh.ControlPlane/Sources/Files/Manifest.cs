@@ -61,6 +61,9 @@ internal sealed record RouteManifest(
 {
     /// <summary>Where each rule's backends stand, by rule and backend, for problems found later.</summary>
     public ImmutableArray<ImmutableArray<string>> BackendsWhere { get; init; } = [];
+
+    /// <summary>Each rule's filters, whose references are looked up later.</summary>
+    public ImmutableArray<RuleFiltersManifest> Filters { get; init; } = [];
 }
 
 /// <param name="SectionName">The name of the Service's port.</param>

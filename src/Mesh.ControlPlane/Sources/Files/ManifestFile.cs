@@ -7,6 +7,9 @@ namespace Mesh.ControlPlane.Sources.Files;
 /// <param name="Path">Relative to the folder, with '/'.</param>
 internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Objects, ImmutableArray<SourceProblem> Problems)
 {
+    /// <summary>Objects whose newest version is not used.</summary>
+    public ImmutableArray<RefusedManifest> Refused { get; init; } = [];
+
     private const string Kept = " The last good version stays in force.";
     private const string NotUsed = " It is not used.";
     private const string FileKept = " What was last read from the file stays in force.";
@@ -34,6 +37,7 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
 
         var objects = ImmutableArray.CreateBuilder<Manifest>();
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
+        var refusals = ImmutableArray.CreateBuilder<RefusedManifest>();
         var lastGood = before?.Objects.ToDictionary(o => o.Key) ?? [];
         var byKey = new Dictionary<ManifestKey, Manifest>();
         var nameless = false;
@@ -41,9 +45,10 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
         {
             var inForce = document.Object;
             var refused = inForce is null;
-            if (refused && document.Key is { } key && lastGood.TryGetValue(key, out var kept))
+            if (refused && document.Key is { } key)
             {
-                inForce = kept;
+                inForce = lastGood.GetValueOrDefault(key);
+                refusals.AddRange(document.Problems.All.Where(p => p.Refuses).Select(p => new RefusedManifest(key, p.Problem.Where, p.Problem.What)));
             }
 
             nameless |= refused && document.Key is null;
@@ -69,10 +74,14 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
             objects.AddRange(lastGood.Values.Where(o => !byKey.ContainsKey(o.Key)));
         }
 
-        return new ManifestFile(path, objects.ToImmutable(), problems.ToImmutable());
+        return new ManifestFile(path, objects.ToImmutable(), problems.ToImmutable()) { Refused = refusals.ToImmutable() };
     }
 
     /// <summary>The file as it was, with the reason why it could not be read again.</summary>
     public static ManifestFile Unread(string path, SourceProblem problem, ManifestFile? before) => new(
         path, before?.Objects ?? [], [problem with { What = problem.What + (before is { Objects.Length: > 0 } ? FileKept : FileNotUsed) }]);
 }
+
+/// <summary>One reason why the newest version of an object is not used.</summary>
+/// <param name="Where">File and line.</param>
+internal sealed record RefusedManifest(ManifestKey Key, string Where, string What);

@@ -1,3 +1,4 @@
+using Mesh.ControlPlane.Sources.Files.Policies;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 using YamlDotNet.RepresentationModel;
@@ -20,17 +21,29 @@ internal static class ManifestParser
     /// <summary>Deeper than any manifest; the YAML reader recurses, and a stack overflow cannot be caught.</summary>
     private const int MaxDepth = 50;
 
-    private static readonly Dictionary<string, (string[] ApiVersions, Func<YamlMap, ManifestKey, ObjectMeta, Manifest?> Read)> Kinds = new(StringComparer.Ordinal)
-    {
-        ["Service"] = ([Core], ServiceReader.Read),
-        ["EndpointSlice"] = ([Discovery], EndpointSliceReader.Read),
-        ["Pod"] = ([Core], PodReader.Read),
-        ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
-        ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
-        ["ReferenceGrant"] = ([GatewayBeta, Gateway], ReferenceGrantReader.Read),
-    };
+    private static readonly Dictionary<string, (string[] ApiVersions, Func<YamlMap, ManifestKey, ObjectMeta, Manifest?> Read)> Kinds = AllKinds();
 
     private static readonly string[] KnownKinds = [.. Kinds.Keys, "List"];
+
+    private static Dictionary<string, (string[], Func<YamlMap, ManifestKey, ObjectMeta, Manifest?>)> AllKinds()
+    {
+        var kinds = new Dictionary<string, (string[], Func<YamlMap, ManifestKey, ObjectMeta, Manifest?>)>(StringComparer.Ordinal)
+        {
+            ["Service"] = ([Core], ServiceReader.Read),
+            ["EndpointSlice"] = ([Discovery], EndpointSliceReader.Read),
+            ["Pod"] = ([Core], PodReader.Read),
+            ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
+            ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
+            ["ReferenceGrant"] = ([GatewayBeta, Gateway], ReferenceGrantReader.Read),
+            [FilterReader.DirectResponseKind] = ([DirectResponseReader.ApiVersion], DirectResponseReader.Read),
+        };
+        foreach (var policy in PolicyKinds.All)
+        {
+            kinds.Add(policy.Name, ([PolicyKind.ApiVersion], PolicyReader.Of(policy)));
+        }
+
+        return kinds;
+    }
 
     /// <param name="file">As it shall stand in problems.</param>
     /// <exception cref="ManifestSyntaxException">The text is no YAML; the message says where and why.</exception>

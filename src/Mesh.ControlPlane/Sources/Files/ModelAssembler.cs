@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources.Files.Policies;
 using Mesh.Spiffe;
 
 namespace Mesh.ControlPlane.Sources.Files;
@@ -9,13 +10,16 @@ internal static class ModelAssembler
 {
     /// <param name="files">In the order in which duplicates are decided: the first wins.</param>
     /// <param name="addressesOf">The addresses of a host name (<c>addressType: FQDN</c>); empty while unknown.</param>
+    /// <param name="now">What ended before has no effect; null: nothing ends.</param>
     public static MeshModel Assemble(
-        IEnumerable<ManifestFile> files, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf)
+        IEnumerable<ManifestFile> files, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf, DateTimeOffset? now = null)
     {
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
         var objects = new Dictionary<ManifestKey, Manifest>();
+        var refused = new List<RefusedManifest>();
         foreach (var file in files)
         {
+            refused.AddRange(file.Refused);
             problems.AddRange(file.Problems);
             foreach (var manifest in file.Objects)
             {
@@ -33,6 +37,7 @@ internal static class ModelAssembler
                 s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol))], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
         endpoints.ReportOrphans(services);
         var routes = new RouteAssembler(objects, services, problems).Assemble();
-        return new MeshModel { Services = services, Routes = routes, Problems = problems.ToImmutable() };
+        var policies = new PolicyAssembler(objects, services, refused, now, problems).Assemble();
+        return new MeshModel { Services = services, Routes = routes, Policies = policies, Problems = problems.ToImmutable() };
     }
 }

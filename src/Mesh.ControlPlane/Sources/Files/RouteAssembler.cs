@@ -24,7 +24,53 @@ internal sealed class RouteAssembler(
     private TrafficRoute Route(RouteManifest route) => new(
         route.Key.Namespace, route.Key.Name, route.Grpc,
         [.. route.Parents.Select(p => Parent(route, p)).OfType<ParentRef>()],
-        [.. route.Rules.Select((rule, i) => rule with { Backends = [.. rule.Backends.Select((b, j) => Backend(route, b, route.BackendsWhere[i][j]))] })]);
+        [.. route.Rules.Select((rule, i) => Rule(route, rule, route.BackendsWhere[i], route.Filters[i]))])
+    {
+        Where = route.Where,
+    };
+
+    private RouteRule Rule(RouteManifest route, RouteRule rule, ImmutableArray<string> backendsWhere, RuleFiltersManifest filters)
+    {
+        var direct = filters.Direct is { } named ? Direct(route, named.Name, named.Where) : null;
+        if (filters.Broken || (filters.Direct is not null && direct is null))
+        {
+            // Every call fails (Gateway API): a filter is never left out.
+            return rule with { Backends = [] };
+        }
+
+        return rule with
+        {
+            Backends = filters.Answers ? [] : [.. rule.Backends.Select((b, j) => Backend(route, b, backendsWhere[j]))],
+            Filters = filters.Filters with { Direct = direct, Mirrors = [.. filters.Mirrors.Where(m => MayMirror(route, m.Mirror.Backend, m.Where)).Select(m => m.Mirror)] },
+        };
+    }
+
+    private DirectResponse? Direct(RouteManifest route, string name, string where)
+    {
+        if (objects.GetValueOrDefault(new ManifestKey(FilterReader.DirectResponseKind, route.Key.Namespace, name)) is DirectResponseManifest found)
+        {
+            return found.Response;
+        }
+
+        problems.Add(new SourceProblem(where, $"{route.Key}: its {FilterReader.DirectResponseKind} '{route.Key.Namespace}/{name}' is in no file. Every call of the rule {RouteFields.Failure(route.Key)}: add it or correct the name."));
+        return null;
+    }
+
+    /// <summary>A mirror that is none is told and left out; the rule stays in force (Gateway API).</summary>
+    private bool MayMirror(RouteManifest route, BackendRef mirror, string where)
+    {
+        var why = mirror.Service.Namespace != route.Key.Namespace && !_grants.Any(g => g.Allows(route.Key, mirror.Service))
+                ? $"is in another namespace. Nothing is copied until a ReferenceGrant in '{mirror.Service.Namespace}' allows it"
+            : !services.TryGetValue(mirror.Service, out var service) ? "is in no file. Nothing is copied: add the Service or correct the name"
+            : !service.Ports.Any(p => p.Port == mirror.Port) ? $"has no port {mirror.Port}. Nothing is copied: use one of {Ports(service)}"
+            : null;
+        if (why is not null)
+        {
+            problems.Add(new SourceProblem(where, $"{route.Key}: its mirror '{mirror.Service}' {why}."));
+        }
+
+        return why is null;
+    }
 
     private ParentRef? Parent(RouteManifest route, ParentRefManifest parent)
     {

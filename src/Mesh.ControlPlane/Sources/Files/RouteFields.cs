@@ -61,20 +61,35 @@ internal static partial class RouteFields
     /// <summary>What becomes of calls that have no valid backend (Gateway API).</summary>
     public static string Failure(ManifestKey route) => route.Kind == "GRPCRoute" ? "fails as UNAVAILABLE" : "is answered 500";
 
-    /// <returns>True when there is a filter: none is supported yet, and a filter is never silently left out.</returns>
-    public static bool HasFilters(YamlMap map, string share, ManifestKey route)
+    /// <summary>The part of a route that is the same for both kinds, with its rules.</summary>
+    public static RouteManifest? Route(YamlMap root, ManifestKey key, ObjectMeta meta, Func<YamlMap, ManifestKey, ReadRule> readRule)
     {
-        var filters = map.Maps("filters");
-        foreach (var filter in filters)
+        var where = root.Where;
+        var spec = root.Map("spec", required: true);
+        if (spec is null)
         {
-            var type = filter.Text("type", required: true) ?? "?";
-            map.Problems.Note(filter.Node, $"{map.Field("filters")} has a {type}, which is not supported yet. {share} {Failure(route)} until it is removed.");
+            return null;
         }
 
-        return filters.Count > 0;
+        var parents = Parents(spec, key);
+        Hostnames(spec);
+        spec.Ignore("useDefaultGateways");
+        var rules = spec.Maps("rules").Select(rule => readRule(rule, key)).ToImmutableArray();
+        if (rules.IsEmpty)
+        {
+            spec.Missing("rules", "Add at least one rule with backendRefs.");
+        }
+
+        spec.Close();
+        return new RouteManifest(key, where, key.Kind == "GRPCRoute", meta.Created, parents, [.. rules.Select(r => r.Rule)])
+        {
+            BackendsWhere = [.. rules.Select(r => r.BackendsWhere)],
+            Filters = [.. rules.Select(r => r.Filters)],
+        };
     }
 
-    public static (ImmutableArray<BackendRef> Backends, ImmutableArray<string> Where) Backends(YamlMap rule, ManifestKey route)
+    /// <param name="answers">The rule needs no backend.</param>
+    public static (ImmutableArray<BackendRef> Backends, ImmutableArray<string> Where) Backends(YamlMap rule, ManifestKey route, bool answers)
     {
         var backends = ImmutableArray.CreateBuilder<BackendRef>();
         var where = ImmutableArray.CreateBuilder<string>();
@@ -87,7 +102,7 @@ internal static partial class RouteFields
             var weight = backend.Integer("weight", 0, 1_000_000) ?? 1;
             var isService = kind == "Service" && group.Length == 0;
             var port = backend.Integer("port", 1, 65535, required: isService);
-            var filtered = HasFilters(backend, "This backend's share", route);
+            var (request, response) = FilterReader.Backend(backend, route, out var broken);
             backend.Close();
             if (!isService)
             {
@@ -97,12 +112,12 @@ internal static partial class RouteFields
 
             if (name is not null)
             {
-                backends.Add(new BackendRef(new ServiceName(ns, name), port ?? 0, weight) { Refused = filtered || !isService });
+                backends.Add(new BackendRef(new ServiceName(ns, name), port ?? 0, weight) { Refused = broken || !isService, RequestHeaders = request, ResponseHeaders = response });
                 where.Add(backend.Where);
             }
         }
 
-        if (backends.Count == 0 && !rule.Problems.Refused)
+        if (backends.Count == 0 && !answers && !rule.Problems.Refused)
         {
             rule.Problems.Note(rule.Node, $"{rule.Field("backendRefs")} is empty: every call of this rule {Failure(route)} (Gateway API). Add a backend.");
         }
@@ -199,3 +214,6 @@ internal static partial class RouteFields
     [GeneratedRegex(@"\A[A-Za-z0-9!#$%&'*+\-.^_`|~]+\z")]
     private static partial Regex TokenRegex();
 }
+
+/// <param name="BackendsWhere">Where each backend stands.</param>
+internal sealed record ReadRule(RouteRule Rule, ImmutableArray<string> BackendsWhere, RuleFiltersManifest Filters);

@@ -31,6 +31,7 @@ internal static class FaultStep
         var telemetry = call.Pipeline.Telemetry;
         if (fault.Delay > TimeSpan.Zero)
         {
+            call.Delayed = fault.Delay;
             telemetry.Decide(call, Decisions.FaultDelay, fault.ByHeader ? "header" : "fixed");
         }
 

@@ -16,7 +16,7 @@ internal sealed class RouteStep(Random random)
         call.Route = route;
         if (route?.Clusters is { } clusters)
         {
-            call.Target = clusters.Pick(random);
+            call.Target = SessionStep.Begin(call, clusters.Pick(random), clusters);
             call.Cluster = call.Target.Cluster;
             if (call.Cluster.Config.LoadBalancing == LoadBalancing.RingHash)
             {

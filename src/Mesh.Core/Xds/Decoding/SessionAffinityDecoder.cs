@@ -7,12 +7,12 @@ namespace Mesh.Xds.Decoding;
 /// <summary>Sessions that stick to an endpoint (gRFC A55).</summary>
 internal static class SessionAffinityDecoder
 {
-    /// <returns>Null when it does nothing.</returns>
+    /// <returns>Null when it was wrong.</returns>
     public static SessionAffinity? Decode(StatefulSession given, string path, DecodeErrors errors)
     {
         if (given.SessionState is null)
         {
-            return null;
+            return SessionAffinity.None;
         }
 
         var here = $"{path}.session_state.typed_config";
@@ -35,6 +35,7 @@ internal static class SessionAffinityDecoder
         }
     }
 
+    /// <returns>Null turns sessions off there.</returns>
     public static SessionAffinity? Decode(StatefulSessionPerRoute given, string path, DecodeErrors errors)
     {
         switch (given.OverrideCase)

@@ -1,0 +1,51 @@
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
+using Mesh.ControlPlane.Sources;
+using Mesh.ControlPlane.Sources.Files;
+
+namespace Mesh.ControlPlane.Api;
+
+/// <summary>A policy and what became of it. Ancestors are shaped as Gateway API's PolicyAncestorStatus.</summary>
+/// <param name="Conditions">All ancestors in one.</param>
+internal sealed record PolicyStatus(
+    string Kind, string Namespace, string Name, string Where,
+    IReadOnlyList<TargetReference> Targets, IReadOnlyList<PolicyCondition> Conditions, IReadOnlyList<PolicyAncestor> Ancestors)
+{
+    private const string Accepted = "Accepted";
+    private const string Controller = Annotations.Domain + "/control-plane";
+
+    public static IReadOnlyList<PolicyStatus> List(MeshModel model) =>
+    [
+        .. model.Policies.OrderBy(p => p.Name.Namespace, StringComparer.Ordinal).ThenBy(p => p.Kind, StringComparer.Ordinal).ThenBy(p => p.Name.Name, StringComparer.Ordinal)
+            .Select(Of),
+    ];
+
+    private static PolicyStatus Of(TrafficPolicy policy)
+    {
+        var ancestors = policy.Attachments.Select(a => new PolicyAncestor(Reference(a.Target), Controller, [Condition(policy, a)])).ToList();
+        var refused = policy.Attachments.Where(a => !a.IsAccepted).ToList();
+        var whole = policy.Invalid is { } invalid ? Invalid(policy, invalid)
+            : refused.Count == 0 ? new PolicyCondition(Accepted, "True", nameof(PolicyReason.Accepted), "The policy is in force.")
+            : new PolicyCondition(Accepted, "False", refused[0].Reason.ToString(), string.Join(' ', refused.Select(r => $"{r.Target}: {r.Message}")));
+        return new PolicyStatus(policy.Kind, policy.Name.Namespace, policy.Name.Name, policy.Where, [.. ancestors.Select(a => a.AncestorRef)], [whole], ancestors);
+    }
+
+    private static PolicyCondition Condition(TrafficPolicy policy, PolicyAttachment attachment) => policy.Invalid is { } invalid
+        ? Invalid(policy, invalid)
+        : new PolicyCondition(Accepted, attachment.IsAccepted ? "True" : "False", attachment.Reason.ToString(), attachment.Message);
+
+    private static PolicyCondition Invalid(TrafficPolicy policy, string why) =>
+        new(Accepted, "False", nameof(PolicyReason.Invalid), why + (policy.Values.IsEmpty ? " It is not used." : " The last good version stays in force."));
+
+    private static TargetReference Reference(PolicyTarget target) => new(
+        target.Kind is PolicyTargetKind.Service or PolicyTargetKind.Namespace ? string.Empty : RouteFields.GatewayGroup,
+        target.Kind.ToString(), target.Name, target.Section);
+}
+
+/// <param name="SectionName">A Service's port or a route's rule; null is all of it.</param>
+internal sealed record TargetReference(string Group, string Kind, string Name, string? SectionName);
+
+internal sealed record PolicyAncestor(TargetReference AncestorRef, string ControllerName, IReadOnlyList<PolicyCondition> Conditions);
+
+/// <param name="Status"><c>True</c> or <c>False</c>, as Kubernetes writes it.</param>
+internal sealed record PolicyCondition(string Type, string Status, string Reason, string Message);
