@@ -3,13 +3,19 @@ using Xunit;
 
 namespace Mesh.Outbound;
 
-public sealed class EndpointConnectionsTests
+public sealed class EndpointConnectionsTests : IDisposable
 {
     private readonly ConnectionLimits _limits = new();
     private readonly EndpointConnections _one;
     private readonly EndpointConnections _other;
 
     public EndpointConnectionsTests() => (_one, _other) = (new EndpointConnections(_limits, TimeProvider.System), new EndpointConnections(_limits, TimeProvider.System));
+
+    public void Dispose()
+    {
+        _one.Dispose();
+        _other.Dispose();
+    }
 
     [Fact]
     public void Open_AsManyAsTheClusterMayHave_RefusesUntilOneCloses()
