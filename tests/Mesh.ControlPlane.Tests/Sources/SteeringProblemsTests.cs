@@ -1,4 +1,3 @@
-using Mesh.ControlPlane.Model;
 using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Sources;
