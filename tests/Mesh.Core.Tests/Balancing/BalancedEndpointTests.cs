@@ -5,7 +5,7 @@ using Xunit;
 
 namespace Mesh.Balancing;
 
-public sealed class BalancedEndpointTests
+public sealed class BalancedEndpointTests : IDisposable
 {
     private static readonly WeightedRoundRobin _settings = WeightedRoundRobin.Default;
     private readonly FakeTimeProvider _time = new();
@@ -23,6 +23,8 @@ public sealed class BalancedEndpointTests
     private long Now => _time.GetTimestamp();
 
     private BalancedEndpoint First => _balancer.Endpoints[0];
+
+    public void Dispose() => _balancer.Dispose();
 
     [Fact]
     public void SteerAway_Overloaded_IsLeftOutUntilThen()

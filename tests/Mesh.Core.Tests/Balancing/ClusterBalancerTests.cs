@@ -7,7 +7,7 @@ using Xunit;
 
 namespace Mesh.Balancing;
 
-public sealed class ClusterBalancerTests
+public sealed class ClusterBalancerTests : IDisposable
 {
     private readonly FakeTimeProvider _time = new();
     private readonly FakeLogger<ClusterBalancer> _logger = new();
@@ -17,6 +17,8 @@ public sealed class ClusterBalancerTests
     public ClusterBalancerTests() => _balancer = new ClusterBalancer("c", (e, l) => new BalancedEndpoint(e, l), _time, _logger);
 
     private long Now => _time.GetTimestamp();
+
+    public void Dispose() => _balancer.Dispose();
 
     [Fact]
     public void Pick_SlowEndpoint_GetsLessThanHalfItsShare()
