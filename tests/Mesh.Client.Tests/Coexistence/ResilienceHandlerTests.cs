@@ -1,6 +1,5 @@
 using System.Net;
 using Grpc.Core;
-using Mesh.Config;
 using Mesh.Hosting;
 using Mesh.Identity;
 using Mesh.Testing;
@@ -8,7 +7,6 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Testing;
 using Polly;
 using Xunit;
 
