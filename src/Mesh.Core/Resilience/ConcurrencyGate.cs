@@ -62,19 +62,18 @@ internal sealed class ConcurrencyGate(ServerConcurrency settings, TimeProvider t
     /// <param name="caller">Cancelled when nobody waits for the answer any more.</param>
     public async ValueTask<Admission> EnterAsync(CancellationToken caller)
     {
-        var limits = _settings;
         if (caller.IsCancellationRequested)
         {
             return Admission.CallerLeft;
         }
 
         var waiter = new Waiter(this);
-        if (TryJoin(waiter, limits) is { } now)
+        if (TryJoin(waiter) is { } now)
         {
             return now;
         }
 
-        using var patience = time.CreateTimer(static w => ((Waiter)w!).Leave(Admission.TimedOut), waiter, limits.QueueTimeout, Timeout.InfiniteTimeSpan);
+        using var patience = time.CreateTimer(static w => ((Waiter)w!).Leave(Admission.TimedOut), waiter, _settings.QueueTimeout, Timeout.InfiniteTimeSpan);
         using var left = caller.UnsafeRegister(static w => ((Waiter)w!).Leave(Admission.CallerLeft), waiter);
         return await waiter.Task.ConfigureAwait(false);
     }
@@ -99,10 +98,12 @@ internal sealed class ConcurrencyGate(ServerConcurrency settings, TimeProvider t
     }
 
     /// <summary>Null when the waiter has its place in the queue.</summary>
-    private Admission? TryJoin(Waiter waiter, ServerConcurrency limits)
+    private Admission? TryJoin(Waiter waiter)
     {
         lock (_lock)
         {
+            // Read under the lock: new settings let in whoever waits, and must not miss this one.
+            var limits = _settings;
             while (true)
             {
                 var state = Volatile.Read(ref _state);

@@ -78,7 +78,7 @@ public sealed class InboundLimitsDecoderTests
     public void Ours_TooManyLimits_IsRefused()
     {
         var limits = new WireLimits();
-        limits.RateLimits.AddRange(Enumerable.Range(0, 33).Select(i => new WireRate { Name = $"n{i}", Requests = 1, Interval = Seconds(1) }));
+        limits.RateLimits.AddRange(Enumerable.Range(0, 257).Select(i => new WireRate { Name = $"n{i}", Requests = 1, Interval = Seconds(1) }));
 
         Invalid(Listener(Any.Pack(limits)), $"{Here}.rate_limits");
     }

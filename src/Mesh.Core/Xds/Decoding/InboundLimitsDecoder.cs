@@ -9,7 +9,8 @@ namespace Mesh.Xds.Decoding;
 /// <summary>What a server takes on at most: our own filter, and Envoy's local rate limit.</summary>
 internal static class InboundLimitsDecoder
 {
-    private const int MaxRateLimits = 32;
+    /// <summary>Each costs every request a look.</summary>
+    private const int MaxRateLimits = 256;
     private const int Million = 1_000_000;
 
     /// <summary>Longer ones are quotas, which a restart must not forget.</summary>
