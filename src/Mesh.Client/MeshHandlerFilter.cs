@@ -27,7 +27,8 @@ internal sealed partial class MeshHandlerFilter(
         }
 
         WarnOnce(name, builder.PrimaryHandler);
-        builder.PrimaryHandler = new MeshHttpHandler(services.GetRequiredService<OutboundPipeline>(), builder.PrimaryHandler);
+        var limits = services.GetRequiredService<ClientLimitsFactory>().Create(name, builder.AdditionalHandlers);
+        builder.PrimaryHandler = new MeshHttpHandler(services.GetRequiredService<OutboundPipeline>(), builder.PrimaryHandler, limits);
     };
 
     private void WarnOnce(string name, HttpMessageHandler primary)

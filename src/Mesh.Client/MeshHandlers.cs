@@ -13,6 +13,11 @@ internal static class MeshHandlers
     {
         var activation = services.GetService<MeshActivation>()
             ?? throw new InvalidOperationException("The services have no mesh. Call services.AddMesh() where the program's services are registered.");
-        return activation.IsOn ? new MeshHttpHandler(services.GetRequiredService<OutboundPipeline>(), own ?? new SocketsHttpHandler { EnableMultipleHttp2Connections = true }) : null;
+        return activation.IsOn
+            ? new MeshHttpHandler(
+                services.GetRequiredService<OutboundPipeline>(),
+                own ?? new SocketsHttpHandler { EnableMultipleHttp2Connections = true },
+                services.GetRequiredService<ClientLimitsFactory>().Create(string.Empty, []))
+            : null;
     }
 }

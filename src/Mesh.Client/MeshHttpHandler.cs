@@ -9,13 +9,16 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
 {
     private readonly OutboundPipeline _pipeline;
     private readonly HttpMessageInvoker _own;
+    private readonly ClientLimits? _limits;
     private readonly CookieContainer? _cookies;
     private readonly int _maxRedirects;
 
     /// <param name="own">The client's own primary: it serves the hosts that the mesh does not know. Disposed with this one.</param>
-    public MeshHttpHandler(OutboundPipeline pipeline, HttpMessageHandler own)
+    /// <param name="limits">What the client allows its calls at most; null is what the routes say.</param>
+    public MeshHttpHandler(OutboundPipeline pipeline, HttpMessageHandler own, ClientLimits? limits = null)
     {
         _pipeline = pipeline;
+        _limits = limits;
         _own = new PassThroughInvoker(own);
         (_cookies, _maxRedirects) = own switch
         {
@@ -33,7 +36,7 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
             request.RequestUri = new UriBuilder(uri) { Scheme = Uri.UriSchemeHttp, Port = uri.IsDefaultPort ? -1 : uri.Port }.Uri;
         }
 
-        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, limits: null, cancellationToken).AsTask() : SendHopsAsync(request, cancellationToken);
+        return _cookies is null && _maxRedirects == 0 ? _pipeline.SendAsync(request, _own, _limits?.For(request), cancellationToken).AsTask() : SendHopsAsync(request, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -56,7 +59,7 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
             for (var redirects = 0; ; redirects++)
             {
                 changed = ApplyCookies(request, callersCookies, changed);
-                var response = await _pipeline.SendAsync(request, _own, limits: null, cancellationToken).ConfigureAwait(false);
+                var response = await _pipeline.SendAsync(request, _own, _limits?.For(request), cancellationToken).ConfigureAwait(false);
                 KeepCookies(request.RequestUri!, response);
                 if (redirects >= _maxRedirects || Redirects.Target(request.RequestUri!, response) is not { } target)
                 {

@@ -1,5 +1,6 @@
 using System.Diagnostics.Metrics;
 using Mesh.Client;
+using Mesh.Client.Coexistence;
 using Mesh.Config;
 using Mesh.Hosting;
 using Mesh.Identity;
@@ -8,6 +9,7 @@ using Mesh.Outbound.Steps;
 using Mesh.Telemetry;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Http;
+using Microsoft.Extensions.Http.Resilience;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -34,6 +36,11 @@ public static class MeshServiceCollectionExtensions
         services.AddHttpClient();
         // First registered is outermost: it has the last word on the primary handler, after the framework's own filters.
         services.Insert(0, ServiceDescriptor.Singleton<IHttpMessageHandlerBuilderFilter, MeshHandlerFilter>());
+        services.AddSingleton<IOptionsProblems, ClientOptionsProblems>();
+        services.AddSingleton<IPostConfigureOptions<HttpStandardResilienceOptions>, ProbedOptions>();
+        services.AddSingleton<IPostConfigureOptions<HttpStandardHedgingResilienceOptions>, ProbedOptions>();
+        services.TryAddSingleton<ResilienceHandlers>();
+        services.TryAddSingleton<ClientLimitsFactory>();
         services.TryAddSingleton(CreatePipeline);
         services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(provider => new OutboundTableStore(
@@ -63,6 +70,21 @@ public static class MeshServiceCollectionExtensions
         return builder;
     }
 
+    /// <summary>Sets what this client allows its calls to services of the mesh at most, and who tries again. It narrows what the mesh says; a larger value has no effect.</summary>
+    /// <remarks>For clients of <c>AddGrpcClient</c> too; under <c>ConfigureHttpClientDefaults</c> for all clients. The configuration (<c>Mesh:Clients:&lt;name&gt;</c>, <c>Mesh:Services:&lt;service&gt;</c>) may narrow further.</remarks>
+    /// <param name="builder">The client.</param>
+    /// <param name="configure">Sets the options.</param>
+    /// <returns><paramref name="builder"/>.</returns>
+    public static IHttpClientBuilder ConfigureMesh(this IHttpClientBuilder builder, Action<MeshClientOptions> configure)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(configure);
+        // Looked at when the program starts, so that a wrong value is not met by the first call.
+        builder.Services.AddSingleton(new ConfiguredClient(builder.Name));
+        builder.Services.Configure(builder.Name, configure);
+        return builder;
+    }
+
 #pragma warning disable RS0030 // where the program is put together, chance enters; this one is thread-safe
     private static Random Chance => Random.Shared;
 #pragma warning restore RS0030
@@ -72,7 +94,8 @@ public static class MeshServiceCollectionExtensions
         SettingsOf(provider),
         provider.GetRequiredService<TelemetryStep>(),
         provider.GetRequiredService<TimeProvider>(),
-        Chance);
+        Chance,
+        provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>());
 
     private static OutboundSettings SettingsOf(IServiceProvider provider)
     {

@@ -4,6 +4,7 @@ using Mesh.Config;
 using Mesh.Identity;
 using Mesh.Telemetry;
 using Mesh.Testing;
+using Mesh.Traffic;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Time.Testing;
@@ -259,6 +260,25 @@ public sealed class OverloadTests : IDisposable
         Assert.Equal(0, app.Exceeded);
     }
 
+    [Theory]
+    [InlineData(Kind.Http11)]
+    [InlineData(Kind.Http2)]
+    [InlineData(Kind.GrpcUnary)]
+    [InlineData(Kind.GrpcStreaming)]
+    public async Task DeadlineOverInTheApp_ItsWorkIsCancelledCountedAndItsPlaceIsFree(Kind kind)
+    {
+        await using var app = await LimitedApp.StartAsync(_ca, new InboundLimits { Concurrency = new ServerConcurrency(1, 0, TimeSpan.FromSeconds(1)) });
+        using var caller = new Caller(app, kind);
+        Assert.Equal(Answer.Done, await caller.CallAsync(Token));
+        app.Room.Close();
+
+        Assert.Equal(Answer.DeadlineExceeded, await caller.CallAsync(Token, DateTime.UtcNow.AddMilliseconds(300)));
+
+        await Eventually.Async(() => app.Room.Inside == 0 && app.Exceeded + app.Cancelled == 1, "its work has ended");
+        app.Room.Open();
+        await Eventually.Async(async () => await caller.CallAsync(Token) == Answer.Done, "its place is free");
+    }
+
     [Fact]
     public async Task Options_Alone_LimitTheServerOverAllItsPortsButTheExcluded()
     {
@@ -336,7 +356,7 @@ public sealed class OverloadTests : IDisposable
         {
             try
             {
-                return _kind is Kind.GrpcUnary or Kind.GrpcStreaming ? await GrpcAsync(new CallOptions(deadline: deadline, cancellationToken: cancellationToken)) : await HttpAsync(cancellationToken);
+                return _kind is Kind.GrpcUnary or Kind.GrpcStreaming ? await GrpcAsync(new CallOptions(deadline: deadline, cancellationToken: cancellationToken)) : await HttpAsync(deadline, cancellationToken);
             }
             catch (OperationCanceledException) when (cancellationToken.IsCancellationRequested)
             {
@@ -350,9 +370,15 @@ public sealed class OverloadTests : IDisposable
             _client.Dispose();
         }
 
-        private async Task<Answer> HttpAsync(CancellationToken cancellationToken)
+        private async Task<Answer> HttpAsync(DateTime? deadline, CancellationToken cancellationToken)
         {
-            using var response = await _client.GetAsync(_app.Url, cancellationToken);
+            using var request = new HttpRequestMessage(HttpMethod.Get, _app.Url) { Version = _client.DefaultRequestVersion, VersionPolicy = _client.DefaultVersionPolicy };
+            if (deadline is not null)
+            {
+                request.Headers.Add(DeadlineHeaders.Http, DeadlineHeaders.FormatHttp(deadline.Value - DateTime.UtcNow));
+            }
+
+            using var response = await _client.SendAsync(request, cancellationToken);
             return response.StatusCode switch
             {
                 HttpStatusCode.OK when await response.Content.ReadAsStringAsync(cancellationToken) == "done" => Answer.Done,

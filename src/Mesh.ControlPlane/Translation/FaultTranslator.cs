@@ -12,13 +12,8 @@ internal static class FaultTranslator
 {
     public const string FilterName = "envoy.filters.http.fault";
 
-    /// <summary>What must stand in the listener for routes to have a fault. A share of 0 keeps it idle, and known, where a route says nothing.</summary>
-    public static HttpFilter Filter() => new()
-    {
-        Name = FilterName,
-        IsOptional = true,
-        TypedConfig = Any.Pack(new HTTPFault { Abort = new FaultAbort { HttpStatus = 503, Percentage = Share(0) } }),
-    };
+    /// <summary>What must stand in the listener for routes to have a fault; idle where a route says nothing.</summary>
+    public static HttpFilter Filter() => new() { Name = FilterName, IsOptional = true, TypedConfig = Any.Pack(new HTTPFault()) };
 
     public static HTTPFault Translate(Fault fault)
     {

@@ -79,11 +79,10 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
     private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
     {
-        var index = IndexOf(model);
         HttpFilter[] filters =
         [
-            .. index.HasFaults(service, port, node.Namespace) ? (HttpFilter[])[FaultTranslator.Filter()] : [],
-            .. node.IsMesh && index.HasSessions(service, port, node.Namespace) ? (HttpFilter[])[SessionTranslator.Filter()] : [],
+            .. IndexOf(model).HasFaults(service, port, node.Namespace) ? [FaultTranslator.Filter()] : Array.Empty<HttpFilter>(),
+            .. node.IsMesh && IndexOf(model).HasSessions(service, port, node.Namespace) ? [SessionTranslator.Filter()] : Array.Empty<HttpFilter>(),
         ];
         return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }

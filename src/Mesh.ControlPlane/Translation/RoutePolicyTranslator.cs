@@ -13,8 +13,6 @@ namespace Mesh.ControlPlane.Translation;
 /// <summary>Writes what policies say of a forwarding route.</summary>
 internal static class RoutePolicyTranslator
 {
-    private const string RoutePolicyKey = XdsTypes.MetadataKey + ".route";
-
     /// <param name="backends">What holds for the Services that the route forwards to, in order.</param>
     public static void Apply(Route route, EffectiveSettings settings, IEnumerable<EffectiveSettings> backends, bool mesh)
     {
@@ -32,7 +30,7 @@ internal static class RoutePolicyTranslator
 
         if (mesh && OfOurs(settings, fault) is { } policy)
         {
-            route.TypedPerFilterConfig[RoutePolicyKey] = Optional(policy);
+            route.TypedPerFilterConfig[RoutePolicyDecoder.Key] = Optional(policy);
         }
     }
 

@@ -23,16 +23,18 @@ internal sealed class BalancerView(int changes, long until, BalancerView.Level[]
 
     public bool IsCurrent(int changesNow, long now) => changes == changesNow && now < until;
 
+    /// <summary>The hash decides between priorities, so that equal calls meet in one.</summary>
+    public bool ByHash { get; init; }
+
     /// <summary>The level that takes this call.</summary>
-    /// <param name="byHash">The hash decides, so that equal calls meet in one priority.</param>
-    public Level Draw(Random random, ulong hash, bool byHash)
+    public Level Draw(Random random, ulong hash)
     {
         if (levels[0].UpTo >= 1)
         {
             return levels[0];
         }
 
-        var point = byHash ? hash % 100_000 / 100_000.0 : random.NextDouble();
+        var point = ByHash ? hash % 100_000 / 100_000.0 : random.NextDouble();
         for (var i = 0; i < levels.Length - 1; i++)
         {
             if (point < levels[i].UpTo)
@@ -45,10 +47,10 @@ internal sealed class BalancerView(int changes, long until, BalancerView.Level[]
     }
 
     /// <summary>Looks at every endpoint. One caller at a time.</summary>
-    /// <param name="settings">Panic threshold and overprovisioning, 0–100 and percent.</param>
+    /// <param name="settings">Panic threshold (0–100) and overprovisioning, both in percent.</param>
     /// <param name="spilled">See <see cref="PriorityEndpoints.Group"/>.</param>
     public static BalancerView Look(
-        BalancedEndpoint[] all, PriorityEndpoints[] priorities, (int PanicThreshold, int Overprovisioning) settings, int changes, long now, Action<long> spilled)
+        BalancedEndpoint[] all, PriorityEndpoints[] priorities, (int PanicThreshold, int Overprovisioning, bool ByHash) settings, int changes, long now, Action<long> spilled)
     {
         var until = long.MaxValue;
         foreach (var endpoint in all)
@@ -59,43 +61,41 @@ internal sealed class BalancerView(int changes, long until, BalancerView.Level[]
             }
         }
 
-        var usable = priorities.Select(p => p.Count(LeftOut.Unusable, now)).ToArray();
+        // Who asked for less calls comes back when nobody else works.
+        var start = Any(priorities, LeftOut.Unusable, now) ? LeftOut.Unusable : LeftOut.Unhealthy;
         var loads = new double[priorities.Length];
-        var enough = LoadShares.Cascade([.. priorities.Select((p, i) => new PartHealth(usable[i], p.All))], settings.Overprovisioning, loads);
+        var enough = LoadShares.Cascade([.. priorities.Select(p => new PartHealth(p.Count(start, now), p.All))], settings.Overprovisioning, loads);
         var leftOut = new LeftOut[priorities.Length];
-        Array.Fill(leftOut, LeftOut.Unusable);
+        Array.Fill(leftOut, start);
         if (!enough)
         {
-            Panic(priorities, settings.PanicThreshold, now, leftOut, loads);
+            Panic(priorities, settings.PanicThreshold, start, now, leftOut, loads);
         }
 
         var (levels, leavesNear) = LevelsOf(priorities, leftOut, loads, settings.Overprovisioning, now, spilled);
-        var panics = leftOut.Where((l, i) => l != LeftOut.Unusable && priorities[i].Count(l, now) > usable[i]).Any();
+        var panics = priorities.Where((p, i) => p.Listed.Any(e => leftOut[i].Takes(e, now) && !e.IsHealthy(now))).Any();
         var failsOver = priorities.Length > 1 && loads[0] < 1;
-        return new BalancerView(changes, until, levels, panics, failsOver, leavesNear);
+        return new BalancerView(changes, until, levels, panics, failsOver, leavesNear) { ByHash = settings.ByHash };
     }
 
     /// <summary>Decides where health no longer counts, as Envoy does: only when all priorities together cannot carry the calls.</summary>
-    private static void Panic(PriorityEndpoints[] priorities, int threshold, long now, LeftOut[] leftOut, double[] loads)
+    private static void Panic(PriorityEndpoints[] priorities, int threshold, LeftOut start, long now, LeftOut[] leftOut, double[] loads)
     {
         for (var i = 0; i < priorities.Length; i++)
         {
             if (priorities[i].CountHealthy(now) * 100L < (long)threshold * priorities[i].All)
             {
-                leftOut[i] = LeftOut.Overloaded;
+                leftOut[i] = start == LeftOut.Unusable ? LeftOut.Overloaded : LeftOut.Nobody;
             }
         }
 
-        // Never an empty pick: when nobody is in although panic is off or all are overloaded, everybody is.
-        foreach (var last in new[] { LeftOut.Overloaded, LeftOut.Nobody })
+        // Never an empty pick, though panic is off.
+        if (Array.TrueForAll(priorities, p => p.CountHealthy(now) == 0))
         {
-            if (!Enumerable.Range(0, priorities.Length).Any(i => priorities[i].Count(leftOut[i], now) > 0))
-            {
-                Array.Fill(leftOut, last);
-            }
+            Array.Fill(leftOut, Any(priorities, LeftOut.Overloaded, now) ? LeftOut.Overloaded : LeftOut.Nobody);
         }
 
-        if (Array.TrueForAll(leftOut, l => l != LeftOut.Unusable))
+        if (Array.TrueForAll(leftOut, l => l != start))
         {
             // Health says nothing any more: by size.
             var total = (double)Math.Max(1, priorities.Select((p, i) => p.Count(leftOut[i], now)).Sum());
@@ -105,6 +105,8 @@ internal sealed class BalancerView(int changes, long until, BalancerView.Level[]
             }
         }
     }
+
+    private static bool Any(PriorityEndpoints[] priorities, LeftOut leftOut, long now) => Array.Exists(priorities, p => p.Count(leftOut, now) > 0);
 
     private static (Level[] Levels, bool LeavesNear) LevelsOf(
         PriorityEndpoints[] priorities, LeftOut[] leftOut, double[] loads, int overprovisioning, long now, Action<long> spilled)

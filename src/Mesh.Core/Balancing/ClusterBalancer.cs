@@ -107,7 +107,7 @@ internal sealed partial class ClusterBalancer(
         }
 
         var request = new PickRequest(random, hash, now, tried, LeftOut.Unusable);
-        return view.Draw(random, hash, _state.Current.Cluster?.LoadBalancing == LoadBalancing.RingHash).Pick(request)
+        return view.Draw(random, hash).Pick(request)
             ?? PickAny(view, request)
             ?? PickAny(view, request.WithoutTried())
             // Since the view was made the last one has become unusable: a bad answer is better than none.
@@ -185,7 +185,7 @@ internal sealed partial class ClusterBalancer(
         var state = _state.Current;
         // Counted before anybody is looked at: a change that comes meanwhile makes the view stale at once.
         var changes = _changes.Count;
-        var settings = (state.Cluster?.PanicThresholdPercent ?? 0, state.Overprovisioning);
+        var settings = (state.Cluster?.PanicThresholdPercent ?? 0, state.Overprovisioning, state.Cluster?.LoadBalancing == LoadBalancing.RingHash);
         var view = BalancerView.Look(state.All, state.Priorities, settings, changes, now, Spilled);
         var old = _view;
         Volatile.Write(ref _view, view);

@@ -39,6 +39,9 @@ internal enum LeftOut
     /// <summary>Who asked for less calls. Health does not count (panic).</summary>
     Overloaded,
 
+    /// <summary>Who is not healthy. Nobody is usable: those that asked for less calls are the best there is.</summary>
+    Unhealthy,
+
     /// <summary>Who is not usable.</summary>
     Unusable,
 }
@@ -48,6 +51,7 @@ internal static class LeftOutEndpoints
     public static bool Takes(this LeftOut leftOut, BalancedEndpoint endpoint, long now) => leftOut switch
     {
         LeftOut.Unusable => endpoint.IsUsable(now),
+        LeftOut.Unhealthy => endpoint.IsHealthy(now),
         LeftOut.Overloaded => !endpoint.IsSteeredAway(now),
         _ => true,
     };

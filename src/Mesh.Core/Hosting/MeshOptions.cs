@@ -46,6 +46,12 @@ public sealed class MeshOptions
     /// <summary>How often measurements go to the control plane, 1 s–5 min. Default: 5 s.</summary>
     public TimeSpan TelemetryInterval { get; set; } = TimeSpan.FromSeconds(5);
 
+    /// <summary>By client name, what that client allows its calls at most: sections <c>Mesh:Clients:&lt;name&gt;</c>. Names of typed and gRPC clients are their types'. Default: none.</summary>
+    public IDictionary<string, MeshClientOptions> Clients { get; } = new Dictionary<string, MeshClientOptions>(StringComparer.Ordinal);
+
+    /// <summary>By called service, what every client allows at most: sections <c>Mesh:Services:&lt;service&gt;</c>, as <c>catalog</c> (own namespace) or <c>catalog.shop</c>. Default: none.</summary>
+    public IDictionary<string, MeshCallOptions> Services { get; } = new Dictionary<string, MeshCallOptions>(StringComparer.OrdinalIgnoreCase);
+
     /// <summary>What <c>UseMesh()</c> reads.</summary>
     public MeshServerOptions Server { get; set; } = new();
 }

@@ -51,6 +51,7 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        MeshCallOptionsReader.Read(section, options, problems);
         var server = section.GetSection(nameof(MeshOptions.Server));
         Replace(options.Server.ProbePaths, List(server, nameof(MeshServerOptions.ProbePaths)));
         if (List(server, nameof(MeshServerOptions.ExcludedPorts)) is { } ports)
@@ -80,6 +81,18 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             else
             {
                 problems.Add($"Mesh:Server:QueueTimeout is '{timeout}'. Use hours:minutes:seconds, such as 00:00:01.");
+            }
+        }
+
+        if (Text(server, nameof(MeshServerOptions.ReportLoadToAll)) is { } toAll)
+        {
+            if (bool.TryParse(toAll, out var parsed))
+            {
+                options.Server.ReportLoadToAll = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Server:ReportLoadToAll is '{toAll}'. Use true or false.");
             }
         }
 

@@ -6,12 +6,18 @@ namespace Mesh.Hosting;
 
 /// <summary>Refuses half a configuration: all problems at once, each with its fix.</summary>
 /// <param name="embedded">The control plane inside this process: then nothing is needed to reach one.</param>
-internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = null) : IValidateOptions<MeshOptions>
+/// <param name="others">What edges find wrong with settings of their own.</param>
+internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = null, IEnumerable<IOptionsProblems>? others = null) : IValidateOptions<MeshOptions>
 {
     /// <exception cref="MeshConfigurationException">Anything is missing or wrong. Thrown rather than returned, so that it reaches the operator under its own name.</exception>
     public ValidateOptionsResult Validate(string? name, MeshOptions options)
     {
-        var problems = Problems(options, embedded is not null);
+        IReadOnlyList<string> problems = Problems(options, embedded is not null);
+        if (embedded is not null || MeshActivation.From(options).IsOn)
+        {
+            problems = [.. problems, .. (others ?? []).SelectMany(o => o.Find())];
+        }
+
         return problems.Count == 0 ? ValidateOptionsResult.Success : throw new MeshConfigurationException(problems);
     }
 
@@ -58,6 +64,8 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
             problems.Add($"Mesh:Workload is '{workload}'. Use a name without '~', or leave it out to use the service account.");
         }
 
+        problems.AddRange(options.Clients.SelectMany(c => MeshCallOptionsReader.Problems(c.Value, $"Mesh:Clients:{c.Key}:")));
+        problems.AddRange(options.Services.SelectMany(s => MeshCallOptionsReader.Problems(s.Value, $"Mesh:Services:{s.Key}:")));
         problems.AddRange(options.Server.ProbePaths.Where(p => !p.StartsWith('/')).Select(p => $"Mesh:Server:ProbePaths holds '{p}'. Start every path with '/'."));
         problems.AddRange(options.Server.ExcludedPorts.Where(p => p is < 1 or > 65535).Select(p => $"Mesh:Server:ExcludedPorts holds {p}. Use port numbers, 1–65535."));
         CheckLimits(options.Server, problems);

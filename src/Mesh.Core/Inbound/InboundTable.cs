@@ -18,7 +18,7 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
     private IDisposable? _subscription;
 
     /// <summary>Of addresses that no listener describes: nothing is refused, and only the operator limits.</summary>
-    public InboundPolicy Undescribed => field ??= InboundPolicy.Permissive with { MeshLimits = InboundLimiter.From(null, _own, States(0)), OtherLimits = InboundLimiter.From(null, _own, States(0)) };
+    public InboundPolicy Undescribed => field ??= Own(InboundLimiter.From(null, _own, new LimitStates([], narrow, time)));
 
     /// <summary>Asks for the policy of a bound address; it arrives later.</summary>
     public InboundAddress Open(IPEndPoint bound)
@@ -114,6 +114,8 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
     /// <summary>Addresses of one port share what they count: <c>localhost</c> is two of them and one server.</summary>
     private LimitStates States(int port) =>
         new([.. _entries.Values.Where(e => e.Port == port).Select(e => e.Address.Policy?.States).OfType<LimitStates>()], narrow, time);
+
+    private static InboundPolicy Own(InboundLimiter? limits) => InboundPolicy.Permissive with { MeshLimits = limits, OtherLimits = limits };
 
     private sealed class Entry(InboundAddress address, int port)
     {

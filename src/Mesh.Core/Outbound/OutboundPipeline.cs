@@ -5,6 +5,8 @@ using Mesh.Outbound.Steps;
 using Mesh.Resilience;
 using Mesh.Telemetry;
 using Mesh.Traffic;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 using Polly;
 using Polly.Timeout;
 
@@ -18,8 +20,9 @@ namespace Mesh.Outbound;
 /// The end of the response's body ends attempt and call.
 /// </remarks>
 internal sealed class OutboundPipeline(
-    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random) : IDisposable, IAsyncDisposable
+    OutboundTableStore tables, OutboundSettings settings, TelemetryStep telemetry, TimeProvider time, Random random, ILogger? logger = null) : IDisposable, IAsyncDisposable
 {
+    private readonly LimitsCheck _limits = new(logger ?? NullLogger.Instance);
     private readonly RouteStep _route = new(random);
     private readonly MirrorStep _mirror = new(time, random);
 
@@ -50,6 +53,27 @@ internal sealed class OutboundPipeline(
             _ => new(AskAsync(request, key, passThrough, limits, cancellationToken)),
         };
     }
+
+    /// <summary>Whether calls to this host are the mesh's; a new name is asked for, and waited for as a call would.</summary>
+    public ValueTask<HostAnswer> ResolveAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        if (request.RequestUri is not { IsAbsoluteUri: true } uri)
+        {
+            return new(new HostAnswer(false));
+        }
+
+        var key = ListenerKey.Of(uri);
+        return tables.Current.Find(key) switch
+        {
+            { Host: not null } => new(new HostAnswer(true)),
+            { PassesThrough: true } => new(new HostAnswer(false)),
+            null when !ServiceNames.CanBeService(uri, settings.ClusterDomain) => new(new HostAnswer(false)),
+            _ => new(AskHostAsync(request, key, cancellationToken)),
+        };
+    }
+
+    /// <summary>Calls to this host are known to be the mesh's.</summary>
+    public bool IsMeshed(Uri uri) => tables.Current.Find(ListenerKey.Of(uri)) is { Host: not null };
 
     /// <summary>One attempt; Polly calls it, or the call itself when nothing is armed. Never throws.</summary>
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -184,6 +208,7 @@ internal sealed class OutboundPipeline(
             return answer;
         }
 
+        _limits.Look(call);
         if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
         {
             call.Commit();
@@ -272,20 +297,34 @@ internal sealed class OutboundPipeline(
         return response;
     }
 
-    /// <summary>The name is new: asks, and waits as long as the call may, at most 10 s (contracts §5).</summary>
+    /// <summary>The name is new: asks, then sends where it belongs.</summary>
     private async Task<HttpResponseMessage> AskAsync(HttpRequestMessage request, ListenerKey key, HttpMessageInvoker passThrough, CallLimits? limits, CancellationToken cancellationToken)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         var start = time.GetTimestamp();
+        var (listener, refusal) = await AskNameAsync(request, key, cancellationToken).ConfigureAwait(false);
+        return refusal
+            ?? await (listener is null ? new(passThrough.SendAsync(request, cancellationToken)) : StartAsync(request, listener, start, limits, cancellationToken)).ConfigureAwait(false);
+    }
+
+    private async Task<HostAnswer> AskHostAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
+    {
+        var (listener, refusal) = await AskNameAsync(request, key, cancellationToken).ConfigureAwait(false);
+        return new HostAnswer(listener is not null, refusal);
+    }
+
+    /// <summary>Asks, and waits as long as the call may, at most 10 s (contracts §5). No listener and no refusal: the name is none of the mesh's.</summary>
+    private async Task<(OutboundListener? Listener, HttpResponseMessage? Refusal)> AskNameAsync(HttpRequestMessage request, ListenerKey key, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
         var deadline = Deadline.Current;
         var patience = deadline is not null && deadline.Left < settings.ReadyTimeout ? TimeSpan.FromTicks(Math.Max(0, deadline.Left.Ticks)) : settings.ReadyTimeout;
         OutboundListener? listener;
         switch (tables.Names.Enter(key, ServiceNames.IsServiceForCertain(key.Host, settings.ClusterDomain), out var name))
         {
             case AskResult.PassOn:
-                return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+                return default;
             case AskResult.Refused:
-                return Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes.");
+                return (null, Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes."));
         }
 
         try
@@ -299,19 +338,19 @@ internal sealed class OutboundPipeline(
 
         if (listener is { PassesThrough: true })
         {
-            return await passThrough.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            return default;
         }
 
         if (listener is { Unavailable: null })
         {
-            return await StartAsync(request, listener, start, limits, cancellationToken).ConfigureAwait(false);
+            return (listener, null);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        return Unknown(
+        return (null, Unknown(
             request,
             $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
-            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
+            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration));
     }
 
     private TimeoutRejectedException Expired(OutboundCall call, string reason, Exception inner)
@@ -358,3 +397,8 @@ internal sealed class OutboundPipeline(
         request.Method != HttpMethod.Head && response.StatusCode is not (HttpStatusCode.NoContent or HttpStatusCode.NotModified)
         && !(response.Content.Headers.NonValidated.TryGetValues("Content-Length", out var length) && length.ToString() == "0");
 }
+
+/// <summary>Where calls to a host go.</summary>
+/// <param name="IsMeshed">Through the mesh.</param>
+/// <param name="Refusal">Nowhere: this is the answer.</param>
+internal readonly record struct HostAnswer(bool IsMeshed, HttpResponseMessage? Refusal = null);

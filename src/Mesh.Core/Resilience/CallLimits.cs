@@ -7,6 +7,9 @@ namespace Mesh.Resilience;
 /// <param name="MaxRetries">Attempts beyond the first; null leaves the route's, 0 is none.</param>
 internal sealed record CallLimits(TimeSpan? Timeout, TimeSpan? AttemptTimeout, int? MaxRetries)
 {
+    /// <summary>The name of the client that sets them; only for messages.</summary>
+    public string Client { get; init; } = string.Empty;
+
     /// <summary>No hedging.</summary>
     public bool NoHedging { get; init; }
 

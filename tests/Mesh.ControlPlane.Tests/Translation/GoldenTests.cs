@@ -26,7 +26,7 @@ public partial class GoldenTests
 {
     private static readonly JsonFormatter Json = new(JsonFormatter.Settings.Default.WithIndentation("  ").WithTypeRegistry(TypeRegistry.FromMessages(
         HttpConnectionManager.Descriptor, Router.Descriptor, UpstreamTlsContext.Descriptor, DownstreamTlsContext.Descriptor,
-        HTTPFault.Descriptor, FilterConfig.Descriptor, RoutePolicy.Descriptor, ClusterPolicy.Descriptor, InboundLimits.Descriptor, UriTemplateMatchConfig.Descriptor,
+        HTTPFault.Descriptor, FilterConfig.Descriptor, Mesh.Protos.Traffic.RoutePolicy.Descriptor, ClusterPolicy.Descriptor, InboundLimits.Descriptor, UriTemplateMatchConfig.Descriptor,
         WrrLocality.Descriptor, RoundRobin.Descriptor, LeastRequest.Descriptor, RingHash.Descriptor, PickFirst.Descriptor, ClientSideWeightedRoundRobin.Descriptor,
         StatefulSession.Descriptor, StatefulSessionPerRoute.Descriptor, CookieBasedSessionState.Descriptor, HeaderBasedSessionState.Descriptor)));
 

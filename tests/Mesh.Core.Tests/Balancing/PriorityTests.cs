@@ -136,10 +136,24 @@ public sealed class PriorityTests : IDisposable
     [Fact]
     public void Pick_Panic_StillLeavesAloneWhoAskedForLess()
     {
-        _fixture.Update(Cluster(), Locality(1, 4));
+        _fixture.Update(Cluster(), Locality(1, 5));
         _fixture.Eject(1, 1, 2, 3);
         _fixture.At(1, 4).SteerAway(_fixture.Now + TimeSpan.FromSeconds(1).Ticks);
-        Assert.Equal(["10.0.1.1", "10.0.1.2", "10.0.1.3"], Enumerable.Range(0, 200).Select(_ => _fixture.Pick().Config.Address).Distinct().Order());
+        Assert.Equal(["10.0.1.1", "10.0.1.2", "10.0.1.3", "10.0.1.5"], Enumerable.Range(0, 200).Select(_ => _fixture.Pick().Config.Address).Distinct().Order());
+    }
+
+    [Theory]
+    [InlineData(0, 2)]
+    [InlineData(50, 2)]
+    public void Pick_WhoeverIsHealthyAskedForLess_ComesBackBeforeWhoIsEjected(int threshold, int distinct)
+    {
+        _fixture.Update(Cluster() with { PanicThresholdPercent = threshold }, Locality(1, 2), Locality(2, 2, priority: 1));
+        _fixture.Eject(2, 1, 2);
+        _fixture.At(1, 1).SteerAway(_fixture.Now + TimeSpan.FromSeconds(1).Ticks);
+        _fixture.At(1, 2).SteerAway(_fixture.Now + TimeSpan.FromSeconds(1).Ticks);
+        Assert.Equal(distinct, Distinct());
+        Assert.Equal(1, _fixture.Shares()[1]);
+        Assert.DoesNotContain("panic threshold", _fixture.Decided);
     }
 
     [Fact]
@@ -175,7 +189,7 @@ public sealed class PriorityTests : IDisposable
             using var fixture = new BalancerFixture(new Locality("r0", "z0", ""), seed);
             var localities = sizes.Select((n, i) => Locality(i + 1, n, priority: i / 2, zone: $"z{i % 2}", region: "r0", weight: i + 1)).ToArray();
             fixture.Update(Cluster(policy) with { PreferNear = near, PanicThresholdPercent = threshold }, localities);
-            var works = 0;
+            var (works, healthy) = (0, 0);
             for (var i = 0; i < fixture.Balancer.Endpoints.Count; i++)
             {
                 var endpoint = fixture.Balancer.Endpoints[i];
@@ -188,10 +202,12 @@ public sealed class PriorityTests : IDisposable
                         endpoint.ProbeFailing = true;
                         break;
                     case 3:
+                        healthy++;
                         endpoint.SteerAway(fixture.Now + 1_000);
                         break;
                     default:
                         works++;
+                        healthy++;
                         break;
                 }
             }
@@ -202,6 +218,9 @@ public sealed class PriorityTests : IDisposable
                 var picked = fixture.Balancer.Pick(fixture.Random, tried, fixture.Now, (ulong)fixture.Random.NextInt64());
                 Assert.NotNull(picked);
                 Assert.True(threshold > 0 || works == 0 || i > 0 || picked.IsUsable(fixture.Now));
+                Assert.True(threshold > 0 || healthy == 0 || picked.IsHealthy(fixture.Now));
+                // Others are tried before anyone is tried again.
+                Assert.True(i >= Math.Min(4, works) || !tried.Contains(picked));
                 tried.Add(picked);
             }
         },
@@ -239,6 +258,52 @@ public sealed class PriorityTests : IDisposable
         }
 
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Theory]
+    [InlineData(LoadBalancing.PeakEwma)]
+    [InlineData(LoadBalancing.RoundRobin)]
+    [InlineData(LoadBalancing.PickFirst)]
+    [InlineData(LoadBalancing.RingHash)]
+    internal void Pick_WhileUpdatesAndEjectionsGoOn_IsNeverEmpty(LoadBalancing policy)
+    {
+        LocalityEndpoints[][] updates = [[Locality(1, 3), Locality(2, 3, priority: 1)], [Locality(1, 2), Locality(3, 2, priority: 1)]];
+        _fixture.Update(Cluster(policy), updates[0]);
+        var empty = 0;
+        Parallel.For(0, 4, thread =>
+        {
+            var random = new Random(thread);
+            for (var i = 0; i < 3_000; i++)
+            {
+                if (thread == 0 && i % 100 == 0)
+                {
+                    _fixture.Update(Cluster(policy), updates[i / 100 % 2]);
+                }
+
+                var endpoint = _fixture.Balancer.Pick(random, default, _fixture.Now, (ulong)random.NextInt64());
+                if (endpoint is null)
+                {
+                    Interlocked.Increment(ref empty);
+                }
+                else if (i % 10 == thread)
+                {
+                    endpoint.EjectedUntil = _fixture.Now + (i % 20 == 0 ? 1 : -1);
+                    endpoint.SteerAway(_fixture.Now + (i % 3));
+                    endpoint.ProbeFailing = i % 30 == 0;
+                    _fixture.Time.Advance(TimeSpan.FromTicks(1));
+                }
+            }
+        });
+
+        Assert.Equal(0, empty);
+        // What was last said is what counts: nothing was lost on the way.
+        foreach (var endpoint in _fixture.Balancer.Endpoints)
+        {
+            endpoint.ProbeFailing = false;
+        }
+
+        _fixture.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(1, _fixture.Shares(200)[1]);
     }
 
     private int Distinct() => Enumerable.Range(0, 1_000).Select(_ => _fixture.Pick()).Distinct().Count();

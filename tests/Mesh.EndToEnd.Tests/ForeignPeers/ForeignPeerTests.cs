@@ -16,22 +16,15 @@ public sealed class ForeignPeerTests
     [Fact]
     public async Task GrpcJsXds_ResolvesAndCallsOverMtls_ReachesBothReplicas()
     {
-        SkipUnlessInstalled();
-        var folder = Path.Combine(AppContext.BaseDirectory, "ForeignPeers", "node");
-        // npm writes this file last: an install that was cut off is done again.
-        if (!File.Exists(Path.Combine(folder, "node_modules", ".package-lock.json")))
-        {
-            await using var install = ChildProcess.Start("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], folder: folder);
-            Assert.True(await install.ExitAsync(TimeSpan.FromMinutes(3)) == 0, install.Errors);
-        }
-
-        await CallFromAsync("node", Path.Combine(folder, "client.js"));
+        NodePeer.SkipUnlessInstalled();
+        await NodePeer.InstallAsync();
+        await CallFromAsync("node", Path.Combine(NodePeer.Folder, "client.js"));
     }
 
     [Fact]
     public async Task CoreFromPython_ResolvesAndCallsOverMtls_ReachesBothReplicas()
     {
-        SkipUnlessInstalled();
+        NodePeer.SkipUnlessInstalled();
         await CallFromAsync("/usr/bin/python3", Path.Combine(AppContext.BaseDirectory, "ForeignPeers", "python", "client.py"));
     }
 
@@ -83,11 +76,5 @@ public sealed class ForeignPeerTests
         var status = await mesh.StatusAsync();
         Assert.Equal(0, status.GetProperty("nacks").GetInt64());
         Assert.True(status.GetProperty("acks").GetInt64() >= acksBefore + 4, $"{status}, {acksBefore} before");
-    }
-
-    private static void SkipUnlessInstalled()
-    {
-        var skip = Environment.GetEnvironmentVariable("MESH_TEST_SKIP") ?? "";
-        Assert.SkipWhen(skip.Contains("foreign-peers", StringComparison.Ordinal), "Node and python3-grpcio are not installed; ./eng/test installs them when run as root.");
     }
 }
