@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Net;
-using Mesh.ControlPlane.Hosting;
 using Mesh.Hosting;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
