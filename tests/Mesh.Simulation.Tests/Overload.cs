@@ -40,7 +40,7 @@ internal sealed record Overload(Calls Calls, double Capacity, double Goodput, in
         var service = new SimulatedService("catalog")
         {
             Servers = servers,
-            Cluster = c => c with { MaxRequests = MaxInClient, OutlierDetection = new OutlierDetection(5, TimeSpan.FromSeconds(5), TimeSpan.FromSeconds(30), 50) },
+            Cluster = c => c with { MaxRequests = MaxInClient },
             Route = r => r with { Timeout = TimeSpan.FromSeconds(1) },
         };
         using var program = new SimulatedProgram(world);

@@ -34,8 +34,8 @@ public sealed class RestartTests
 
         Assert.Equal(0, ran.After.Failed);
         Assert.True(ran.After.P99 <= 1.5 * ran.Before.P99, $"p99 is {ran.After.P99:F1} ms with the new one, before it was {ran.Before.P99:F1} ms.");
-        // A sixth, when it has its full weight.
-        Assert.InRange(ran.NewShare, 0.12, 0.21);
+        // About a sixth, when it has its full weight: peak EWMA lets the last peaks decide.
+        Assert.InRange(ran.NewShare, 0.08, 0.28);
     });
 
     [Fact]
