@@ -106,6 +106,12 @@ internal class BalancedEndpoint(Endpoint config, PeakEwma latency)
     /// <param name="now">Timestamp.</param>
     public double LoadWeight(WeightedRoundRobin settings, TimeProvider time, long now) => _load.At(settings, time, now);
 
+    /// <summary>As the balancer last looked: a view is made of one look, whatever happens meanwhile. Owned by the balancer.</summary>
+    internal bool SeenHealthy { get; private set; }
+
+    /// <summary>See <see cref="SeenHealthy"/>.</summary>
+    internal bool SeenSteeredAway { get; private set; }
+
     public void AttemptStarted() => Interlocked.Increment(ref _inFlight);
 
     public void AttemptEnded() => Interlocked.Decrement(ref _inFlight);
@@ -124,8 +130,9 @@ internal class BalancedEndpoint(Endpoint config, PeakEwma latency)
     /// <returns>True when it is usable.</returns>
     internal bool Observe(long now)
     {
-        var usable = IsUsable(now);
-        var away = !Config.Healthy || !IsHealthy(now);
+        (SeenHealthy, SeenSteeredAway) = (IsHealthy(now), IsSteeredAway(now));
+        var usable = SeenHealthy && !SeenSteeredAway;
+        var away = !Config.Healthy || !SeenHealthy;
         if (!away && (_isAway || _usableSince == long.MinValue))
         {
             Volatile.Write(ref _usableSince, now);

@@ -62,63 +62,63 @@ internal sealed class BalancerView(int changes, long until, BalancerView.Level[]
         }
 
         // Who asked for less calls comes back when nobody else works.
-        var start = Any(priorities, LeftOut.Unusable, now) ? LeftOut.Unusable : LeftOut.Unhealthy;
+        var start = Any(priorities, LeftOut.Unusable) ? LeftOut.Unusable : LeftOut.Unhealthy;
         var loads = new double[priorities.Length];
-        var enough = LoadShares.Cascade([.. priorities.Select(p => new PartHealth(p.Count(start, now), p.All))], settings.Overprovisioning, loads);
+        var enough = LoadShares.Cascade([.. priorities.Select(p => new PartHealth(p.Count(start), p.All))], settings.Overprovisioning, loads);
         var leftOut = new LeftOut[priorities.Length];
         Array.Fill(leftOut, start);
         if (!enough)
         {
-            Panic(priorities, settings.PanicThreshold, start, now, leftOut, loads);
+            Panic(priorities, settings.PanicThreshold, start, leftOut, loads);
         }
 
-        var (levels, leavesNear) = LevelsOf(priorities, leftOut, loads, settings.Overprovisioning, now, spilled);
-        var panics = priorities.Where((p, i) => p.Listed.Any(e => leftOut[i].Takes(e, now) && !e.IsHealthy(now))).Any();
+        var (levels, leavesNear) = LevelsOf(priorities, leftOut, loads, settings.Overprovisioning, spilled);
+        var panics = priorities.Where((p, i) => p.Listed.Any(e => leftOut[i].Took(e) && !e.SeenHealthy)).Any();
         var failsOver = priorities.Length > 1 && loads[0] < 1;
         return new BalancerView(changes, until, levels, panics, failsOver, leavesNear) { ByHash = settings.ByHash };
     }
 
     /// <summary>Decides where health no longer counts, as Envoy does: only when all priorities together cannot carry the calls.</summary>
-    private static void Panic(PriorityEndpoints[] priorities, int threshold, LeftOut start, long now, LeftOut[] leftOut, double[] loads)
+    private static void Panic(PriorityEndpoints[] priorities, int threshold, LeftOut start, LeftOut[] leftOut, double[] loads)
     {
         for (var i = 0; i < priorities.Length; i++)
         {
-            if (priorities[i].CountHealthy(now) * 100L < (long)threshold * priorities[i].All)
+            if (priorities[i].CountHealthy() * 100L < (long)threshold * priorities[i].All)
             {
                 leftOut[i] = start == LeftOut.Unusable ? LeftOut.Overloaded : LeftOut.Nobody;
             }
         }
 
         // Never an empty pick, though panic is off.
-        if (Array.TrueForAll(priorities, p => p.CountHealthy(now) == 0))
+        if (Array.TrueForAll(priorities, p => p.CountHealthy() == 0))
         {
-            Array.Fill(leftOut, Any(priorities, LeftOut.Overloaded, now) ? LeftOut.Overloaded : LeftOut.Nobody);
+            Array.Fill(leftOut, Any(priorities, LeftOut.Overloaded) ? LeftOut.Overloaded : LeftOut.Nobody);
         }
 
         if (Array.TrueForAll(leftOut, l => l != start))
         {
             // Health says nothing any more: by size.
-            var total = (double)Math.Max(1, priorities.Select((p, i) => p.Count(leftOut[i], now)).Sum());
+            var total = (double)Math.Max(1, priorities.Select((p, i) => p.Count(leftOut[i])).Sum());
             for (var i = 0; i < loads.Length; i++)
             {
-                loads[i] = priorities[i].Count(leftOut[i], now) / total;
+                loads[i] = priorities[i].Count(leftOut[i]) / total;
             }
         }
     }
 
-    private static bool Any(PriorityEndpoints[] priorities, LeftOut leftOut, long now) => Array.Exists(priorities, p => p.Count(leftOut, now) > 0);
+    private static bool Any(PriorityEndpoints[] priorities, LeftOut leftOut) => Array.Exists(priorities, p => p.Count(leftOut) > 0);
 
     private static (Level[] Levels, bool LeavesNear) LevelsOf(
-        PriorityEndpoints[] priorities, LeftOut[] leftOut, double[] loads, int overprovisioning, long now, Action<long> spilled)
+        PriorityEndpoints[] priorities, LeftOut[] leftOut, double[] loads, int overprovisioning, Action<long> spilled)
     {
         var levels = new List<Level>();
         var (sum, leavesNear) = (0.0, false);
         for (var i = 0; i < priorities.Length; i++)
         {
-            if (priorities[i].Count(leftOut[i], now) > 0)
+            if (priorities[i].Count(leftOut[i]) > 0)
             {
                 sum += loads[i];
-                levels.Add(new Level(priorities[i].Group(leftOut[i], overprovisioning, now, spilled, out var leaves), leftOut[i], sum));
+                levels.Add(new Level(priorities[i].Group(leftOut[i], overprovisioning, spilled, out var leaves), leftOut[i], sum));
                 leavesNear |= leaves;
             }
         }

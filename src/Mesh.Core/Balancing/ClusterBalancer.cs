@@ -21,6 +21,9 @@ internal sealed partial class ClusterBalancer(
     Random? random = null, Action<Ejection>? ejected = null, BalancerPlace? place = null)
 {
     private static readonly TimeSpan SpillEnds = TimeSpan.FromSeconds(1);
+
+    // Calls that an endpoint which joins others may take to warm up.
+    private const int NewcomersTrials = 10;
     private readonly OutlierDetector _outliers = new(time, random ?? new Random());
     private readonly Published<State> _state = new(State.Empty);
     private readonly UsabilityChanges _changes = new();
@@ -65,7 +68,7 @@ internal sealed partial class ClusterBalancer(
                 }
                 else
                 {
-                    endpoint = create(config, new PeakEwma(time, initial));
+                    endpoint = create(config, new PeakEwma(time, initial ?? PeakEwma.DefaultRtt, initial is null ? 0 : NewcomersTrials));
                     endpoint.Changes = _changes;
                 }
 
@@ -231,7 +234,8 @@ internal sealed partial class ClusterBalancer(
         }
     }
 
-    private TimeSpan MeanLatency(BalancedEndpoint[] endpoints)
+    /// <summary>Null when nobody was measured yet.</summary>
+    private TimeSpan? MeanLatency(BalancedEndpoint[] endpoints)
     {
         var now = time.GetTimestamp();
         var (sum, count) = (0.0, 0);
@@ -244,7 +248,7 @@ internal sealed partial class ClusterBalancer(
             }
         }
 
-        return count == 0 ? PeakEwma.DefaultRtt : TimeSpan.FromSeconds(sum / count);
+        return count == 0 ? null : TimeSpan.FromSeconds(sum / count);
     }
 
     /// <summary>What makes an endpoint the same one: another identity at the same address is another workload.</summary>

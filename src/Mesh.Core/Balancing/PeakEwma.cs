@@ -5,7 +5,9 @@ namespace Mesh.Balancing;
 /// A sample above the average replaces it; lower ones pull it down with a time constant of 5 s, and so does time without samples, so that an endpoint that was slow is tried again.
 /// Racing writers may lose a sample, which does no harm: there is no lock.
 /// </remarks>
-internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
+/// <param name="initial">What it is worth until it was measured.</param>
+/// <param name="trials">So many first samples count as no worse than the average: a process that has just started is slow at first, and each such peak would take it out for many seconds.</param>
+internal sealed class PeakEwma(TimeProvider time, TimeSpan initial, int trials = 0)
 {
     /// <summary>What an endpoint without history is worth when its cluster has none either (Linkerd's default).</summary>
     public static readonly TimeSpan DefaultRtt = TimeSpan.FromMilliseconds(30);
@@ -17,6 +19,7 @@ internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
     private const double PenaltyDecaySeconds = 1;
     private double _average = initial.TotalSeconds;
     private long _averageAt = time.GetTimestamp();
+    private int _trials = trials;
     private double _penalty;
     private long _penaltyAt;
 
@@ -28,7 +31,12 @@ internal sealed class PeakEwma(TimeProvider time, TimeSpan initial)
     public void Record(TimeSpan rtt, long now, bool cold = false)
     {
         var average = Volatile.Read(ref _average);
-        var sample = cold ? Math.Min(rtt.TotalSeconds, Math.Max(average, DefaultRtt.TotalSeconds)) : rtt.TotalSeconds;
+        var sample = cold || Volatile.Read(ref _trials) > 0 ? Math.Min(rtt.TotalSeconds, Math.Max(average, DefaultRtt.TotalSeconds)) : rtt.TotalSeconds;
+        if (_trials > 0)
+        {
+            Interlocked.Decrement(ref _trials);
+        }
+
         if (!HasSamples || sample >= average)
         {
             average = sample;

@@ -55,4 +55,13 @@ internal static class LeftOutEndpoints
         LeftOut.Overloaded => !endpoint.IsSteeredAway(now),
         _ => true,
     };
+
+    /// <summary>As the balancer last looked.</summary>
+    public static bool Took(this LeftOut leftOut, BalancedEndpoint endpoint) => leftOut switch
+    {
+        LeftOut.Unusable => endpoint is { SeenHealthy: true, SeenSteeredAway: false },
+        LeftOut.Unhealthy => endpoint.SeenHealthy,
+        LeftOut.Overloaded => !endpoint.SeenSteeredAway,
+        _ => true,
+    };
 }

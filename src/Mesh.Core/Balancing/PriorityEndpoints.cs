@@ -2,7 +2,7 @@ using Mesh.Balancing.Pickers;
 
 namespace Mesh.Balancing;
 
-/// <summary>The endpoints of one priority as the latest update lists them. Immutable, but for what its pickers remember.</summary>
+/// <summary>The endpoints of one priority as the latest update lists them. Immutable, but for what its pickers remember. Counts and groups are those of the balancer's last look.</summary>
 /// <param name="parts">Nearest first; one when distance does not matter.</param>
 /// <param name="whole">For policies that hold everybody and skip at the pick (ring hash, pick first); else null.</param>
 internal sealed class PriorityEndpoints(PartEndpoints[] parts, EndpointGroup? whole)
@@ -14,14 +14,14 @@ internal sealed class PriorityEndpoints(PartEndpoints[] parts, EndpointGroup? wh
 
     public EndpointGroup? Whole => whole;
 
-    public int Count(LeftOut leftOut, long now) => parts.Sum(p => p.Count(leftOut, now));
+    public int Count(LeftOut leftOut) => parts.Sum(p => p.Count(leftOut));
 
-    public int CountHealthy(long now) => Listed.Count(e => e.IsHealthy(now));
+    public int CountHealthy() => Listed.Count(e => e.SeenHealthy);
 
     /// <summary>How one is chosen of those that are in now; at least one is.</summary>
     /// <param name="spilled">Told when load moved a call away from the nearest part.</param>
     /// <param name="leavesNear">True when the nearest part cannot take all.</param>
-    public EndpointGroup Group(LeftOut leftOut, int overprovisioningPercent, long now, Action<long> spilled, out bool leavesNear)
+    public EndpointGroup Group(LeftOut leftOut, int overprovisioningPercent, Action<long> spilled, out bool leavesNear)
     {
         leavesNear = false;
         if (whole is not null)
@@ -30,13 +30,13 @@ internal sealed class PriorityEndpoints(PartEndpoints[] parts, EndpointGroup? wh
         }
 
         var loads = new double[parts.Length];
-        LoadShares.Cascade([.. parts.Select(p => new PartHealth(p.Count(leftOut, now), p.All))], overprovisioningPercent, loads);
+        LoadShares.Cascade([.. parts.Select(p => new PartHealth(p.Count(leftOut), p.All))], overprovisioningPercent, loads);
         leavesNear = loads[0] < 1;
         var groups = new List<(EndpointGroup Group, double UpTo)>();
         var sum = 0.0;
         for (var i = 0; i < parts.Length; i++)
         {
-            if (parts[i].Group(leftOut, now) is { } group)
+            if (parts[i].Group(leftOut) is { } group)
             {
                 groups.Add((group, sum += loads[i]));
             }
@@ -56,19 +56,19 @@ internal sealed class PartEndpoints(PartEndpoints.Member[] members, Picker? flat
     /// <summary>With those that the control plane declares unhealthy; draining ones are leaving and do not count.</summary>
     public int All { get; } = members.Sum(m => m.All);
 
-    public int Count(LeftOut leftOut, long now) => Listed.Count(e => leftOut.Takes(e, now));
+    public int Count(LeftOut leftOut) => Listed.Count(e => leftOut.Took(e));
 
     /// <summary>Null when nobody is in. Always new arrays: a picker knows by them that something changed.</summary>
-    public EndpointGroup? Group(LeftOut leftOut, long now)
+    public EndpointGroup? Group(LeftOut leftOut)
     {
         if (flat is not null)
         {
-            BalancedEndpoint[] all = [.. Listed.Where(e => leftOut.Takes(e, now))];
+            BalancedEndpoint[] all = [.. Listed.Where(e => leftOut.Took(e))];
             return all.Length == 0 ? null : new FlatGroup(all, flat);
         }
 
         var localities = members
-            .Select(m => (Endpoints: m.Listed.Where(e => leftOut.Takes(e, now)).ToArray(), m.Weight, m.Picker))
+            .Select(m => (Endpoints: m.Listed.Where(e => leftOut.Took(e)).ToArray(), m.Weight, m.Picker))
             .Where(l => l.Endpoints.Length > 0)
             .ToArray();
         return localities.Length == 0 ? null : new LocalityGroup(localities);

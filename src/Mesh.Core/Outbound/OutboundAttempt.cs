@@ -71,7 +71,9 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
             endpoint.Cluster.Balancer.ConnectFailed(endpoint);
         }
 
-        if (result.End is not (AttemptEnd.Cancelled or AttemptEnd.Overloaded) && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
+        // One that asked to be left alone is not judged meanwhile: a server that refuses early does what it should, and its capacity is wanted.
+        var judged = result.End is not (AttemptEnd.Cancelled or AttemptEnd.Overloaded) && !(result.IsFailure && endpoint.IsSteeredAway(now));
+        if (judged && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
             // Counted by the cluster, as all ejections are.
             TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);

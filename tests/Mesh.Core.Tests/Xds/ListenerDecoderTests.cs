@@ -126,11 +126,11 @@ public sealed class ListenerDecoderTests
     }
 
     [Fact]
-    public void Filters_FaultThatInjectsNothing_IsNoFilterOneThatDoesIs()
+    public void Filters_FaultThatInjectsNothing_StandsIdleForRoutesToOverride()
     {
         var manager = XdsResources.Manager("r");
         manager.HttpFilters.Insert(0, Fault(ByteString.Empty));
-        Assert.Empty(Valid<Listener>(With(manager)).Api!.Filters);
+        Assert.True(Assert.IsType<FaultInjection>(Assert.Single(Valid<Listener>(With(manager)).Api!.Filters).Settings).IsNone);
         manager.HttpFilters[0] = Fault(new HTTPFault
         {
             Abort = new FaultAbort { HttpStatus = 503, Percentage = new Protos.Envoy.Type.FractionalPercent { Numerator = 10 } },
