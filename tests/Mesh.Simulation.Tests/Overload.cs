@@ -40,7 +40,8 @@ internal sealed record Overload(Calls Calls, double Capacity, double Goodput, in
         var service = new SimulatedService("catalog")
         {
             Servers = servers,
-            Cluster = c => c with { MaxRequests = MaxInClient },
+            // As our control plane sends it to who has no policy.
+            Cluster = c => c with { MaxRequests = MaxInClient, OutlierDetection = new OutlierDetection(5, TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(300), 50) },
             Route = r => r with { Timeout = TimeSpan.FromSeconds(1) },
         };
         using var program = new SimulatedProgram(world);
