@@ -149,7 +149,7 @@ public sealed class SpanTests : IAsyncLifetime
             async () =>
             {
                 await _program.Client().GetStringAsync("http://catalog/", Cancel);
-                return Attempts.Any(a => a.GetTagItem("mesh.reason") is "connection_error");
+                return Attempts.Any(a => a.GetTagItem("mesh.reason") is "connect_failure");
             },
             "a call met the dead endpoint first");
 

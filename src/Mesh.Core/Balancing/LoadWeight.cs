@@ -7,6 +7,9 @@ namespace Mesh.Balancing;
 internal sealed class LoadWeight
 {
     private const long Never = long.MinValue;
+
+    // Calls per second that no endpoint serves: whoever says more lies, and sums of such numbers would be none.
+    private const double Most = 1e12;
     private double _weight;
     private long _reportedAt = Never;
     private long _since = Never;
@@ -23,7 +26,7 @@ internal sealed class LoadWeight
 
         var utilization = report.Utilization + (Math.Max(0, report.ErrorsPerSecond) / report.QueriesPerSecond * errorPenalty);
         var weight = report.QueriesPerSecond / utilization;
-        if (!double.IsFinite(weight) || weight <= 0)
+        if (!(weight is > 0 and < Most))
         {
             return;
         }

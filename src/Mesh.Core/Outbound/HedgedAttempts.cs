@@ -20,6 +20,9 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
     private bool _stopped;
     private bool _nextIsHedge;
 
+    // What the next one is made for, when it is no hedge.
+    private AttemptResult _before;
+
     // An attempt failed so that another one is wanted, and none was begun for it yet.
     private OutboundCall? _failed;
     private HttpResponseMessage? _failedResponse;
@@ -36,6 +39,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
         var fork = call.Fork(index == 0 ? call.Request.Content : NextContent());
         fork.Attempts = index;
         fork.IsHedge = index > 0 && _nextIsHedge;
+        fork.Last = _before;
         context.Properties.Set(ForkKey, fork);
         Volatile.Write(ref _forks[index], fork);
         var start = time.GetTimestamp();
@@ -97,7 +101,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
             return Stop();
         }
 
-        _nextIsHedge = failed is null;
+        (_nextIsHedge, _before) = (failed is null, failed?.Last ?? default);
         return delay <= TimeSpan.Zero ? () => args.Callback(args.ActionContext) : () => AfterAsync(delay, args);
 
         // From now on it waits for those that run: asking again and again would change nothing.

@@ -12,13 +12,11 @@ internal static class InBandLoad
     private const string BinaryHeader = "endpoint-load-metrics-bin";
     private const string TextHeader = "endpoint-load-metrics";
 
-    public static void Ask(HttpRequestMessage request, Cluster cluster)
-    {
-        if (Settings(cluster) is not null && !request.Headers.NonValidated.Contains(AskHeader))
-        {
-            request.Headers.TryAddWithoutValidation(AskHeader, "text");
-        }
-    }
+    /// <summary>True when the request asks now and did not before: <see cref="Unask"/> makes it again what it was.</summary>
+    public static bool Ask(HttpRequestMessage request, Cluster cluster) =>
+        Settings(cluster) is not null && !request.Headers.NonValidated.Contains(AskHeader) && request.Headers.TryAddWithoutValidation(AskHeader, "text");
+
+    public static void Unask(HttpRequestMessage request) => request.Headers.Remove(AskHeader);
 
     /// <summary>The response has ended, so that its trailers are there.</summary>
     public static void Read(OutboundEndpoint endpoint, HttpResponseMessage response, TimeProvider time)

@@ -14,12 +14,14 @@ internal sealed partial class LimitsCheck(ILogger logger)
     /// <summary>Cheap after the first call of a client to a route.</summary>
     public void Look(OutboundCall call)
     {
-        if (call.Limits is not { } limits || call.Route is not { } route || ReferenceEquals(route.CheckedLimits, limits))
+        if (call.Limits is not { } limits || call.Route is not { } route || WasSeen(route.CheckedLimits, limits))
         {
             return;
         }
 
-        route.CheckedLimits = limits;
+        // All of the route's clients, so that two of them do not make each other's calls look again. A racing writer may lose its entry: the next call looks again.
+        var seen = route.CheckedLimits;
+        route.CheckedLimits = [.. seen.Length < NarrowedResilience.Max ? seen : seen[1..], limits];
         if (Larger(limits, route, call.Cluster!) is { Length: > 0 } larger)
         {
             var service = call.Listener.Destination is { } destination ? $"{destination.Service}.{destination.Namespace}" : call.Request.RequestUri!.Host;
@@ -28,6 +30,19 @@ internal sealed partial class LimitsCheck(ILogger logger)
                 Log.LimitNotApplied(logger, limits.Client, service, larger);
             }
         }
+    }
+
+    private static bool WasSeen(CallLimits[] seen, CallLimits limits)
+    {
+        for (var i = 0; i < seen.Length; i++)
+        {
+            if (ReferenceEquals(seen[i], limits))
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private static string Larger(CallLimits limits, OutboundRoute route, OutboundCluster cluster)

@@ -16,6 +16,7 @@ internal sealed class OutboundCall(
     private readonly Version _version = request.Version;
     private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
     private ReplayContent? _replay;
+    private RequestBefore? _beforeDeadline;
 
     public OutboundPipeline Pipeline => pipeline;
 
@@ -56,6 +57,9 @@ internal sealed class OutboundCall(
 
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
     public RequestBefore? Before { get; set; }
+
+    /// <summary>The mesh wrote into its request that it wants load reports.</summary>
+    public bool AsksForLoad { get; set; }
 
     /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
     public List<MirrorCopy>? Copies { get; set; }
@@ -130,13 +134,20 @@ internal sealed class OutboundCall(
         }
     }
 
-    /// <summary>Keeps the request body for copies of the call, when it does not repeat itself.</summary>
+    /// <summary>Keeps the request body for copies of the call.</summary>
     public void MakeBodyReplayable()
     {
-        if (_replay is null && request.Content is { } content && !ReplayContent.RepeatsByItself(content))
+        if (_replay is null && request.Content is { } content)
         {
             request.Content = _replay = new ReplayContent(content);
         }
+    }
+
+    /// <summary>Writes what is left of the deadline into the attempt's headers. False when nothing is.</summary>
+    public bool TrySendOn(Deadline deadline)
+    {
+        _beforeDeadline ??= new RequestBefore(request, OutboundDeadline.Headers(IsGrpc));
+        return OutboundDeadline.TrySendOn(deadline, request, IsGrpc);
     }
 
     /// <summary>gRFC A6: the server of a later attempt sees how many there were.</summary>
@@ -231,6 +242,13 @@ internal sealed class OutboundCall(
             request.Headers.Remove(PreviousAttempts);
         }
 
+        if (AsksForLoad)
+        {
+            InBandLoad.Unask(request);
+        }
+
+        // The latest change first: the route's came before the deadline's.
+        _beforeDeadline?.Restore(request);
         Before?.Restore(request);
         Trace?.Remove(request.Headers);
     }

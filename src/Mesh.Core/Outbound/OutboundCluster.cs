@@ -53,7 +53,8 @@ internal sealed class OutboundCluster
         }
 
         _unavailable = null;
-        var reconnect = Config.Connections != found.Cluster.Connections || Config.ConnectTimeout != found.Cluster.ConnectTimeout;
+        var reconnect = Config.Connections != found.Cluster.Connections || Config.ConnectTimeout != found.Cluster.ConnectTimeout
+            || !SameTls(Config.UpstreamTls, found.Cluster.UpstreamTls);
         Config = found.Cluster;
         (Connections.MaxOpen, Connections.MaxWaiting) = (found.Cluster.MaxConnections, found.Cluster.MaxPendingRequests);
         Limit.Max = found.Cluster.MaxRequests;
@@ -73,6 +74,11 @@ internal sealed class OutboundCluster
 
         _watch?.Update(found.Cluster, _balancer.Endpoints);
     }
+
+    /// <summary>By value: an update that says the same again closes nothing.</summary>
+    private static bool SameTls(UpstreamTls? a, UpstreamTls? b) => a is null || b is null
+        ? a is null && b is null
+        : a.Sni == b.Sni && a.AllowedSubjects.Select(s => (s.Kind, s.Text, s.IgnoreCase)).SequenceEqual(b.AllowedSubjects.Select(s => (s.Kind, s.Text, s.IgnoreCase)));
 
     /// <summary>The cluster is gone: nobody is judged any more; what is in flight ends, then its connections close.</summary>
     public void Drain()

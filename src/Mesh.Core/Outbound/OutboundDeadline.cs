@@ -5,6 +5,12 @@ namespace Mesh.Outbound;
 /// <summary>How the deadline of the request being served bounds a call and travels on with it.</summary>
 internal static class OutboundDeadline
 {
+    private static readonly string[] GrpcHeaders = [DeadlineHeaders.Grpc];
+    private static readonly string[] HttpHeaders = [DeadlineHeaders.Envoy, DeadlineHeaders.Http];
+
+    /// <summary>Those that <see cref="TrySendOn"/> writes.</summary>
+    public static string[] Headers(bool grpc) => grpc ? GrpcHeaders : HttpHeaders;
+
     /// <summary>Writes what is left into the attempt's headers, unless the app itself asks for less. False when nothing is left.</summary>
     public static bool TrySendOn(Deadline deadline, HttpRequestMessage request, bool grpc)
     {

@@ -82,7 +82,7 @@ internal sealed class OutboundPipeline(
     {
         var cluster = call.Cluster!;
         call.Body = null;
-        if (call.Deadline is { } deadline && (call.IsOverdue || !OutboundDeadline.TrySendOn(deadline, call.Request, call.IsGrpc)))
+        if (call.Deadline is { } deadline && (call.IsOverdue || !call.TrySendOn(deadline)))
         {
             telemetry.Decide(call, Decisions.Timeout, "deadline");
             return Unsent(call, AttemptEnd.Timeout, MeshErrorCode.DeadlineExceeded, $"'{call.Request.RequestUri!.Authority}' was not asked ({call.Attempts} attempts before): the deadline of the request being served is over.");
@@ -120,7 +120,7 @@ internal sealed class OutboundPipeline(
         var span = TelemetryStep.StartAttempt(call, endpoint, call.IsHedge ? Decisions.Hedge : null);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
-        InBandLoad.Ask(call.Request, cluster.Config);
+        call.AsksForLoad |= InBandLoad.Ask(call.Request, cluster.Config);
         var start = time.GetTimestamp();
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;

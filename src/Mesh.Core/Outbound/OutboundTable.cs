@@ -54,8 +54,8 @@ internal sealed record OutboundRoute(Route Config)
     /// <summary>Null when nothing is armed.</summary>
     public RouteResilience? Resilience { get; init; }
 
-    /// <summary>The limits that were last compared with it; owned by <see cref="LimitsCheck"/>.</summary>
-    public CallLimits? CheckedLimits { get; set; }
+    /// <summary>The limits that were compared with it; owned by <see cref="LimitsCheck"/>.</summary>
+    public CallLimits[] CheckedLimits { get; set; } = [];
 
     /// <summary>The same under what apps allow; null when the route does not forward.</summary>
     public NarrowedResilience? Narrowed { get; init; }

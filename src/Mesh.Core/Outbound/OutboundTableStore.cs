@@ -25,6 +25,9 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
     private Dictionary<string, OutboundListener> _compiled = new(StringComparer.Ordinal);
     private TaskCompletionSource _changed = NewSignal();
 
+    // Guarded by _lock.
+    private bool _disposed;
+
     public OutboundTableStore(IConfigSource source, ClusterRegistry clusters, OutboundSettings settings, MetricAggregate aggregate, TimeProvider time, Random random, ILoggerFactory loggers)
     {
         (_clusters, _settings, _aggregate, _time, _random) = (clusters, settings, aggregate, time, random);
@@ -71,7 +74,12 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
     {
         Names.Dispose();
         _subscription.Dispose();
-        _clusters.Stop();
+        lock (_lock)
+        {
+            // A snapshot that is being told of now must not bring anything back.
+            _disposed = true;
+            _clusters.Stop();
+        }
     }
 
     /// <summary>Waits for what runs on the clusters' own account.</summary>
@@ -85,6 +93,11 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
     {
         lock (_lock)
         {
+            if (_disposed)
+            {
+                return;
+            }
+
             CompileLocked(snapshot);
         }
 

@@ -20,6 +20,9 @@ internal sealed class FaultInjector
 {
     private const double Million = 1_000_000;
     private static readonly ResiliencePropertyKey<Call> CallKey = new("mesh.fault");
+
+    // Durations of the wire go up to 10,000 years, timers do not: one that fails would fail every call with it.
+    private static readonly TimeSpan Longest = TimeSpan.FromDays(1);
     private static readonly object Goes = new();
     private static readonly object Ends = new();
     private readonly FaultInjection _settings;
@@ -104,6 +107,7 @@ internal sealed class FaultInjector
             return TimeSpan.Zero;
         }
 
+        delay = delay < Longest ? delay : Longest;
         if (delay >= call.Left)
         {
             (delay, call.TimeIsOver) = (call.Left.Value > TimeSpan.Zero ? call.Left.Value : TimeSpan.Zero, true);

@@ -75,7 +75,7 @@ internal sealed class TelemetryStep : IDisposable
         if (attempt is { IsAllDataRequested: true })
         {
             attempt.SetTag(MeshTags.Attempt, call.Attempts);
-            attempt.SetTag(MeshTags.Reason, why ?? (call.Attempts == 1 ? "first" : ErrorType(call.Last) ?? "retry"));
+            attempt.SetTag(MeshTags.Reason, why ?? (call.Attempts == 1 ? "first" : CallRetries.Reason(call.Last)));
             attempt.SetTag(MeshTags.Cluster, endpoint.Cluster.Name);
             attempt.SetTag(MeshTags.Endpoint, endpoint.Config.HostPort);
             attempt.SetTag(MeshTags.Tls, endpoint.IsMesh ? "mesh" : "none");
