@@ -91,8 +91,8 @@ internal sealed class LimitedApp : IAsyncDisposable
 
     public GrpcChannel Channel(HttpClient client) => GrpcChannel.ForAddress($"http://{Address}", new GrpcChannelOptions { HttpClient = client });
 
-    public long Decided(string decision, string reason) => _decisions.GetMeasurementSnapshot()
-        .Where(m => Equals(m.Tags[MeshTags.Decision], decision) && Equals(m.Tags[MeshTags.Reason], reason)).Sum(m => m.Value);
+    public long Decided(string decision, string? reason = null) => _decisions.GetMeasurementSnapshot()
+        .Where(m => Equals(m.Tags[MeshTags.Decision], decision) && (reason is null || Equals(m.Tags[MeshTags.Reason], reason))).Sum(m => m.Value);
 
     public async ValueTask DisposeAsync()
     {

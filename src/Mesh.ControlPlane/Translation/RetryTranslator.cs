@@ -24,6 +24,12 @@ internal static class RetryTranslator
             }
         }
 
+        if (mesh && action.RetryPolicy is null)
+        {
+            // A policy without conditions: where none stands, our clients have a default of their own.
+            action.RetryPolicy = new RetryPolicy();
+        }
+
         if (timeout > TimeSpan.Zero)
         {
             action.Timeout = Duration.FromTimeSpan(timeout);

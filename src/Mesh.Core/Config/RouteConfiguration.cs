@@ -189,7 +189,7 @@ internal sealed record TextRewrite(System.Text.RegularExpressions.Regex Expressi
 
 /// <summary>What is tried again, how often and how soon.</summary>
 /// <param name="On">The conditions.</param>
-/// <param name="NumRetries">Attempts beyond the first, 1–4 (gRFC A44: five attempts at most).</param>
+/// <param name="NumRetries">Attempts beyond the first, 0–4 (gRFC A44: five attempts at most).</param>
 /// <param name="PerTryTimeout">Longest time of one attempt up to its response headers; null is none.</param>
 /// <param name="BaseInterval">First back-off; default 25 ms (Envoy).</param>
 /// <param name="MaxInterval">Longest back-off; default 10 × base (Envoy).</param>

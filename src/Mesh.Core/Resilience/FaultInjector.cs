@@ -49,6 +49,9 @@ internal sealed class FaultInjector
             .Build();
     }
 
+    /// <summary>Requests say themselves how long they are delayed.</summary>
+    public bool DelaysByHeader => _settings.DelayByHeader;
+
     /// <summary>Waits as long as the call is to be delayed.</summary>
     /// <param name="left">The call's own time: it waits no longer; null is no limit.</param>
     /// <exception cref="OperationCanceledException">The token was cancelled meanwhile.</exception>

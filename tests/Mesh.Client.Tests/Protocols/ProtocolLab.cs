@@ -9,6 +9,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Mesh.Config;
 using Mesh.Identity;
+using Mesh.Outbound;
 using Mesh.Telemetry;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
@@ -110,6 +111,9 @@ internal sealed class ProtocolLab : IAsyncDisposable
     public Func<int, int, Does> Script { get; set; } = (_, _) => Does.Answer;
 
     public int Requests => Volatile.Read(ref _requests);
+
+    /// <summary>Calls to the cluster that hold a place.</summary>
+    public int InFlight => _program.Services.GetRequiredService<OutboundTableStore>().Current.Find(ListenerKey.Parse("catalog"))!.Clusters[0].Limit.InFlight;
 
     /// <summary>Endpoint, protocol and path of each request that arrived.</summary>
     public ConcurrentQueue<(int Endpoint, string Protocol, string Path)> Seen { get; } = [];

@@ -130,7 +130,13 @@ public sealed class SteeringMeshTests : IAsyncLifetime
 
         """));
 
+    // Round robin: by latency, the replica whose first answer was slow would get no session.
     private const string Rules = """
+        apiVersion: policy.meshlib.io/v1alpha1
+        kind: LoadBalancingPolicy
+        metadata: { name: cart, namespace: shop }
+        spec: { targetRefs: [{ group: "", kind: Service, name: cart }], algorithm: RoundRobin }
+        ---
         apiVersion: policy.meshlib.io/v1alpha1
         kind: DirectResponse
         metadata: { name: closed, namespace: shop }

@@ -204,7 +204,8 @@ public sealed class RouteConfigurationDecoderTests
     {
         var all = "5xx, gateway-error,reset,connect-failure,refused-stream,Retriable-Status-Codes,cancelled,deadline-exceeded,internal,resource-exhausted,unavailable,,odd";
         Assert.Equal((RetryOn)2047, Retry(new Wire.RetryPolicy { RetryOn = all })!.On);
-        Assert.Null(Retry(new Wire.RetryPolicy { RetryOn = "envoy-ratelimited" }));
+        var unknown = Retry(new Wire.RetryPolicy { RetryOn = "envoy-ratelimited" })!;
+        Assert.Equal((RetryOn.None, 0), (unknown.On, unknown.NumRetries));
     }
 
     [Fact]

@@ -18,6 +18,9 @@ internal static class FaultStep
         }
         catch (OperationCanceledException) when (call.IsOverdue && !call.Cancelled.IsCancellationRequested)
         {
+            // The call's own timer was a moment faster than the delay's.
+            call.Delayed = call.Pipeline.Time.GetElapsedTime(call.Start);
+            call.Pipeline.Telemetry.Decide(call, Decisions.FaultDelay, DelayReason(faults.DelaysByHeader));
             call.Last = new AttemptResult(AttemptEnd.Timeout);
             return Overdue(call);
         }
@@ -32,7 +35,7 @@ internal static class FaultStep
         if (fault.Delay > TimeSpan.Zero)
         {
             call.Delayed = fault.Delay;
-            telemetry.Decide(call, Decisions.FaultDelay, fault.ByHeader ? "header" : "fixed");
+            telemetry.Decide(call, Decisions.FaultDelay, DelayReason(fault.ByHeader));
         }
 
         if (fault.TimeIsOver)
@@ -52,6 +55,8 @@ internal static class FaultStep
         call.Last = new AttemptResult(AttemptEnd.Response, (int)answer.StatusCode, grpcStatus);
         return answer;
     }
+
+    private static string DelayReason(bool byHeader) => byHeader ? "header" : "fixed";
 
     private static HttpResponseMessage Overdue(OutboundCall call) => OutboundErrors.Respond(
         call.Request, call.IsGrpc, call.IsOverdue || call.Deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.TimedOut,

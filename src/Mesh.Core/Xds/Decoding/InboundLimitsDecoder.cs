@@ -10,7 +10,7 @@ namespace Mesh.Xds.Decoding;
 internal static class InboundLimitsDecoder
 {
     /// <summary>Each costs every request a look.</summary>
-    private const int MaxRateLimits = 256;
+    public const int MaxRateLimits = 256;
     private const int Million = 1_000_000;
 
     /// <summary>Longer ones are quotas, which a restart must not forget.</summary>

@@ -14,7 +14,7 @@ internal static class RetryPolicyDecoder
     private static readonly TimeSpan DefaultBase = TimeSpan.FromMilliseconds(25);
     private static readonly TimeSpan Shortest = TimeSpan.FromMilliseconds(1);
 
-    /// <returns>Null when there is nothing to retry.</returns>
+    /// <returns>Null when nothing is said. A policy without a condition that we know says that nothing is tried again, not that the default holds.</returns>
     public static RetryPolicy? Decode(Wire.RetryPolicy? given, string path, DecodeErrors errors)
     {
         if (given is null)
@@ -43,10 +43,10 @@ internal static class RetryPolicyDecoder
 
         var perTry = errors.Time(given.PerTryTimeout, $"{path}.per_try_timeout");
         var (first, longest) = Backoff(given.RetryBackOff, $"{path}.retry_back_off", errors);
-        var retries = (int)Math.Min(given.NumRetries ?? 1, MaxRetries);
+        var retries = on == RetryOn.None ? 0 : (int)Math.Min(given.NumRetries ?? 1, MaxRetries);
         var headers = Headers(given.RetriableHeaders, $"{path}.retriable_headers", errors);
         var requests = Headers(given.RetriableRequestHeaders, $"{path}.retriable_request_headers", errors);
-        return on == RetryOn.None ? null : new RetryPolicy(
+        return new RetryPolicy(
             on, retries, perTry > TimeSpan.Zero ? perTry : null, first, longest, [.. given.RetriableStatusCodes.Select(code => (int)Math.Min(code, 599))])
         {
             RetriableHeaders = headers,

@@ -16,7 +16,7 @@ internal sealed class PolicyAssembler(
     {
         var taken = new Dictionary<(string Kind, string Namespace, PolicyTarget Target), TrafficPolicy>();
         var why = refused.GroupBy(r => r.Key).ToDictionary(g => g.Key, g => string.Join(' ', g.Select(r => r.What)));
-        var policies = ImmutableArray.CreateBuilder<TrafficPolicy>();
+        var attached = new List<TrafficPolicy>();
         foreach (var manifest in objects.Values.OfType<PolicyManifest>()
             .OrderBy(p => p.Created ?? DateTimeOffset.MaxValue).ThenBy(p => p.Key.Namespace, StringComparer.Ordinal).ThenBy(p => p.Key.Name, StringComparer.Ordinal)
             .ThenBy(p => p.Key.Kind, StringComparer.Ordinal))
@@ -26,14 +26,15 @@ internal sealed class PolicyAssembler(
                 Invalid = why.GetValueOrDefault(manifest.Key),
                 ExpiresAt = manifest.ExpiresAt,
             };
-            policies.Add(policy with { Attachments = [.. manifest.Targets.Select(t => Attach(policy, t, taken))] });
+            attached.Add(policy with { Attachments = [.. manifest.Targets.Select(t => Attach(policy, t, taken))] });
         }
 
+        new RateLimitCount(services, problems).RefuseTooMany(attached);
         // Never valid: nothing of it is in force, but its status can be asked for.
         var kinds = PolicyKinds.All.Select(k => k.Name).ToHashSet(StringComparer.Ordinal);
-        policies.AddRange(refused.Where(r => kinds.Contains(r.Key.Kind) && !objects.ContainsKey(r.Key)).DistinctBy(r => r.Key)
+        attached.AddRange(refused.Where(r => kinds.Contains(r.Key.Kind) && !objects.ContainsKey(r.Key)).DistinctBy(r => r.Key)
             .Select(r => new TrafficPolicy(r.Key.Kind, new ServiceName(r.Key.Namespace, r.Key.Name), r.Where, [], []) { Invalid = why[r.Key] }));
-        return policies.ToImmutable();
+        return [.. attached];
     }
 
     private PolicyAttachment Attach(TrafficPolicy policy, PolicyTargetManifest target, Dictionary<(string, string, PolicyTarget), TrafficPolicy> taken)
