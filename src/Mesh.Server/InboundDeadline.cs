@@ -2,12 +2,15 @@ using System.Globalization;
 using Mesh.Outbound;
 using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace Mesh.Server;
 
 /// <summary>What a request says of its deadline, and the answer when it is over.</summary>
 internal static class InboundDeadline
 {
+    private const string OverMessage = "mesh: the caller's deadline is over";
+
     private delegate bool Parser(ReadOnlySpan<char> value, out TimeSpan timeout);
 
     /// <summary>The shortest of the valid headers: it is taken from every caller, because it can only shorten the caller's own request. Null when there is none.</summary>
@@ -44,13 +47,32 @@ internal static class InboundDeadline
         {
             response.ContentType = "application/grpc";
             response.Headers["grpc-status"] = "4";
-            response.Headers["grpc-message"] = "mesh: the caller's deadline is over";
+            response.Headers["grpc-message"] = OverMessage;
             return Task.CompletedTask;
         }
 
         response.StatusCode = StatusCodes.Status504GatewayTimeout;
         response.ContentType = "text/plain; charset=utf-8";
         return response.WriteAsync("mesh: the caller's deadline is over\n", CancellationToken.None);
+    }
+
+    /// <summary>Ends a gRPC response that has begun with DEADLINE_EXCEEDED, also where the app made another failure of it; false when there is nothing to end so.</summary>
+    /// <param name="unanswered">The app ended without a status.</param>
+    public static bool TryEndGrpc(HttpContext context, bool unanswered)
+    {
+        if (!IsGrpc(context.Request) || context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is not { IsReadOnly: false } trailers)
+        {
+            return false;
+        }
+
+        if (!unanswered && (!trailers.TryGetValue("grpc-status", out var status) || status == "0"))
+        {
+            return false;
+        }
+
+        trailers["grpc-status"] = "4";
+        trailers["grpc-message"] = OverMessage;
+        return true;
     }
 
     private static void Read(HttpRequest request, string name, Parser parse, ref TimeSpan? shortest, ref string? ignored)

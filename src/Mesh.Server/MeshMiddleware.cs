@@ -216,9 +216,9 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
 
         if (context.Response.HasStarted)
         {
-            if (unanswered)
+            // Half an answer must not look whole: gRPC says so in its trailers.
+            if (!(bound.HasExpired && InboundDeadline.TryEndGrpc(context, unanswered)) && unanswered)
             {
-                // Half an answer must not look whole.
                 context.Abort();
             }
         }

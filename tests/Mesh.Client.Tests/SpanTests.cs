@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using Grpc.Core;
 using Grpc.Net.Client;
+using Mesh.Config;
 using Mesh.Identity;
 using Mesh.Telemetry;
 using Mesh.Testing;
@@ -142,9 +143,9 @@ public sealed class SpanTests : IAsyncLifetime
     {
         Listen(CallSource, MeshTags.ActivitySource);
         var port = FreePort.Next();
-        _program.Serve("catalog", [_backend.Endpoint, new Mesh.Config.Endpoint("127.0.0.1", port, 1, true)]);
+        _program.Serve("catalog", [_backend.Endpoint, new Endpoint("127.0.0.1", port, 1, true)], change: c => c with { LoadBalancing = LoadBalancing.RoundRobin });
 
-        // Which endpoint is first is up to chance; each is once.
+        // Which endpoint is first is up to chance; each is in its turn.
         await Eventually.Async(
             async () =>
             {

@@ -15,7 +15,7 @@ internal static class OutboundDeadline
     public static bool TrySendOn(Deadline deadline, HttpRequestMessage request, bool grpc)
     {
         var left = deadline.Left;
-        if (left <= TimeSpan.Zero)
+        if (deadline.IsOver)
         {
             return false;
         }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Json;
 
 namespace Mesh.Outbound;
 
@@ -44,9 +43,9 @@ internal sealed class ReplayContent : HttpContent
     /// <summary>Of the attempt that sends it; null when nobody watches.</summary>
     public AttemptWatch? Watch { get; set; }
 
-    /// <summary>Contents of the framework that write the same bytes each time they are asked.</summary>
+    /// <summary>Contents of the framework that write the same bytes each time they are asked. JSON does not: what it is made of may be there once.</summary>
     public static bool RepeatsByItself(HttpContent content) =>
-        content is JsonContent or ReadOnlyMemoryContent || content.GetType() == typeof(ByteArrayContent)
+        content is ReadOnlyMemoryContent || content.GetType() == typeof(ByteArrayContent)
         || content.GetType() == typeof(StringContent) || content.GetType() == typeof(FormUrlEncodedContent);
 
     /// <summary>The kept bytes as another content.</summary>

@@ -15,10 +15,13 @@ internal sealed class Deadline(TimeProvider time, long arrived, TimeSpan limit)
         set => _current.Value = value;
     }
 
-    /// <summary>Zero or less when it is over.</summary>
+    // What is left travels in whole milliseconds, and timers fire up to one early: less is nothing.
+    private static readonly TimeSpan _nothing = TimeSpan.FromMilliseconds(1);
+
     public TimeSpan Left => limit - time.GetElapsedTime(arrived);
 
-    public bool IsOver => Left <= TimeSpan.Zero;
+    /// <summary>Less than a millisecond is left.</summary>
+    public bool IsOver => Left < _nothing;
 
     /// <summary>A token for work that is to end with it, or with its caller.</summary>
     /// <param name="caller">The token that the work would have without it.</param>
