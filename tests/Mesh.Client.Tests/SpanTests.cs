@@ -143,7 +143,7 @@ public sealed class SpanTests : IAsyncLifetime
     {
         Listen(CallSource, MeshTags.ActivitySource);
         var port = FreePort.Next();
-        _program.Serve("catalog", [_backend.Endpoint, new Endpoint("127.0.0.1", port, 1, true)], change: c => c with { LoadBalancing = LoadBalancing.RoundRobin });
+        _program.Serve("catalog", [_backend.Endpoint, new Mesh.Config.Endpoint("127.0.0.1", port, 1, true)], change: c => c with { LoadBalancing = LoadBalancing.RoundRobin });
 
         // Which endpoint is first is up to chance; each is in its turn.
         await Eventually.Async(
