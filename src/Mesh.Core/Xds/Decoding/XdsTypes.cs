@@ -11,9 +11,15 @@ internal static class XdsTypes
     /// <summary>Ours: what the control plane asks of leaf certificates; one resource named <c>default</c>.</summary>
     public const string LeafPolicy = "type.googleapis.com/mesh.identity.v1.LeafPolicy";
 
+    /// <summary>Ours: who vouches for peers, and who is no longer believed; one resource, named as the trust domain.</summary>
+    public const string TrustBundle = "type.googleapis.com/mesh.identity.v1.TrustBundle";
+
     /// <summary>Key of our endpoint metadata in <c>filter_metadata</c> (contracts §3).</summary>
     public const string MetadataKey = "io.meshlib";
 
     /// <summary>Prefix of our inbound listener names; the bound address follows.</summary>
     public const string InboundPrefix = "meshlib/inbound?address=";
+
+    /// <summary>Prefix of the inbound listener names that gRPC servers ask for (gRFC A36); the bound address follows.</summary>
+    public const string GrpcServerPrefix = "grpc/server?xds.resource.listening_address=";
 }
