@@ -58,15 +58,41 @@ internal readonly ref struct Candidates
 /// <summary>The endpoints that a call tried last, at most four.</summary>
 internal struct TriedEndpoints
 {
-    private BalancedEndpoint? _first;
-    private BalancedEndpoint? _second;
-    private BalancedEndpoint? _third;
-    private BalancedEndpoint? _fourth;
+    /// <summary>Remembered; with more attempts the oldest is forgotten.</summary>
+    private const int Most = 4;
 
-    public readonly bool IsEmpty => _first is null;
+    private BalancedEndpoint? _last;
 
-    public void Add(BalancedEndpoint endpoint) => (_first, _second, _third, _fourth) = (endpoint, _first, _second, _third);
+    // Most calls have one attempt. Never changed once made: forks of a call share it.
+    private BalancedEndpoint[]? _before;
 
-    public readonly bool Contains(BalancedEndpoint endpoint) =>
-        ReferenceEquals(endpoint, _first) || ReferenceEquals(endpoint, _second) || ReferenceEquals(endpoint, _third) || ReferenceEquals(endpoint, _fourth);
+    public readonly bool IsEmpty => _last is null;
+
+    public void Add(BalancedEndpoint endpoint)
+    {
+        if (_last is { } last)
+        {
+            _before = _before is null ? [last] : [last, .. _before.AsSpan(0, Math.Min(_before.Length, Most - 2))];
+        }
+
+        _last = endpoint;
+    }
+
+    public readonly bool Contains(BalancedEndpoint endpoint)
+    {
+        if (ReferenceEquals(endpoint, _last))
+        {
+            return true;
+        }
+
+        foreach (var other in _before ?? [])
+        {
+            if (ReferenceEquals(endpoint, other))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
 }

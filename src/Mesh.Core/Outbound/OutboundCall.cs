@@ -16,7 +16,9 @@ internal sealed class OutboundCall(
     private readonly Version _version = request.Version;
     private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
     private ReplayContent? _replay;
-    private RequestBefore? _beforeDeadline;
+
+    // Most calls have none of it: the call is smaller without.
+    private RareParts? _rare;
 
     public OutboundPipeline Pipeline => pipeline;
 
@@ -53,19 +55,35 @@ internal sealed class OutboundCall(
     public OutboundTarget? Target { get; set; }
 
     /// <summary>What of its time a delay on purpose took before its first attempt.</summary>
-    public TimeSpan Delayed { get; set; }
+    public TimeSpan Delayed
+    {
+        get => _rare?.Delayed ?? TimeSpan.Zero;
+        set => Rare.Delayed = value;
+    }
 
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
-    public RequestBefore? Before { get; set; }
+    public RequestBefore? Before
+    {
+        get => _rare?.Before;
+        set => Rare.Before = value;
+    }
 
     /// <summary>The mesh wrote into its request that it wants load reports.</summary>
     public bool AsksForLoad { get; set; }
 
     /// <summary>Copies that wait for the body to have been sent; null when there are none.</summary>
-    public List<MirrorCopy>? Copies { get; set; }
+    public List<MirrorCopy>? Copies
+    {
+        get => _rare?.Copies;
+        set => Rare.Copies = value;
+    }
 
     /// <summary>Null when it belongs to none.</summary>
-    public Steps.CallSession? Session { get; set; }
+    public Steps.CallSession? Session
+    {
+        get => _rare?.Session;
+        set => Rare.Session = value;
+    }
 
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
     public ulong Hash { get; set; }
@@ -146,7 +164,7 @@ internal sealed class OutboundCall(
     /// <summary>Writes what is left of the deadline into the attempt's headers. False when nothing is.</summary>
     public bool TrySendOn(Deadline deadline)
     {
-        _beforeDeadline ??= new RequestBefore(request, OutboundDeadline.Headers(IsGrpc));
+        Rare.BeforeDeadline ??= new RequestBefore(request, OutboundDeadline.Headers(IsGrpc));
         return OutboundDeadline.TrySendOn(deadline, request, IsGrpc);
     }
 
@@ -170,17 +188,22 @@ internal sealed class OutboundCall(
             copy.Headers.TryAddWithoutValidation(header.Key, header.Value);
         }
 
-        return new OutboundCall(pipeline, copy, listener, start, limits, cancelled, bound)
+        var fork = new OutboundCall(pipeline, copy, listener, start, limits, cancelled, bound)
         {
             Route = Route,
             Cluster = Cluster,
             Target = Target,
-            Session = Session,
             Hash = Hash,
             Activity = Activity,
             Trace = Trace,
             _tried = _tried,
         };
+        if (Session is { } session)
+        {
+            fork.Session = session;
+        }
+
+        return fork;
     }
 
     /// <summary>Takes over what a fork left behind.</summary>
@@ -248,16 +271,27 @@ internal sealed class OutboundCall(
         }
 
         // The latest change first: the route's came before the deadline's.
-        _beforeDeadline?.Restore(request);
-        Before?.Restore(request);
+        _rare?.BeforeDeadline?.Restore(request);
+        _rare?.Before?.Restore(request);
         Trace?.Remove(request.Headers);
     }
 
     /// <summary>The body, when it was kept whole while it was sent; else null.</summary>
     public ReadOnlyMemory<byte>? KeptBody => _replay?.Kept;
 
+    private RareParts Rare => _rare ??= new RareParts();
+
     private static bool IsGrpcRequest(HttpRequestMessage request) =>
         request.Content is { } content && content.Headers.NonValidated.TryGetValues("Content-Type", out var type)
         && type.ToString() is var text && text.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
         && !text.StartsWith("application/grpc-web", StringComparison.OrdinalIgnoreCase);
+
+    private sealed class RareParts
+    {
+        public TimeSpan Delayed;
+        public RequestBefore? Before;
+        public RequestBefore? BeforeDeadline;
+        public List<MirrorCopy>? Copies;
+        public Steps.CallSession? Session;
+    }
 }
