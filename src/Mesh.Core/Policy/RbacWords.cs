@@ -10,17 +10,26 @@ internal static class RbacWords
     // Parts of names whose values nobody may read in a log.
     private static readonly string[] _secret = ["auth", "cookie", "token", "secret", "key", "password", "session", "credential", "signature"];
 
-    /// <summary>As <c>'value'</c>, shortened; what is no printable ASCII becomes <c>?</c>.</summary>
-    public static string Quote(string value)
+    /// <summary>As <c>'value'</c>, shortened.</summary>
+    public static string Quote(string value) => $"'{Line(value, Longest)}'";
+
+    /// <summary>Printable ASCII on one line, the rest as <c>?</c>: safe in a log and in a header.</summary>
+    /// <param name="longest">Characters; what is longer ends in dots.</param>
+    public static string Line(string value, int longest = 200)
     {
-        var shown = value.Length <= Longest ? value : value[..Longest];
-        return $"'{string.Create(shown.Length, shown, static (to, from) =>
+        if (value.Length <= longest && !value.AsSpan().ContainsAnyExceptInRange(' ', '~'))
         {
+            return value;
+        }
+
+        return string.Create(Math.Min(value.Length, longest), value, static (to, from) =>
+        {
+            var dots = to.Length < from.Length ? Math.Min(3, to.Length) : 0;
             for (var i = 0; i < to.Length; i++)
             {
-                to[i] = from[i] is >= ' ' and <= '~' ? from[i] : '?';
+                to[i] = i >= to.Length - dots ? '.' : from[i] is >= ' ' and <= '~' ? from[i] : '?';
             }
-        })}{(value.Length <= Longest ? string.Empty : "...")}'";
+        });
     }
 
     public static string Wish(StringMatcher text) => text.Kind switch
