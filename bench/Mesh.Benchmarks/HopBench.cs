@@ -37,12 +37,16 @@ internal static class HopBench
         return 0;
     }
 
-    public static void Print(int concurrency, string measure, List<(Measured Plain, Measured Mesh)> pairs, Func<Measured, double> read)
+    public static void Print(int concurrency, string measure, List<(Measured Plain, Measured Mesh)> pairs, Func<Measured, double> read) =>
+        Print(concurrency.ToString(CultureInfo.InvariantCulture), measure, pairs, read);
+
+    /// <param name="label">What stands before the measure; may have commas.</param>
+    public static void Print(string label, string measure, List<(Measured Plain, Measured Mesh)> pairs, Func<Measured, double> read)
     {
         double[] ratios = [.. pairs.Select(p => read(p.Plain) == 0 ? 0 : read(p.Mesh) / read(p.Plain)).Order()];
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{concurrency},{measure},{Median(pairs.Select(p => read(p.Plain))):F1},{Median(pairs.Select(p => read(p.Mesh))):F1},{Median(ratios):F2},{ratios[0]:F2},{ratios[^1]:F2}"));
+            $"{label},{measure},{Median(pairs.Select(p => read(p.Plain))):F1},{Median(pairs.Select(p => read(p.Mesh))):F1},{Median(ratios):F2},{ratios[0]:F2},{ratios[^1]:F2}"));
     }
 
     private static double Median(IEnumerable<double> values)

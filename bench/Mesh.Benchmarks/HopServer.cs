@@ -14,7 +14,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Mesh.Benchmarks;
 
-/// <summary>The serving side: 256 B to every request, plain Kestrel over mutual TLS or the same app with UseMesh(), without or with limits.</summary>
+/// <summary>The serving side: 256 B to every request, plain Kestrel over mutual TLS or the same app with UseMesh(), without or with limits or access rules.</summary>
 internal static class HopServer
 {
     private static readonly byte[] Answer = new byte[256];
@@ -25,7 +25,8 @@ internal static class HopServer
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         var source = new InMemoryConfigSource();
-        if (kind is "mesh" or "limits")
+        var filters = Filters(kind);
+        if (kind == "mesh" || filters.Count > 0)
         {
             builder.Services.AddBenchMesh(source, identity, "server");
             builder.WebHost.UseMesh();
@@ -50,9 +51,9 @@ internal static class HopServer
         });
         await app.StartAsync();
         var address = app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First();
-        if (kind == "limits")
+        if (filters.Count > 0)
         {
-            source.Set(HopSnapshot.Inbound(new Uri(address).Authority, LimitsBench.Wide));
+            source.Set(HopSnapshot.Inbound(new Uri(address).Authority, filters));
         }
 
         Console.WriteLine(new Uri(address).Port.ToString(CultureInfo.InvariantCulture));
@@ -66,4 +67,9 @@ internal static class HopServer
         await app.StopAsync();
         return 0;
     }
+
+    private static IReadOnlyList<HttpFilter> Filters(string kind) =>
+        kind == "limits" ? [new HttpFilter("io.meshlib.limits", LimitsBench.Wide)]
+        : kind.StartsWith(AuthzBench.Prefix, StringComparison.Ordinal) ? AuthzBench.Filters(int.Parse(kind[AuthzBench.Prefix.Length..], CultureInfo.InvariantCulture))
+        : [];
 }

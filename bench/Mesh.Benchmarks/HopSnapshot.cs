@@ -27,11 +27,11 @@ internal static class HopSnapshot
         };
     }
 
-    /// <summary>The inbound listener of an address, with limits.</summary>
-    public static MeshSnapshot Inbound(string address, InboundLimits limits)
+    /// <summary>The inbound listener of an address, with filters.</summary>
+    public static MeshSnapshot Inbound(string address, IReadOnlyList<HttpFilter> filters)
     {
         var name = "meshlib/inbound?address=" + address;
-        var http = new HttpConnectionManager(null, null, null) { Filters = [new HttpFilter("io.meshlib.limits", limits)] };
+        var http = new HttpConnectionManager(null, null, null) { Filters = filters };
         var listener = new Listener(name)
         {
             FilterChains =

@@ -83,7 +83,7 @@ internal static class LimitsBench
 
     private static bool IsDone(ValueTask<Admission> entering) => entering.IsCompletedSuccessfully;
 
-    private static void Decision(string what, int threads, TimeSpan duration, Action decide)
+    public static void Decision(string what, int threads, TimeSpan duration, Action decide)
     {
         const int batch = 10_000;
         for (var i = 0; i < batch; i++)

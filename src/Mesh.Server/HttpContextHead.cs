@@ -7,6 +7,13 @@ namespace Mesh.Server;
 /// <remarks>The path is the decoded one, as the app's own routing sees it: another spelling of it is no way around a limit.</remarks>
 internal sealed class HttpContextHead(HttpRequest request) : RequestHead
 {
+    /// <summary>Looks at another request from now on: one head serves many, one after the other.</summary>
+    public HttpContextHead Over(HttpRequest other)
+    {
+        request = other;
+        return this;
+    }
+
     public override string Method => request.Method;
 
     public override string Authority => request.Host.Value ?? string.Empty;
@@ -22,4 +29,8 @@ internal sealed class HttpContextHead(HttpRequest request) : RequestHead
         ":authority" or "host" => Authority,
         _ => request.Headers.TryGetValue(name, out var values) ? values.ToString() : null,
     };
+
+    public override int Lines(string name) => name is "host" or [':', ..] ? base.Lines(name) : request.Headers.TryGetValue(name, out var values) ? values.Count : 0;
+
+    public override string Line(string name, int index) => name is "host" or [':', ..] ? base.Line(name, index) : request.Headers[name][index] ?? string.Empty;
 }

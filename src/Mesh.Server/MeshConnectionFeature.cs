@@ -1,5 +1,7 @@
 using Mesh.Inbound;
+using Mesh.Policy;
 using Mesh.Telemetry;
+using Microsoft.AspNetCore.Http;
 
 namespace Mesh.Server;
 
@@ -10,6 +12,8 @@ namespace Mesh.Server;
 /// <param name="endpoint">The local <c>ip:port</c>, for metrics.</param>
 internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.FirstBytes firstBytes, bool isMeshTls, string endpoint)
 {
+    private HttpContextHead? _head;
+
     public InboundAddress? Address => address;
 
     public bool IsMeshTls => isMeshTls;
@@ -27,6 +31,20 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
 
     /// <summary>Who calls, for limits: the verified identity, else the address. Found at the connection's first limited request.</summary>
     public string? Caller { get; set; }
+
+    /// <summary>What access rules see of it. Found when it is judged first.</summary>
+    public RbacConnection? Facts { get; set; }
+
+    /// <summary>A head to judge the request by; it goes back with <see cref="GiveBack"/>, so that requests that come one after the other share it.</summary>
+    public HttpContextHead TakeHead(HttpRequest request) => Interlocked.Exchange(ref _head, null)?.Over(request) ?? new HttpContextHead(request);
+
+    public void GiveBack(HttpContextHead? head)
+    {
+        if (head is not null)
+        {
+            _head = head;
+        }
+    }
 
     // The series of this connection, looked up at its first request. A race finds the same series twice.
     public MetricSeries? Success { get; set; }

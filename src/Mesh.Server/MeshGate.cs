@@ -49,6 +49,10 @@ internal sealed class MeshGate(IServiceProvider services)
 
     public IList<int> ExcludedPorts => _options.Value.ExcludedPorts;
 
+    public bool ExplainsDenials => _options.Value.ExplainDenials;
+
+    public JudgedConnections Connections => field ??= services.GetRequiredService<JudgedConnections>();
+
     public bool ReportsLoadToAll => _options.Value.ReportLoadToAll;
 
     public bool IsProbe(PathString path) => path.Value is { } value && (_probePaths ??= new(_options.Value.ProbePaths, StringComparer.Ordinal)).Contains(value);

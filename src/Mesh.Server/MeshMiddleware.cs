@@ -1,4 +1,5 @@
 using Mesh.Inbound;
+using Mesh.Policy;
 using Mesh.Resilience;
 using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
@@ -7,12 +8,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Mesh.Server;
 
-/// <summary>The path of a request in, in this order: how long does the caller wait, is this workload ready, may it come in plaintext, who calls, is it one too many; then the app; then what is counted.</summary>
+/// <summary>The path of a request in, in this order: how long does the caller wait, is this workload ready, may it come in plaintext, who calls, may they, is it one too many; then the app; then what is counted.</summary>
 /// <remarks>
 /// A request that is one too many is refused by the first of: its rate limits, the places of its port or route, the places of the whole server (<see cref="RequestLimits"/>).
 /// The deadline runs from the moment when its headers were read: waiting for readiness and for a place counts. Probe paths are never limited; excluded ports never come here.
 /// </remarks>
-internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
+internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, InboundAuthorization authorization, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -62,7 +63,9 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
         var reportsLoad = loads.Begin(context, connection);
         try
         {
-            await (policy?.Limits(connection.IsMeshTls) is { } limiter ? LimitedAsync(context, connection, limiter, deadline) : AppAsync(context, deadline)).ConfigureAwait(false);
+            // The seam of JWT authentication: here tokens are verified, and a bad one is answered; what the good ones say goes on as claims.
+            var claims = VerifiedClaims.None;
+            await (policy is null ? AppAsync(context, deadline) : JudgedAsync(context, connection, policy, claims, deadline)).ConfigureAwait(false);
             threw = false;
         }
         finally
@@ -88,7 +91,7 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             return WaitAsync(context, connection, address, deadline);
         }
 
-        if (connection.IsPlaintext && !policy.Plaintext)
+        if (!connection.IsMeshTls && !policy.Plaintext)
         {
             Log.PlaintextRefused(logger, address.Name);
             context.Abort();

@@ -80,7 +80,7 @@ internal sealed class MeshServer(
                 OnConnection = services.GetRequiredService<MeshTlsCallback>().OnConnectionAsync,
                 HandshakeTimeout = MeshGate.LongestWait * 2,
             });
-            listen.Use(next => connection => SetPeer(connection) ? next(connection) : Task.CompletedTask);
+            listen.Use(next => connection => SetPeer(connection) && IsAdmitted(connection) ? next(connection) : Task.CompletedTask);
         });
         return options;
     }
@@ -102,5 +102,17 @@ internal sealed class MeshServer(
         }
 
         return true;
+    }
+
+    /// <summary>Where connections are judged and not requests.</summary>
+    private bool IsAdmitted(ConnectionContext connection)
+    {
+        if (connection.Features.Get<MeshConnectionFeature>() is not { } mesh || gate.Connections.Admits(connection, mesh))
+        {
+            return true;
+        }
+
+        connection.Abort(new ConnectionAbortedException("This connection is denied by policy."));
+        return false;
     }
 }

@@ -72,15 +72,20 @@ internal sealed class LimitedApp : IAsyncDisposable
         return limited;
     }
 
-    public void Publish(InboundLimits? limits)
+    public void Publish(InboundLimits? limits) =>
+        PublishHttp(limits is null ? null : new HttpConnectionManager(null, null, null) { Filters = [new HttpFilter("io.meshlib.limits", limits)] });
+
+    /// <summary>The same for requests of every kind.</summary>
+    public void PublishHttp(HttpConnectionManager? http, bool plaintext = true) => PublishChains(App, c => c with { Http = http }, plaintext);
+
+    public static void PublishChains(MeshApp app, Func<FilterChain, FilterChain> change, bool plaintext = true)
     {
-        var snapshot = MeshApp.Inbound(Address);
+        var snapshot = MeshApp.Inbound($"127.0.0.1:{app.Port}", plaintext);
         var name = snapshot.Listeners.Keys.Single();
         var listener = ((ListenerResult.Found)snapshot.Listeners[name]).Listener;
-        var http = limits is null ? null : new HttpConnectionManager(null, null, null) { Filters = [new HttpFilter("io.meshlib.limits", limits)] };
-        App.Config.Set(snapshot with
+        app.Config.Set(snapshot with
         {
-            Listeners = snapshot.Listeners.SetItem(name, new ListenerResult.Found(listener with { FilterChains = [.. listener.FilterChains.Select(c => c with { Http = http })] }, null)),
+            Listeners = snapshot.Listeners.SetItem(name, new ListenerResult.Found(listener with { FilterChains = [.. listener.FilterChains.Select(change)] }, null)),
         });
     }
 

@@ -27,8 +27,14 @@ internal sealed record HttpConnectionManager(string? RouteConfigurationName, Rou
 /// <param name="RequireClientCertificate">With <paramref name="MeshTls"/>: refuse a peer without a certificate.</param>
 internal sealed record FilterChain(string Name, TransportProtocol Transport, bool MeshTls, bool RequireClientCertificate)
 {
-    /// <summary>How its requests are treated; null when that was not valid.</summary>
+    /// <summary>How its requests are treated; null when that was not valid, or it is opaque.</summary>
     public HttpConnectionManager? Http { get; init; }
+
+    /// <summary>Its bytes are nobody's business but the app's: connections are judged, not requests.</summary>
+    public bool IsOpaque { get; init; }
+
+    /// <summary>What a connection must pass, in order.</summary>
+    public IReadOnlyList<RbacFilter> ConnectionRules { get; init; } = [];
 }
 
 /// <summary>The first bytes of a connection (xDS <c>transport_protocol</c>).</summary>

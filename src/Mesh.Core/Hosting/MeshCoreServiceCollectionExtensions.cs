@@ -49,8 +49,14 @@ internal static class MeshCoreServiceCollectionExtensions
     {
         var server = Options(services).Server;
         var narrow = new ServerLimits(server.MaxConcurrentRequests, server.MaxQueuedRequests, server.QueueTimeout);
+        var unlisted = server.UnlistedAccess switch
+        {
+            UnlistedAccess.AllowAuthenticated => Unlisted.AllowAuthenticated,
+            UnlistedAccess.Deny => Unlisted.Deny,
+            _ => Unlisted.Allow,
+        };
         return new InboundTable(
-            services.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, narrow, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<InboundTable>>());
+            services.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, narrow, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<InboundTable>>(), unlisted);
     }
 
     private static MeshOptions Options(IServiceProvider services) => services.GetRequiredService<IOptions<MeshOptions>>().Value;

@@ -75,6 +75,12 @@ public sealed class MeshServerOptions
     /// <summary>Ports that the mesh leaves alone (admin ports). Default: none.</summary>
     public IList<int> ExcludedPorts { get; } = [];
 
+    /// <summary>Who is let in at an address that the control plane knows nothing of. Probe paths are always answered. Default: <see cref="UnlistedAccess.Allow"/>.</summary>
+    public UnlistedAccess UnlistedAccess { get; set; }
+
+    /// <summary>Tell callers of the mesh why a request was denied, in the header <c>mesh-policy</c>. Callers outside of the mesh are told nothing. Default: false.</summary>
+    public bool ExplainDenials { get; set; }
+
     /// <summary>Tell callers outside of the mesh, too, how loaded this workload is (ORCA): with each answer, and on a stream of its own. Default: false, which tells callers of the mesh alone.</summary>
     public bool ReportLoadToAll { get; set; }
 
@@ -87,4 +93,17 @@ public sealed class MeshServerOptions
 
     /// <summary>Longest wait for a place, up to ten minutes. Default: what the control plane says, else 1 s.</summary>
     public TimeSpan? QueueTimeout { get; set; }
+}
+
+/// <summary>Who is let in at an address that no listener of the control plane describes.</summary>
+public enum UnlistedAccess
+{
+    /// <summary>Everybody, over mesh TLS and in plaintext: <c>allow</c>.</summary>
+    Allow,
+
+    /// <summary>Callers over mesh TLS: <c>allow-authenticated</c>.</summary>
+    AllowAuthenticated,
+
+    /// <summary>Nobody: <c>deny</c>.</summary>
+    Deny,
 }

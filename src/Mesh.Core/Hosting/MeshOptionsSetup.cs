@@ -84,15 +84,17 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
-        if (Text(server, nameof(MeshServerOptions.ReportLoadToAll)) is { } toAll)
+        options.Server.ReportLoadToAll = Flag(server, nameof(MeshServerOptions.ReportLoadToAll), problems) ?? options.Server.ReportLoadToAll;
+        options.Server.ExplainDenials = Flag(server, nameof(MeshServerOptions.ExplainDenials), problems) ?? options.Server.ExplainDenials;
+        if (Text(server, nameof(MeshServerOptions.UnlistedAccess)) is { } access)
         {
-            if (bool.TryParse(toAll, out var parsed))
+            if (Enum.TryParse<UnlistedAccess>(access.Replace("-", string.Empty, StringComparison.Ordinal), ignoreCase: true, out var parsed) && Enum.IsDefined(parsed))
             {
-                options.Server.ReportLoadToAll = parsed;
+                options.Server.UnlistedAccess = parsed;
             }
             else
             {
-                problems.Add($"Mesh:Server:ReportLoadToAll is '{toAll}'. Use true or false.");
+                problems.Add($"Mesh:Server:UnlistedAccess is '{access}'. Use allow, allow-authenticated or deny.");
             }
         }
 
@@ -103,6 +105,22 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
     }
 
     private static string? Text(IConfigurationSection section, string key) => section[key] is { } value && !string.IsNullOrWhiteSpace(value) ? value.Trim() : null;
+
+    private static bool? Flag(IConfigurationSection section, string key, List<string> problems)
+    {
+        if (Text(section, key) is not { } text)
+        {
+            return null;
+        }
+
+        if (bool.TryParse(text, out var flag))
+        {
+            return flag;
+        }
+
+        problems.Add($"Mesh:Server:{key} is '{text}'. Use true or false.");
+        return null;
+    }
 
     private static int? Count(IConfigurationSection section, string key, List<string> problems)
     {

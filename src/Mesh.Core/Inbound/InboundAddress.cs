@@ -7,6 +7,9 @@ internal sealed class InboundAddress(string name)
     private readonly TaskCompletionSource<InboundPolicy> _first = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile InboundPolicy? _policy;
 
+    /// <summary>Another policy is in force. Raised by whoever published it, holding no lock.</summary>
+    public event Action? Changed;
+
     public string Name => name;
 
     /// <summary>Null until the control plane has answered. The last good one stays.</summary>
@@ -21,4 +24,7 @@ internal sealed class InboundAddress(string name)
         _policy = policy;
         _first.TrySetResult(policy);
     }
+
+    /// <summary>After <see cref="Publish"/>, when no lock is held.</summary>
+    public void Tell() => Changed?.Invoke();
 }

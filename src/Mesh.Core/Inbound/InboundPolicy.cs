@@ -16,6 +16,18 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
     /// <summary>Of all other requests; null is none.</summary>
     public InboundLimiter? OtherLimits { get; init; }
 
+    /// <summary>Who may do what over mesh TLS; null is everybody everything.</summary>
+    public Authorizer? MeshAuthorizer { get; init; }
+
+    /// <summary>Who may do what otherwise; null is everybody everything.</summary>
+    public Authorizer? OtherAuthorizer { get; init; }
+
+    /// <summary>Over mesh TLS, connections are judged and not requests.</summary>
+    public bool MeshIsOpaque { get; init; }
+
+    /// <summary>Otherwise, connections are judged and not requests.</summary>
+    public bool OtherIsOpaque { get; init; }
+
     /// <summary>What the limits have counted; null without any.</summary>
     public LimitStates? States { get; init; }
 
@@ -27,12 +39,20 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
         var plain = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: false, Transport: TransportProtocol.Any or TransportProtocol.RawBuffer });
         return new InboundPolicy(mesh is not null, plain is not null)
         {
-            // A marked peer's TLS ends here even when no chain says so: then the plaintext chain's limits hold.
+            // A marked peer's TLS ends here even when no chain says so: then the plaintext chain's limits and rules hold.
             MeshLimits = InboundLimiter.From((mesh ?? plain)?.Http, own, states),
             OtherLimits = InboundLimiter.From((plain ?? mesh)?.Http, own, states),
+            MeshAuthorizer = Inbound.Authorizer.From(mesh ?? plain),
+            OtherAuthorizer = Inbound.Authorizer.From(plain ?? mesh),
+            MeshIsOpaque = (mesh ?? plain)?.IsOpaque ?? false,
+            OtherIsOpaque = (plain ?? mesh)?.IsOpaque ?? false,
             States = states.IsEmpty ? null : states,
         };
     }
+
+    public Authorizer? Authorizer(bool isMeshTls) => isMeshTls ? MeshAuthorizer : OtherAuthorizer;
+
+    public bool IsOpaque(bool isMeshTls) => isMeshTls ? MeshIsOpaque : OtherIsOpaque;
 
     public InboundLimiter? Limits(bool isMeshTls) => isMeshTls ? MeshLimits : OtherLimits;
 }

@@ -9,16 +9,22 @@ namespace Mesh.Inbound;
 /// <remarks>Thread-safe. A connection holds its <see cref="InboundAddress"/>, so that a request looks nothing up.</remarks>
 /// <param name="listenerPrefix">What stands before the address in the listener's name.</param>
 /// <param name="narrow">What the operator allows at most.</param>
-internal sealed partial class InboundTable(IConfigSource source, string listenerPrefix, ServerLimits narrow, TimeProvider time, ILogger<InboundTable> logger) : IDisposable
+/// <param name="unlisted">Who is let in where no listener says so; null is <see cref="Unlisted.Allow"/>.</param>
+internal sealed partial class InboundTable(
+    IConfigSource source, string listenerPrefix, ServerLimits narrow, TimeProvider time, ILogger<InboundTable> logger, Unlisted? unlisted = null) : IDisposable
 {
     // One for all ports: the operator speaks of the process.
     private readonly ConcurrencyGate? _own = narrow.Own is { } own ? new ConcurrencyGate(own, time) : null;
     private readonly Lock _lock = new();
+    private readonly Unlisted _unlisted = unlisted ?? Unlisted.Allow;
     private readonly Dictionary<string, Entry> _entries = new(StringComparer.Ordinal);
     private IDisposable? _subscription;
 
-    /// <summary>Of addresses that no listener describes: nothing is refused, and only the operator limits.</summary>
+    /// <summary>Of what has no address to be listed by (Unix sockets): nothing is refused, and only the operator limits.</summary>
     public InboundPolicy Undescribed => field ??= Own(InboundLimiter.From(null, _own, new LimitStates([], narrow, time)));
+
+    /// <summary>Of addresses that no listener describes: as <see cref="Undescribed"/>, with who is let in by the operator's word.</summary>
+    private InboundPolicy OfUnlisted => field ??= Undescribed with { MeshAuthorizer = Authorizer.From(_unlisted.Filter), OtherAuthorizer = Authorizer.From(_unlisted.Filter) };
 
     /// <summary>Asks for the policy of a bound address; it arrives later.</summary>
     public InboundAddress Open(IPEndPoint bound)
@@ -75,7 +81,8 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
 
     private void Compile()
     {
-        List<string>? unlisted = null;
+        List<string>? unlistedNow = null;
+        List<InboundAddress>? changed = null;
         lock (_lock)
         {
             // Read here, so that of two notices at once the newer snapshot wins.
@@ -87,14 +94,20 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
                     case ListenerResult.Found found when !ReferenceEquals(entry.Compiled, found.Listener):
                         entry.Compiled = found.Listener;
                         entry.Address.Publish(InboundPolicy.From(found.Listener, _own, States(entry.Port)));
+                        (changed ??= []).Add(entry.Address);
                         break;
                     case ListenerResult.DoesNotExist:
-                        entry.Compiled = null;
-                        entry.Address.Publish(Undescribed);
+                        if (!ReferenceEquals(entry.Address.Policy, OfUnlisted))
+                        {
+                            entry.Compiled = null;
+                            entry.Address.Publish(OfUnlisted);
+                            (changed ??= []).Add(entry.Address);
+                        }
+
                         if (!entry.ToldUnlisted)
                         {
                             entry.ToldUnlisted = true;
-                            (unlisted ??= []).Add(entry.Address.Name);
+                            (unlistedNow ??= []).Add(entry.Address.Name);
                         }
 
                         break;
@@ -105,9 +118,14 @@ internal sealed partial class InboundTable(IConfigSource source, string listener
             }
         }
 
-        foreach (var address in unlisted ?? [])
+        foreach (var address in unlistedNow ?? [])
         {
-            Log.AddressUnlisted(logger, address);
+            Log.AddressUnlisted(logger, address, _unlisted.Effect, _unlisted.Word);
+        }
+
+        foreach (var address in changed ?? [])
+        {
+            address.Tell();
         }
     }
 

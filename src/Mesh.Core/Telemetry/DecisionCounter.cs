@@ -16,6 +16,9 @@ internal sealed class DecisionCounter : IDisposable
         _counter = _meter.CreateCounter<long>(name, "{decision}", "What the mesh decided on its own account, and why.");
     }
 
+    /// <summary>Somebody listens.</summary>
+    public bool IsOn => _counter.Enabled;
+
     /// <param name="decision">One of <see cref="Decisions"/>.</param>
     /// <param name="reason">Bounded: a word, a status, the name of a policy.</param>
     /// <param name="service">The called service without namespace; on the server side empty.</param>
@@ -50,6 +53,21 @@ internal static class Decisions
 
     /// <summary>Refused by a rate limit; reason: its name.</summary>
     public const string RateLimit = "rate_limit";
+
+    /// <summary>Denied by access rules; reason: the rule that denies, or <see cref="Unmatched"/>. Also of connections.</summary>
+    public const string Authorization = "authorization";
+
+    /// <summary>Allowed by access rules; reason: the rule that allows, or <see cref="Unmatched"/> where no rule denies.</summary>
+    public const string AuthorizationAllowed = "authorization_allowed";
+
+    /// <summary>Access rules that are only audited would have denied; reason as for <see cref="Authorization"/>.</summary>
+    public const string Audit = "audit";
+
+    /// <summary>Access rules that are only audited would have allowed; reason as for <see cref="AuthorizationAllowed"/>.</summary>
+    public const string AuditAllowed = "audit_allowed";
+
+    /// <summary>The reason of a decision that no rule made.</summary>
+    public const string Unmatched = "unmatched";
 
     /// <summary>An endpoint sits out; reason: <c>consecutive_failures</c>, <c>success_rate</c>, <c>failure_percentage</c>, <c>health_check</c>, <c>overloaded</c>.</summary>
     public const string Eject = "eject";

@@ -30,6 +30,21 @@ internal static class MeshTags
     /// <summary>Why; a bounded set of words per decision.</summary>
     public const string Reason = "mesh.reason";
 
+    /// <summary>Counter, {connection}: connections closed because a change of policy took their right.</summary>
+    public const string ServerConnectionsRevoked = "mesh.server.connections_revoked";
+
+    /// <summary>On the span of a request served: <c>allow</c> or <c>deny</c>, where rules say who may do what.</summary>
+    public const string PolicyDecision = "mesh.policy.decision";
+
+    /// <summary>On the span of a request served: the rule that decided, where one did.</summary>
+    public const string PolicyRule = "mesh.policy.rule";
+
+    /// <summary>On the span of a denied request: which rules came nearest, and what was missing.</summary>
+    public const string PolicyNearest = "mesh.policy.nearest";
+
+    /// <summary>On the span of a request served: <c>allow</c> or <c>deny</c> by the rules that are only audited.</summary>
+    public const string PolicyAudit = "mesh.policy.audit";
+
     /// <summary>Span of one attempt, in the activity source <see cref="ActivitySource"/>.</summary>
     public const string AttemptSpan = "mesh.attempt";
 

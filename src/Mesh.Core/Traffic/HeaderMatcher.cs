@@ -31,11 +31,16 @@ internal sealed record HeaderMatcher(string Name, HeaderMatchKind Kind, StringMa
             value = string.Empty;
         }
 
-        var matched = Kind == HeaderMatchKind.Text
-            ? Text!.Matches(value)
-            : long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= Start && number < End;
-        return matched != Invert;
+        return Holds(value) != Invert;
     }
+
+    /// <summary>Whether the condition holds for one value that is there, <see cref="Invert"/> aside.</summary>
+    public bool Holds(ReadOnlySpan<char> value) => Kind switch
+    {
+        HeaderMatchKind.Present => true,
+        HeaderMatchKind.Text => Text!.Matches(value),
+        _ => long.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= Start && number < End,
+    };
 }
 
 /// <summary>What is asked of a header.</summary>

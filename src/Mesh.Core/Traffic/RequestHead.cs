@@ -17,6 +17,13 @@ internal abstract class RequestHead
     /// <summary>The values of a header joined with <c>,</c>; null when absent. <c>:method</c>, <c>:path</c> and <c>:authority</c> are answered too.</summary>
     public abstract string? Header(string name);
 
+    /// <summary>How many lines a header has: fields of one name that came apart.</summary>
+    public virtual int Lines(string name) => Header(name) is null ? 0 : 1;
+
+    /// <summary>One line of a header.</summary>
+    /// <param name="index">Below <see cref="Lines"/>.</param>
+    public virtual string Line(string name, int index) => Header(name) ?? string.Empty;
+
     /// <summary>A gRPC call: content type <c>application/grpc</c>.</summary>
     public bool IsGrpc => Header("content-type") is { } type && type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase)
         && !type.StartsWith("application/grpc-web", StringComparison.OrdinalIgnoreCase);

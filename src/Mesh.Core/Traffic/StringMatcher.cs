@@ -8,9 +8,14 @@ internal sealed record StringMatcher(StringMatchKind Kind, string Text, bool Ign
     private readonly Regex? _regex = Kind == StringMatchKind.Regex ? Compile(Text) : null;
 
     /// <summary>Builds a full-match expression; linear in time (RE2's promise), so no look-around and no back-reference.</summary>
-    /// <exception cref="ArgumentException">The expression is malformed or uses what RE2 refuses.</exception>
+    /// <exception cref="ArgumentException">The expression is malformed, uses what RE2 refuses, or is too large (<see cref="RegexCost"/>).</exception>
     public static Regex Compile(string expression)
     {
+        if (RegexCost.Of(expression) > RegexCost.Most)
+        {
+            throw new ArgumentException($"Its counted repetitions, written out, are longer than {RegexCost.Most} characters.", nameof(expression));
+        }
+
         try
         {
             // Alone first: "a)|(b" is malformed, but would be well-formed inside the group.
@@ -23,12 +28,15 @@ internal sealed record StringMatcher(StringMatchKind Kind, string Text, bool Ign
         }
     }
 
-    public bool Matches(string value)
+    public bool Matches(string value) => Matches(value.AsSpan());
+
+    /// <inheritdoc cref="Matches(string)"/>
+    public bool Matches(ReadOnlySpan<char> value)
     {
         var comparison = IgnoreCase ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
         return Kind switch
         {
-            StringMatchKind.Exact => string.Equals(value, Text, comparison),
+            StringMatchKind.Exact => value.Equals(Text, comparison),
             StringMatchKind.Prefix => value.StartsWith(Text, comparison),
             StringMatchKind.PathPrefix => value.StartsWith(Text, comparison) && (value.Length == Text.Length || value[Text.Length] == '/'),
             StringMatchKind.Suffix => value.EndsWith(Text, comparison),

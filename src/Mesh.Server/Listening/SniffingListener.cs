@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.IO.Pipelines;
 using System.Net;
 using System.Threading.Channels;
 using Mesh.Inbound;
@@ -83,6 +84,7 @@ internal sealed partial class SniffingListener : IConnectionListener
 
         if (_address is not null)
         {
+            _gate.Connections.Forget(_address);
             _gate.Table.Close(_address);
         }
 
@@ -149,10 +151,19 @@ internal sealed partial class SniffingListener : IConnectionListener
                 FirstBytes.Tls => await EndsHereAsync(connection, patience.Token).ConfigureAwait(false),
                 _ => false,
             };
-            connection.Features.Set(new MeshConnectionFeature(_address, first, isMesh, Name(connection.LocalEndPoint)));
+            var mesh = new MeshConnectionFeature(_address, first, isMesh, Name(connection.LocalEndPoint));
+            connection.Features.Set(mesh);
             if (!isMesh)
             {
-                _passed.Writer.TryWrite(connection);
+                if (await IsAdmittedAsync(connection, mesh, patience.Token).ConfigureAwait(false))
+                {
+                    _passed.Writer.TryWrite(connection);
+                }
+                else
+                {
+                    await CloseAsync(connection).ConfigureAwait(false);
+                }
+
                 return;
             }
 
@@ -179,18 +190,62 @@ internal sealed partial class SniffingListener : IConnectionListener
     /// <summary>Looks and consumes nothing.</summary>
     private async ValueTask<FirstBytes> SniffAsync(ConnectionContext connection, CancellationToken cancellationToken)
     {
+        var first = await LookAsync<FirstBytes?>(
+            connection, read => ClientHello.Read(read.Buffer) is var seen && (seen != FirstBytes.Incomplete || read.Buffer.Length > 2 * ClientHello.MaxBytes) ? seen : null, cancellationToken).ConfigureAwait(false);
+        return first ?? FirstBytes.Incomplete;
+    }
+
+    /// <summary>Whether a connection that is not mesh TLS may go to the app: not where connections are judged and this one is denied, nor where only requests could be judged and it brings none.</summary>
+    private async ValueTask<bool> IsAdmittedAsync(ConnectionContext connection, MeshConnectionFeature mesh, CancellationToken cancellationToken)
+    {
+        if (_address is null)
+        {
+            return true;
+        }
+
+        if (_address.Policy is not { } policy)
+        {
+            // Requests wait for the policy themselves, and probes are answered; anything else waits here.
+            if (!mesh.IsPlaintext || await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false))
+            {
+                return true;
+            }
+
+            policy = await _address.GetAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        if (policy.OtherIsOpaque)
+        {
+            return _gate.Connections.Admits(connection, mesh);
+        }
+
+        if (!mesh.IsPlaintext || (policy.Plaintext && policy.OtherAuthorizer is null) || await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false))
+        {
+            return true;
+        }
+
+        _gate.Connections.Closed(_address, connection.ConnectionId);
+        return false;
+    }
+
+    private async ValueTask<bool> IsHttpAsync(ConnectionContext connection, CancellationToken cancellationToken) =>
+        await LookAsync(connection, static read => HttpStart.Is(read.Buffer), cancellationToken).ConfigureAwait(false) ?? false;
+
+    /// <summary>Looks until it can be told what it is; consumes nothing. Null when it ended or nothing came in time.</summary>
+    private async ValueTask<T?> LookAsync<T>(ConnectionContext connection, Func<ReadResult, T?> look, CancellationToken cancellationToken)
+    {
         var input = connection.Transport.Input;
         try
         {
             while (true)
             {
                 var read = await input.ReadAsync(cancellationToken).ConfigureAwait(false);
-                var first = ClientHello.Read(read.Buffer);
-                if (first != FirstBytes.Incomplete || read.IsCompleted || read.Buffer.Length > 2 * ClientHello.MaxBytes)
+                var seen = look(read);
+                if (seen is not null || read.IsCompleted)
                 {
                     // Nothing examined: the next reader sees all of it at once.
                     input.AdvanceTo(read.Buffer.Start);
-                    return first;
+                    return seen;
                 }
 
                 input.AdvanceTo(read.Buffer.Start, read.Buffer.End);
@@ -198,7 +253,7 @@ internal sealed partial class SniffingListener : IConnectionListener
         }
         catch (OperationCanceledException) when (!_unbinding.IsCancellationRequested)
         {
-            return FirstBytes.Incomplete;
+            return default;
         }
     }
 

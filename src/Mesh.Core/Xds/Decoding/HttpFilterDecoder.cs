@@ -36,7 +36,7 @@ internal static class HttpFilterDecoder
                 routers.Add(i);
                 last = i;
             }
-            else if (TryDecode(filter.TypedConfig, inbound, $"{here}.typed_config", errors, out var settings))
+            else if (TryDecode(filter.TypedConfig, inbound, isOverride: false, $"{here}.typed_config", errors, out var settings))
             {
                 last = i;
                 if (settings is not null && !filter.Disabled)
@@ -92,7 +92,7 @@ internal static class HttpFilterDecoder
                 (config, optional) = (wrapped.Config, wrapped.IsOptional);
             }
 
-            if (TryDecode(config, inbound: true, here, errors, out var settings))
+            if (TryDecode(config, inbound: true, isOverride: true, here, errors, out var settings))
             {
                 (known ??= [])[name] = settings;
             }
@@ -107,7 +107,7 @@ internal static class HttpFilterDecoder
 
     /// <summary>False when the type is not known here.</summary>
     /// <param name="settings">Null when the filter does nothing.</param>
-    private static bool TryDecode(Any? config, bool inbound, string path, DecodeErrors errors, out HttpFilterSettings? settings)
+    private static bool TryDecode(Any? config, bool inbound, bool isOverride, string path, DecodeErrors errors, out HttpFilterSettings? settings)
     {
         settings = null;
         switch (config is null ? string.Empty : Any.GetTypeName(config.TypeUrl))
@@ -126,6 +126,12 @@ internal static class HttpFilterDecoder
                 return true;
             case "envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit" when inbound:
                 settings = errors.Unpack<LocalRateLimit>(config, path) is { } rate ? InboundLimitsDecoder.Decode(rate, path, errors) : null;
+                return true;
+            case "envoy.extensions.filters.http.rbac.v3.RBAC" when inbound && !isOverride:
+                settings = errors.Unpack<RBAC>(config, path) is { } rbac ? RbacDecoder.Decode(rbac, path, errors) : null;
+                return true;
+            case "envoy.extensions.filters.http.rbac.v3.RBACPerRoute" when inbound && isOverride:
+                settings = errors.Unpack<RBACPerRoute>(config, path) is { } route ? RbacDecoder.Decode(route, path, errors) : null;
                 return true;
             default:
                 return false;

@@ -1,5 +1,7 @@
+using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
+using Mesh.Protos.Envoy.NetworkFilters;
 using Mesh.Protos.Envoy.Tls;
 using Hcm = Mesh.Protos.Envoy.Hcm.HttpConnectionManager;
 using Wire = Mesh.Protos.Envoy.Listener;
@@ -147,22 +149,45 @@ internal static class ListenerDecoder
 
     private static FilterChain Chain(Wire.FilterChain given, TransportProtocol transport, string path, DecodeErrors errors)
     {
-        if (given.Filters.Count != 1)
-        {
-            errors.Add($"{path}.filters", $"has {given.Filters.Count} entries", "Put exactly one HttpConnectionManager.");
-        }
-
-        var http = given.Filters.Count == 1 ? Manager(given.Filters[0].TypedConfig, inbound: true, $"{path}.filters[0].typed_config", errors) : null;
-
+        var (http, isOpaque, rules) = Filters(given.Filters, $"{path}.filters", errors);
         if (given.TransportSocket is null)
         {
-            return new FilterChain(given.Name, transport, MeshTls: false, RequireClientCertificate: false) { Http = http };
+            return new FilterChain(given.Name, transport, MeshTls: false, RequireClientCertificate: false) { Http = http, IsOpaque = isOpaque, ConnectionRules = rules };
         }
 
         var socket = $"{path}.transport_socket";
         TlsContextDecoder.CheckName(given.TransportSocket, socket, errors);
         var context = errors.Unpack<DownstreamTlsContext>(given.TransportSocket.TypedConfig, $"{socket}.typed_config");
         TlsContextDecoder.CheckDownstream(context, $"{socket}.typed_config", errors);
-        return new FilterChain(given.Name, transport, MeshTls: true, context?.RequireClientCertificate ?? false) { Http = http };
+        return new FilterChain(given.Name, transport, MeshTls: true, context?.RequireClientCertificate ?? false) { Http = http, IsOpaque = isOpaque, ConnectionRules = rules };
+    }
+
+    /// <summary>Any number of access control filters, then what the bytes are for.</summary>
+    private static (HttpConnectionManager? Http, bool IsOpaque, IReadOnlyList<RbacFilter> Rules) Filters(RepeatedField<Wire.Filter> given, string path, DecodeErrors errors)
+    {
+        if (given.Count == 0)
+        {
+            errors.Add(path, "is empty", "Put an HttpConnectionManager or a TcpProxy at the end.");
+            return (null, false, []);
+        }
+
+        IReadOnlyList<RbacFilter> rules = [];
+        for (var i = 0; i < given.Count - 1; i++)
+        {
+            var here = $"{path}[{i}].typed_config";
+            if (errors.Unpack<RBAC>(given[i].TypedConfig, here) is { } rbac && RbacDecoder.Decode(rbac, here, errors) is { } filter)
+            {
+                rules = [.. rules, filter];
+            }
+        }
+
+        var (last, end) = (given[^1].TypedConfig, $"{path}[{given.Count - 1}].typed_config");
+        if (last is not null && last.Is(TcpProxy.Descriptor))
+        {
+            errors.Unpack<TcpProxy>(last, end);
+            return (null, true, rules);
+        }
+
+        return (Manager(last, inbound: true, end, errors), false, rules);
     }
 }
