@@ -4,15 +4,17 @@ using Mesh.Spiffe;
 
 namespace Mesh.Identity;
 
-/// <summary>Who this process is now: one generation of certificate and trust. Immutable; a renewal makes the next one.</summary>
+/// <summary>Who this process is now: one generation of certificate and trust. Immutable; a renewal or a new bundle makes the next one.</summary>
 internal sealed class WorkloadIdentity
 {
-    public WorkloadIdentity(X509Svid svid, TrustBundle bundle, int generation)
+    /// <param name="leafGeneration">0: <paramref name="generation"/> brought a new leaf.</param>
+    public WorkloadIdentity(X509Svid svid, TrustBundle bundle, int generation, int leafGeneration = 0)
     {
         Svid = svid;
         Bundle = bundle;
         Generation = generation;
-        // One context per generation: TLS resumption works only within one (measured).
+        LeafGeneration = leafGeneration == 0 ? generation : leafGeneration;
+        // One context per generation: TLS resumption works only within one (measured), and so never outlives the trust that it began under.
         CertificateContext = SslStreamCertificateContext.Create(svid.Leaf, [.. svid.Intermediates], offline: true);
     }
 
@@ -20,10 +22,16 @@ internal sealed class WorkloadIdentity
 
     public TrustBundle Bundle { get; }
 
-    /// <summary>Counts up from 1 with every renewal.</summary>
+    /// <summary>Counts up from 1 with every new certificate or bundle.</summary>
     public int Generation { get; }
 
+    /// <summary>The <see cref="Generation"/> that brought this certificate.</summary>
+    public int LeafGeneration { get; }
+
     public SslStreamCertificateContext CertificateContext { get; }
+
+    /// <summary>The same certificate under another bundle.</summary>
+    public WorkloadIdentity With(TrustBundle bundle) => new(Svid, bundle, Generation + 1, LeafGeneration);
 
     /// <summary>A chain policy that trusts this bundle and nothing of the machine.</summary>
     public X509ChainPolicy CreateChainPolicy() => CreateChainPolicy(Bundle.Roots);
