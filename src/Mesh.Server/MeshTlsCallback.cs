@@ -30,7 +30,7 @@ internal sealed partial class MeshTlsCallback(IWorkloadIdentitySource identity, 
             }
         }
 
-        // The certificate's context is one per generation, and with it TLS resumption; the options are the connection's own, so that its peer is told to it.
+        // TLS resumption goes by the certificate's context; the options are the connection's own, so that its peer is told to it.
         var shown = current;
         var connection = context.Connection;
         return MeshTls.ForServer(

@@ -55,6 +55,7 @@ internal static class MeshTls
             return false;
         }
 
+        identity.Learn(chain!);
         onVerified?.Invoke(Peer.From(id, chain!));
         return true;
     }

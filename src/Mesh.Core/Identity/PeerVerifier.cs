@@ -190,7 +190,8 @@ internal static class PeerVerifier
         }
 
         var valid = $"valid {leaf.NotBefore.ToUniversalTime():u} to {leaf.NotAfter.ToUniversalTime():u}";
-        if (IsIn(status, X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.UntrustedRoot))
+        // A wrong signature: an authority that has the name of ours, and not its key.
+        if (IsIn(status, X509ChainStatusFlags.PartialChain | X509ChainStatusFlags.UntrustedRoot | X509ChainStatusFlags.NotSignatureValid))
         {
             return leaf.SubjectName.RawData.AsSpan().SequenceEqual(leaf.IssuerName.RawData) && chain?.ChainElements.Count <= 1
                 ? new(PeerRefusals.SelfSigned, $"The certificate of '{Name(leaf)}' is signed by itself: it does not chain to the trust bundle of '{bundle.TrustDomain}'.")

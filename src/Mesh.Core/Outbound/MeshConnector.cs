@@ -103,6 +103,7 @@ internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? 
                 return false;
             }
 
+            identity.Learn(chain!);
             onVerified(peer!);
             return true;
         },
