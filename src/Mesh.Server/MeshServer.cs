@@ -1,4 +1,4 @@
-using Mesh.Spiffe;
+using Mesh.Identity;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -80,18 +80,29 @@ internal sealed class MeshServer(
                 OnConnection = services.GetRequiredService<MeshTlsCallback>().OnConnectionAsync,
                 HandshakeTimeout = MeshGate.LongestWait * 2,
             });
-            listen.Use(next => connection => SetPeer(connection) && IsAdmitted(connection) ? next(connection) : Task.CompletedTask);
+            var (live, counters) = (services.GetRequiredService<LiveConnections>(), services.GetRequiredService<InboundCounters>());
+            listen.Use(next => async connection =>
+            {
+                if (SetPeer(connection) is { } verified && IsAdmitted(connection))
+                {
+                    using (live.Add(new InboundConnection(connection, counters, verified)))
+                    {
+                        await next(connection).ConfigureAwait(false);
+                    }
+                }
+            });
         });
         return options;
     }
 
-    /// <summary>Once per connection; the handshake has verified the certificate.</summary>
-    private static bool SetPeer(ConnectionContext connection)
+    /// <summary>Once per connection; the handshake has verified the certificate. Null: it is not to be served.</summary>
+    private static VerifiedPeer? SetPeer(ConnectionContext connection)
     {
-        if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is not { } certificate || !SpiffeCertificate.TryReadId(certificate, out var id, out _))
+        if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is not { } certificate
+            || connection.Features.Get<VerifiedPeer>() is not { Peer.Id: { } id } verified)
         {
             connection.Abort(new ConnectionAbortedException("The peer of a mesh connection has no verified identity."));
-            return false;
+            return null;
         }
 
         var peer = new MeshPeerFeature(id, certificate);
@@ -101,7 +112,7 @@ internal sealed class MeshServer(
             mesh.Peer = peer;
         }
 
-        return true;
+        return verified;
     }
 
     /// <summary>Where connections are judged and not requests.</summary>

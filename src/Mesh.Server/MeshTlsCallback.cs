@@ -1,5 +1,7 @@
 using System.Net.Security;
 using Mesh.Identity;
+using Mesh.Spiffe;
+using Mesh.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
@@ -7,10 +9,8 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Server;
 
 /// <summary>Gives each handshake the certificate of its moment: a renewal is in force at the next connection.</summary>
-internal sealed partial class MeshTlsCallback(IWorkloadIdentitySource identity, ILogger<MeshTlsCallback> logger)
+internal sealed partial class MeshTlsCallback(IWorkloadIdentitySource identity, InboundCounters counters, ILogger<MeshTlsCallback> logger)
 {
-    private volatile Generation? _generation;
-
     /// <summary>Waits for the first identity; the handshake's own time-out bounds it.</summary>
     public async ValueTask<SslServerAuthenticationOptions> OnConnectionAsync(TlsHandshakeCallbackContext context)
     {
@@ -30,15 +30,20 @@ internal sealed partial class MeshTlsCallback(IWorkloadIdentitySource identity, 
             }
         }
 
-        // One options object per generation: TLS resumption works only within one.
-        var generation = _generation;
-        if (generation?.Identity != current)
-        {
-            _generation = generation = new Generation(current, MeshTls.ForServer(current, problem => Log.PeerRefused(logger, problem)));
-        }
-
-        return generation.Options;
+        // TLS resumption goes by the certificate's context; the options are the connection's own, so that its peer is told to it.
+        var shown = current;
+        var connection = context.Connection;
+        return MeshTls.ForServer(
+            shown,
+            refusal =>
+            {
+                counters.Decide(Decisions.PeerRefused, refusal.Reason);
+                Log.PeerRefused(logger, refusal.Problem);
+            },
+            peer => connection.Features.Set(new VerifiedPeer(shown, peer)));
     }
-
-    private sealed record Generation(WorkloadIdentity Identity, SslServerAuthenticationOptions Options);
 }
+
+/// <summary>A connection's peer, as the handshake verified it.</summary>
+/// <param name="Identity">Who we were then.</param>
+internal sealed record VerifiedPeer(WorkloadIdentity Identity, Peer Peer);

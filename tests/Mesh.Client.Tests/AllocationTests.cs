@@ -36,8 +36,8 @@ public sealed class AllocationTests(ITestOutputHelper output)
             AllowAutoRedirect = false,
             UseProxy = false,
             ActivityHeadersPropagator = null,
-            ConnectCallback = (_, cancel) => MeshConnector.ConnectAsync(
-                backend.Endpoint, null, program.Identity.Current, http2: true, TimeSpan.FromSeconds(2), TimeProvider.System, NullLogger.Instance, cancel),
+            ConnectCallback = (_, cancel) => new MeshConnector(TimeProvider.System, null, null, NullLogger.Instance).ConnectAsync(
+                backend.Endpoint, new Mesh.Config.Cluster("catalog", "catalog", TimeSpan.FromSeconds(2)), program.Identity.Current, http2: true, null, cancel),
         });
         await MeasureAsync(meshed);
         await MeasureAsync(bare);

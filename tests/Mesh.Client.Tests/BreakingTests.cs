@@ -186,7 +186,7 @@ public sealed class BreakingTests : IAsyncLifetime
         using var ca = new TestCa("cluster.local");
         await using var backend = await Backend.StartAsync(new Identity.FixedIdentitySource(ca.Identity("shop", "catalog")), WaitForGo);
         await using var hole = new BlackHole(backend.Port);
-        var transport = new SocketsTransport(TimeProvider.System, NullLogger.Instance) { PingDelay = TimeSpan.FromSeconds(1), PingTimeout = TimeSpan.FromSeconds(1) };
+        var transport = new SocketsTransport(new MeshConnector(TimeProvider.System, null, null, NullLogger.Instance)) { PingDelay = TimeSpan.FromSeconds(1), PingTimeout = TimeSpan.FromSeconds(1) };
         var limits = new Resilience.ConnectionLimits();
         using var invoker = new HttpMessageInvoker(transport.Create(
             backend.Endpoint with { Port = hole.Port }, new Cluster("c", "c", TimeSpan.FromSeconds(5)), ca.Identity("shop", "storefront"), http2: true, new EndpointConnections(limits, TimeProvider.System)));

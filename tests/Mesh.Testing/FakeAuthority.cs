@@ -49,6 +49,9 @@ internal sealed class FakeAuthority : IAsyncDisposable
     /// <summary>The node id of each request that got as far as the service. Lock <see cref="Proofs"/> to read while calls run.</summary>
     public List<string> NodeIds { get; } = [];
 
+    /// <summary>The header <c>clusterid</c> of each such request. Lock <see cref="Proofs"/> to read while calls run.</summary>
+    public List<string?> ClusterIds { get; } = [];
+
     public bool RefuseExports { get; set; }
 
     public static async Task<FakeAuthority> StartAsync(TestCa ca, string serverName = ControlPlaneDialer.ServerName, int port = 0)
@@ -65,6 +68,7 @@ internal sealed class FakeAuthority : IAsyncDisposable
             l.UseHttps(https =>
             {
                 https.ServerCertificate = ca.Server(serverName);
+                https.ServerCertificateChain = ca.Issuer is { } issuer ? [issuer] : null;
                 https.ClientCertificateMode = ClientCertificateMode.AllowCertificate;
                 https.ClientCertificateValidation = (_, _, _) => !self!.RefuseCertificates;
             });
@@ -93,6 +97,7 @@ internal sealed class FakeAuthority : IAsyncDisposable
             lock (authority.Proofs)
             {
                 authority.Proofs.Add(certificate is null ? $"token {header}" : $"mtls {Id(certificate)}");
+                authority.ClusterIds.Add(context.RequestHeaders.GetValue("clusterid"));
                 authority.NodeIds.Add(request.Metadata?.Fields.TryGetValue("NODE_ID", out var node) == true ? node.StringValue : string.Empty);
             }
 
@@ -108,6 +113,11 @@ internal sealed class FakeAuthority : IAsyncDisposable
 
             var response = new IstioCertificateResponse();
             response.CertChain.Add(authority.Ca.Sign(request.Csr, authority.Life).ExportCertificatePem());
+            if (authority.Ca.Issuer is { } issuer)
+            {
+                response.CertChain.Add(issuer.ExportCertificatePem());
+            }
+
             response.CertChain.Add(authority.Ca.RootPem);
             return Task.FromResult(response);
         }

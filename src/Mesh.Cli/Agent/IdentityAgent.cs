@@ -2,8 +2,8 @@ using Mesh.Identity;
 
 namespace Mesh.Cli.Agent;
 
-/// <summary>Writes each generation of an identity to files.</summary>
-internal sealed class IdentityAgent(IWorkloadIdentitySource source, IdentityFiles files, CliContext context)
+/// <summary>Writes each generation of an identity to files, if any are wanted.</summary>
+internal sealed class IdentityAgent(IWorkloadIdentitySource source, IdentityFiles? files, CliContext context)
 {
     private static readonly TimeSpan _look = TimeSpan.FromSeconds(1);
 
@@ -41,7 +41,7 @@ internal sealed class IdentityAgent(IWorkloadIdentitySource source, IdentityFile
 
     private async Task WriteAsync(WorkloadIdentity identity)
     {
-        files.Write(identity);
-        await context.Error.WriteLineAsync($"{identity.Svid.Id} until {identity.Svid.NotAfter:u}: written to {files.Folder}");
+        files?.Write(identity);
+        await context.Error.WriteLineAsync($"{identity.Svid.Id} until {identity.Svid.NotAfter:u}: {(files is null ? "in force" : $"written to {files.Folder}")}");
     }
 }

@@ -5,12 +5,14 @@ using Mesh.Hosting;
 
 namespace Mesh.Cli.Commands;
 
-/// <summary><c>mesh identity agent</c>: keeps certificate files current for peers that read files.</summary>
+/// <summary><c>mesh identity agent</c>: keeps certificate files current for peers that read files, and serves the SPIFFE Workload API for those that speak it.</summary>
 internal static class IdentityAgentCommand
 {
     public static Command Create(CliContext context)
     {
-        var folder = new Option<string>("--out") { Description = "Folder for tls.crt, tls.key and ca.crt", Required = true };
+        var folder = new Option<string?>("--out") { Description = "Folder for tls.crt, tls.key and ca.crt" };
+        var socket = new Option<string?>("--socket") { Description = "Path of a Unix socket to serve the SPIFFE Workload API on (Linux)" };
+        var users = new Option<uint[]>("--allow-uid") { Description = "A user, beside the agent's own, whose processes may ask at --socket", AllowMultipleArgumentsPerToken = true };
         var @namespace = new Option<string>("--namespace", "-n") { Description = "The workload's namespace", DefaultValueFactory = _ => "default" };
         var account = new Option<string>("--service-account") { Description = "The workload's service account", Required = true };
         var controlPlane = new Option<string>("--control-plane") { Description = "The control plane's TLS gRPC address, such as https://127.0.0.1:15012", Required = true };
@@ -20,15 +22,30 @@ internal static class IdentityAgentCommand
         var trustDomain = new Option<string>("--trust-domain") { Description = "The mesh's trust domain", DefaultValueFactory = _ => "cluster.local" };
         var once = new Option<bool>("--once") { Description = "Write the files once, then end" };
         var timeout = CommonOptions.Time("--timeout", TimeSpan.FromSeconds(30), "How long to wait for the first certificate (default 30s)");
-        var command = new Command("agent", "Keeps tls.crt, tls.key and ca.crt current in a folder, replaced all at once.")
+        var command = new Command("agent", "Keeps tls.crt, tls.key and ca.crt current in a folder, replaced all at once, and serves the identity as a SPIFFE Workload API.")
         {
-            folder, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout,
+            folder, socket, users, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout,
         };
         command.Validators.Add(result =>
         {
             if ((result.GetValue(token) is null) == (result.GetValue(tokenFile) is null))
             {
                 result.AddError("Give one of --token and --token-file.");
+            }
+
+            if (result.GetValue(folder) is null && result.GetValue(socket) is null)
+            {
+                result.AddError("Give --out, --socket or both: where the identity is to go.");
+            }
+
+            if (result.GetValue(once) && result.GetValue(socket) is not null)
+            {
+                result.AddError("--once ends the agent, and with it --socket: leave one of them out.");
+            }
+
+            if (result.GetValue(users) is { Length: > 0 } && result.GetValue(socket) is null)
+            {
+                result.AddError("--allow-uid is about --socket, which is not given.");
             }
         });
         command.SetAction(async (result, cancellationToken) =>
@@ -54,7 +71,8 @@ internal static class IdentityAgentCommand
             try
             {
                 await using var identity = await OpenAsync(context, options, either.Token);
-                var files = new IdentityFiles(Path.GetFullPath(result.GetValue(folder)!));
+                await using var api = result.GetValue(socket) is { } path ? await ServeAsync(path, result.GetValue(users) ?? [], identity, context, either.Token) : null;
+                var files = result.GetValue(folder) is { } target ? new IdentityFiles(Path.GetFullPath(target)) : null;
                 await new IdentityAgent(identity.Source, files, context).RunAsync(result.GetValue(once), result.GetValue(timeout), either.Token);
             }
             catch (OperationCanceledException) when (terminated.IsCancellationRequested)
@@ -66,6 +84,10 @@ internal static class IdentityAgentCommand
         });
         return command;
     }
+
+    private static Task<WorkloadApiServer> ServeAsync(string path, uint[] users, OpenedIdentity identity, CliContext context, CancellationToken cancellationToken) => OperatingSystem.IsLinux()
+        ? WorkloadApiServer.StartAsync(Path.GetFullPath(path), users, identity.Source, context, cancellationToken)
+        : throw new CliException(ExitCodes.Usage, "the Workload API cannot be served here", "it needs Linux to know who connects", "leave --socket out");
 
     private static string Existing(string file, string option) => File.Exists(file)
         ? Path.GetFullPath(file)

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mesh.Spiffe;
 
 namespace Mesh.Config;
 
@@ -14,6 +15,9 @@ internal sealed record MeshSnapshot
 
     /// <summary>Null when the control plane sends none.</summary>
     public LeafPolicy? LeafPolicy { get; init; }
+
+    /// <summary>Who vouches for peers; null when the control plane sends none.</summary>
+    public TrustBundle? TrustBundle { get; init; }
 }
 
 /// <summary>What is known of a listener.</summary>

@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using Mesh.Spiffe;
 
 namespace Mesh.Config;
 
@@ -9,6 +10,8 @@ internal sealed class SnapshotBuilder
     private readonly ImmutableDictionary<string, ClusterResult>.Builder _clusters = ImmutableDictionary.CreateBuilder<string, ClusterResult>(StringComparer.Ordinal);
 
     public LeafPolicy? LeafPolicy { get; set; }
+
+    public TrustBundle? TrustBundle { get; set; }
 
     public void Add(string name, ListenerResult listener) => _listeners[name] = listener;
 
@@ -35,7 +38,7 @@ internal sealed class SnapshotBuilder
         }
 
         return missing.Count == 0
-            ? new MeshSnapshot { Listeners = _listeners.ToImmutable(), Clusters = _clusters.ToImmutable(), LeafPolicy = LeafPolicy }
+            ? new MeshSnapshot { Listeners = _listeners.ToImmutable(), Clusters = _clusters.ToImmutable(), LeafPolicy = LeafPolicy, TrustBundle = TrustBundle }
             : throw new InvalidOperationException($"The snapshot is not complete: {string.Join("; ", missing)}.");
     }
 

@@ -1,4 +1,5 @@
 using Mesh.Config;
+using Mesh.Spiffe;
 using Mesh.Xds;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -13,13 +14,15 @@ internal static class ConfigSourceFactory
     public static IConfigSource Create(IServiceProvider services)
     {
         var node = services.GetRequiredService<LocalNode>();
+        var options = services.GetRequiredService<IOptions<MeshOptions>>().Value;
         return new XdsConfigSource(
             services.GetRequiredService<IAdsConnector>(),
             new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps) { Locality = node.Locality },
-            services.GetRequiredService<IOptions<MeshOptions>>().Value.AdsVariant,
+            options.AdsVariant,
             services.GetRequiredService<TimeProvider>(),
             new Random(),
-            services.GetRequiredService<ILoggerFactory>());
+            services.GetRequiredService<ILoggerFactory>(),
+            TrustDomain.Parse(options.TrustDomain));
     }
 
     /// <summary>Starts what <see cref="Create"/> made; never waits.</summary>

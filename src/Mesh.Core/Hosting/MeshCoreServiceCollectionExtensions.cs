@@ -33,9 +33,12 @@ internal static class MeshCoreServiceCollectionExtensions
         services.TryAddSingleton(sp => Embedded(sp) is null ? MeshActivation.From(Options(sp)) : new MeshActivation(true));
         services.TryAddSingleton<MetricAggregate>();
         services.TryAddSingleton(sp => LocalNode.From(Options(sp)));
+        services.TryAddSingleton(CreateTrust);
         services.TryAddSingleton(CreateDialer);
         services.TryAddSingleton(CreateSvidSource);
         services.TryAddSingleton(CreateIdentity);
+        services.TryAddSingleton(sp => new LiveConnections(
+            sp.GetRequiredService<IWorkloadIdentitySource>(), sp.GetRequiredService<TimeProvider>(), new Random(), sp.GetRequiredService<ILogger<LiveConnections>>()));
         services.TryAddSingleton(CreateConnector);
         services.TryAddSingleton(sp => sp.GetRequiredService<MeshActivation>().IsOn ? ConfigSourceFactory.Create(sp) : new InMemoryConfigSource());
         services.TryAddSingleton(CreateInboundTable);
@@ -65,15 +68,19 @@ internal static class MeshCoreServiceCollectionExtensions
         ? address
         : throw new MeshConfigurationException([$"Mesh:ControlPlane is '{options.ControlPlane}'. Give the control plane's TLS gRPC address, such as https://127.0.0.1:15012."]);
 
-    private static ControlPlaneDialer CreateDialer(IServiceProvider services)
+    private static ControlPlaneTrust CreateTrust(IServiceProvider services)
     {
         var options = Options(services);
         var trustDomain = TrustDomain.Parse(options.TrustDomain);
         // Read at every connection: an operator replaces the file before the roots change.
-        return new ControlPlaneDialer(() => TrustBundleFile.TryRead(options.TrustBundle ?? string.Empty, trustDomain, out var bundle, out var problem)
-            ? bundle
-            : throw new SvidException(problem, needsPerson: true));
+        return options.TrustBundle is { Length: > 0 } file
+            ? new ControlPlaneTrust(() => TrustBundleFile.TryRead(file, trustDomain, out var bundle, out var problem) ? bundle : throw new SvidException(problem, needsPerson: true))
+            : new ControlPlaneTrust(() => services.GetRequiredService<IWorkloadIdentitySource>().Current?.Bundle
+                ?? throw new SvidException("Nothing vouches for the control plane yet: the Workload API has given no bundle.", needsPerson: false));
     }
+
+    private static ControlPlaneDialer CreateDialer(IServiceProvider services) => new(
+        services.GetRequiredService<ControlPlaneTrust>(), Options(services).ControlPlaneName ?? ControlPlaneDialer.ServerName, services.GetRequiredService<LiveConnections>);
 
     private static IEmbeddedControlPlane? Embedded(IServiceProvider services) => services.GetService<IEmbeddedControlPlane>();
 
@@ -83,14 +90,29 @@ internal static class MeshCoreServiceCollectionExtensions
     private static ISvidSource CreateSvidSource(IServiceProvider services)
     {
         var options = Options(services);
-        var nodeId = services.GetRequiredService<LocalNode>().Id;
-        return Embedded(services)?.CreateSvidSource(OwnId(options), nodeId) ?? new CaSvidSource(
-            Address(options),
-            OwnId(options),
-            nodeId,
-            services.GetRequiredService<ControlPlaneDialer>(),
-            () => options.TokenFile is { Length: > 0 } file ? File.ReadAllText(file) : options.Token,
-            services.GetRequiredService<TimeProvider>());
+        var (id, nodeId, time) = (OwnId(options), services.GetRequiredService<LocalNode>().Id, services.GetRequiredService<TimeProvider>());
+        if (Embedded(services) is { } embedded)
+        {
+            return embedded.CreateSvidSource(id, nodeId);
+        }
+
+        if (options.WorkloadApi is { Length: > 0 } api)
+        {
+            return WorkloadApiAddress.TryParse(api, out var address, out var problem)
+                ? new WorkloadApiSvidSource(address, id, time, new Random())
+                : throw new MeshConfigurationException([$"Mesh:WorkloadApi: {problem}"]);
+        }
+
+        return options is { CertificateFile: { Length: > 0 } certificate, KeyFile: { Length: > 0 } key, TrustBundle: { Length: > 0 } bundle }
+            ? new FileSvidSource(certificate, key, bundle, id.TrustDomain, time)
+            : new CaSvidSource(
+                Address(options),
+                id,
+                nodeId,
+                services.GetRequiredService<ControlPlaneDialer>(),
+                () => options.TokenFile is { Length: > 0 } file ? File.ReadAllText(file) : options.Token,
+                time,
+                options.ClusterId);
     }
 
     private static IWorkloadIdentitySource CreateIdentity(IServiceProvider services) => services.GetRequiredService<MeshActivation>().IsOn

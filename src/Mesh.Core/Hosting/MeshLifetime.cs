@@ -13,6 +13,7 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
 {
     private static readonly TimeSpan LongestFlush = TimeSpan.FromSeconds(2);
     private OtlpMetricsExporter? _exporter;
+    private IDisposable? _trust;
 
     public Task StartingAsync(CancellationToken cancellationToken)
     {
@@ -25,6 +26,8 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
         var config = services.GetRequiredService<IConfigSource>();
         if (services.GetRequiredService<IWorkloadIdentitySource>() is SvidRotator rotator)
         {
+            // First: connections to the control plane are judged when the rotator has taken the bundle.
+            _trust = services.GetRequiredService<ControlPlaneTrust>().Follow(config.Snapshots);
             rotator.Start(config.Snapshots);
         }
 
@@ -62,6 +65,7 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
         if (services.GetRequiredService<IWorkloadIdentitySource>() is SvidRotator rotator)
         {
             await rotator.DisposeAsync().ConfigureAwait(false);
+            _trust?.Dispose();
         }
     }
 

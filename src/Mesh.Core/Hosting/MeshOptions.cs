@@ -1,7 +1,10 @@
 namespace Mesh.Hosting;
 
 /// <summary>What an operator sets at start: section <c>Mesh</c> of the configuration, environment <c>Mesh__*</c>.</summary>
-/// <remarks>With none of <see cref="ControlPlane"/>, <see cref="TrustBundle"/>, <see cref="Token"/> and <see cref="TokenFile"/> set, the mesh is off and everything behaves as without it.</remarks>
+/// <remarks>
+/// With none of <see cref="ControlPlane"/>, <see cref="TrustBundle"/>, <see cref="Token"/>, <see cref="TokenFile"/>, <see cref="CertificateFile"/>, <see cref="KeyFile"/> and
+/// <see cref="WorkloadApi"/> set, the mesh is off and everything behaves as without it. Certificates come from one source: a token, files, or a SPIFFE Workload API.
+/// </remarks>
 public sealed class MeshOptions
 {
     /// <summary>The configuration section: <c>Mesh</c>.</summary>
@@ -10,7 +13,10 @@ public sealed class MeshOptions
     /// <summary>The control plane's TLS gRPC address, such as <c>https://127.0.0.1:15012</c>. Default: none.</summary>
     public string? ControlPlane { get; set; }
 
-    /// <summary>Path of a PEM file with the roots that vouch for the control plane at start. Default: none.</summary>
+    /// <summary>The DNS name in the control plane's certificate. Default: <c>mesh-control-plane</c>; for istiod such as <c>istiod.istio-system.svc</c>.</summary>
+    public string? ControlPlaneName { get; set; }
+
+    /// <summary>Path of a PEM file with the roots that vouch for the control plane at start; with <see cref="CertificateFile"/>, for peers too. Default: none.</summary>
     public string? TrustBundle { get; set; }
 
     /// <summary>The bearer token that proves who this workload is. Default: none. Exclusive with <see cref="TokenFile"/>.</summary>
@@ -18,6 +24,21 @@ public sealed class MeshOptions
 
     /// <summary>Path of a file with the token, read again at every use. Default: none.</summary>
     public string? TokenFile { get; set; }
+
+    /// <summary>What istiod calls the cluster that this workload runs in, sent with certificate requests. Default: none, which a control plane of Mesh does not need.</summary>
+    public string? ClusterId { get; set; }
+
+    /// <summary>Path of a PEM file with this workload's certificate, leaf first, read again when it changes. Default: none. Goes with <see cref="KeyFile"/>.</summary>
+    public string? CertificateFile { get; set; }
+
+    /// <summary>Path of a PEM file with the private key of <see cref="CertificateFile"/>, not encrypted. Default: none.</summary>
+    public string? KeyFile { get; set; }
+
+    /// <summary>
+    /// A SPIFFE Workload API to take certificates from, as <c>unix:///run/spire/agent.sock</c> or <c>tcp://127.0.0.1:8081</c>. Default: the configuration value
+    /// <c>SPIFFE_ENDPOINT_SOCKET</c> (the environment's, in most hosts) where <see cref="ControlPlane"/> is set and no other source of certificates is; else none.
+    /// </summary>
+    public string? WorkloadApi { get; set; }
 
     /// <summary>The Kubernetes namespace. Default: <c>default</c>.</summary>
     public string Namespace { get; set; } = "default";

@@ -20,6 +20,11 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
         options.TrustBundle = Text(section, nameof(MeshOptions.TrustBundle)) ?? options.TrustBundle;
         options.Token = Text(section, nameof(MeshOptions.Token)) ?? options.Token;
         options.TokenFile = Text(section, nameof(MeshOptions.TokenFile)) ?? options.TokenFile;
+        options.ControlPlaneName = Text(section, nameof(MeshOptions.ControlPlaneName)) ?? options.ControlPlaneName;
+        options.ClusterId = Text(section, nameof(MeshOptions.ClusterId)) ?? options.ClusterId;
+        options.CertificateFile = Text(section, nameof(MeshOptions.CertificateFile)) ?? options.CertificateFile;
+        options.KeyFile = Text(section, nameof(MeshOptions.KeyFile)) ?? options.KeyFile;
+        options.WorkloadApi = Text(section, nameof(MeshOptions.WorkloadApi)) ?? options.WorkloadApi;
         options.Namespace = Text(section, nameof(MeshOptions.Namespace)) ?? options.Namespace;
         options.ServiceAccount = Text(section, nameof(MeshOptions.ServiceAccount)) ?? options.ServiceAccount;
         options.Workload = Text(section, nameof(MeshOptions.Workload)) ?? options.Workload;
@@ -49,6 +54,12 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             {
                 problems.Add($"Mesh:TelemetryInterval is '{interval}'. Use hours:minutes:seconds, such as 00:00:05.");
             }
+        }
+
+        if (options is { ControlPlane: not null, Token: null, TokenFile: null, CertificateFile: null, KeyFile: null, WorkloadApi: null })
+        {
+            // What SPIFFE's own tools go by. It alone turns nothing on, and nothing that was set yields to it.
+            options.WorkloadApi = configuration["SPIFFE_ENDPOINT_SOCKET"] is { Length: > 0 } socket ? socket : null;
         }
 
         MeshCallOptionsReader.Read(section, options, problems);

@@ -93,7 +93,12 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
     private static void CheckReach(MeshOptions options, TrustDomain trustDomain, List<string> problems)
     {
         CheckAddress(options.ControlPlane, problems);
-        if (string.IsNullOrWhiteSpace(options.TrustBundle))
+        var needsBundle = !IsSet(options.WorkloadApi) || IsSet(options.CertificateFile);
+        if (!IsSet(options.TrustBundle) && !needsBundle)
+        {
+            // The Workload API says who vouches for the control plane, too.
+        }
+        else if (!IsSet(options.TrustBundle))
         {
             problems.Add("Mesh:TrustBundle is not set. Give the path of the PEM file with the control plane's root certificate (trust_bundle in its ready line).");
         }
@@ -102,7 +107,12 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
             problems.Add($"Mesh:TrustBundle: {unreadable}");
         }
 
-        CheckToken(options, problems);
+        if (options.ControlPlaneName is { } name && Uri.CheckHostName(name) != UriHostNameType.Dns)
+        {
+            problems.Add($"Mesh:ControlPlaneName is '{name}'. Use the DNS name in the control plane's certificate, or leave it out for mesh-control-plane.");
+        }
+
+        CheckSource(options, problems);
     }
 
     /// <summary>A setting that would be ignored is a mistake that somebody would look for.</summary>
@@ -112,6 +122,8 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
         {
             (nameof(options.ControlPlane), options.ControlPlane), (nameof(options.TrustBundle), options.TrustBundle),
             (nameof(options.Token), options.Token), (nameof(options.TokenFile), options.TokenFile),
+            (nameof(options.ControlPlaneName), options.ControlPlaneName), (nameof(options.ClusterId), options.ClusterId),
+            (nameof(options.CertificateFile), options.CertificateFile), (nameof(options.KeyFile), options.KeyFile), (nameof(options.WorkloadApi), options.WorkloadApi),
         })
         {
             if (!string.IsNullOrWhiteSpace(value))
@@ -152,20 +164,69 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
             && uri.Scheme == Uri.UriSchemeHttps && uri.Host.Length > 0 && uri.PathAndQuery == "/" && uri.UserInfo.Length == 0 && uri.Fragment.Length == 0;
     }
 
+    /// <summary>Certificates come from one source: of two, nobody could say which one is in force.</summary>
+    private static void CheckSource(MeshOptions options, List<string> problems)
+    {
+        var (byToken, byFiles, byApi) = (IsSet(options.Token) || IsSet(options.TokenFile), IsSet(options.CertificateFile) || IsSet(options.KeyFile), IsSet(options.WorkloadApi));
+        if (!byToken && !byFiles && !byApi)
+        {
+            problems.Add("Neither Mesh:Token nor Mesh:TokenFile is set. Give a join token for this namespace and service account, or another source of certificates: Mesh:CertificateFile and Mesh:KeyFile, or Mesh:WorkloadApi.");
+        }
+
+        if ((byToken ? 1 : 0) + (byFiles ? 1 : 0) + (byApi ? 1 : 0) > 1)
+        {
+            (string Name, string? Value)[] all =
+            [
+                (nameof(options.Token), options.Token), (nameof(options.TokenFile), options.TokenFile), (nameof(options.CertificateFile), options.CertificateFile),
+                (nameof(options.KeyFile), options.KeyFile), (nameof(options.WorkloadApi), options.WorkloadApi),
+            ];
+            problems.Add($"{string.Join(", ", all.Where(o => IsSet(o.Value)).Select(o => $"Mesh:{o.Name}"))} are set together. Keep one source of certificates: a token, files, or a Workload API.");
+        }
+
+        CheckToken(options, problems);
+        CheckFiles(options, problems);
+        if (byApi && !WorkloadApiAddress.TryParse(options.WorkloadApi!, out _, out var problem))
+        {
+            problems.Add($"Mesh:WorkloadApi: {problem}");
+        }
+
+        if (options.ClusterId is { } cluster && (!byToken || !cluster.All(c => c is > ' ' and <= '~')))
+        {
+            problems.Add(byToken
+                ? $"Mesh:ClusterId is '{cluster}'. Use printable ASCII without spaces."
+                : "Mesh:ClusterId is set, but no certificate is asked for with a token. Remove it, or set Mesh:TokenFile.");
+        }
+    }
+
+    private static void CheckFiles(MeshOptions options, List<string> problems)
+    {
+        foreach (var (key, file, other) in new[]
+        {
+            (nameof(options.CertificateFile), options.CertificateFile, options.KeyFile), (nameof(options.KeyFile), options.KeyFile, options.CertificateFile),
+        })
+        {
+            if (!IsSet(file) && IsSet(other))
+            {
+                problems.Add($"Mesh:{key} is not set. Give both Mesh:CertificateFile and Mesh:KeyFile, or neither.");
+            }
+            else if (IsSet(file) && !File.Exists(file))
+            {
+                problems.Add($"Mesh:{key} '{file}' does not exist. Give the path of a PEM file.");
+            }
+        }
+    }
+
     private static void CheckToken(MeshOptions options, List<string> problems)
     {
-        var (token, file) = (!string.IsNullOrWhiteSpace(options.Token), !string.IsNullOrWhiteSpace(options.TokenFile));
-        if (token && file)
+        if (IsSet(options.Token) && IsSet(options.TokenFile))
         {
             problems.Add("Mesh:Token and Mesh:TokenFile are both set. Keep one of them.");
         }
-        else if (!token && !file)
-        {
-            problems.Add("Neither Mesh:Token nor Mesh:TokenFile is set. Give a join token for this namespace and service account.");
-        }
-        else if (file && !File.Exists(options.TokenFile))
+        else if (IsSet(options.TokenFile) && !File.Exists(options.TokenFile))
         {
             problems.Add($"Mesh:TokenFile '{options.TokenFile}' does not exist. Give the path of a file that holds the token.");
         }
     }
+
+    private static bool IsSet([System.Diagnostics.CodeAnalysis.NotNullWhen(true)] string? value) => !string.IsNullOrWhiteSpace(value);
 }

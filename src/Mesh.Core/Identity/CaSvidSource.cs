@@ -13,7 +13,8 @@ namespace Mesh.Identity;
 /// <summary>Obtains certificates from the control plane's authority: the key is made here and never leaves the process.</summary>
 /// <remarks>First issue: bearer token over server-authenticated TLS. Renewal: mTLS with the current certificate, because join tokens are single use; the token again when that is refused.</remarks>
 /// <param name="nodeId">What this process calls itself on its ADS stream: lets an operator see which process renewed.</param>
-internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, ControlPlaneDialer dialer, Func<string?> readToken, TimeProvider time) : ISvidSource
+/// <param name="clusterId">What istiod calls our cluster, sent as <c>clusterid</c>; null for a control plane of ours.</param>
+internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, ControlPlaneDialer dialer, Func<string?> readToken, TimeProvider time, string? clusterId = null) : ISvidSource
 {
     private static readonly TimeSpan Timeout = TimeSpan.FromSeconds(20);
 
@@ -134,6 +135,11 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, Cont
                 headers.Add("authorization", $"Bearer {token}");
             }
 
+            if (clusterId is not null)
+            {
+                headers.Add("clusterid", clusterId);
+            }
+
             return await new IstioCertificateService.IstioCertificateServiceClient(channel)
                 .CreateCertificateAsync(request, headers, cancellationToken: both.Token).ResponseAsync.ConfigureAwait(false);
         }
@@ -188,10 +194,10 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, Cont
 
         if (chain.Count < 2)
         {
-            throw Wrong($"it holds {chain.Count} certificates, expected the leaf first and the root last");
+            throw Wrong($"it holds {chain.Count} certificates, expected the leaf first and its root after it");
         }
 
-        var (leaf, root) = (chain[0], chain[^1]);
+        var leaf = chain[0];
         if (!leaf.PublicKey.ExportSubjectPublicKeyInfo().AsSpan().SequenceEqual(key.ExportSubjectPublicKeyInfo()))
         {
             throw Wrong("it certifies another key than ours");
@@ -199,7 +205,7 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, Cont
 
         if (!SpiffeCertificate.TryReadId(leaf, out var certified, out var error))
         {
-            throw Wrong(error);
+            throw Wrong(error.TrimEnd('.'));
         }
 
         if (certified != id)
@@ -207,15 +213,16 @@ internal sealed class CaSvidSource(Uri address, SpiffeId id, string nodeId, Cont
             throw Wrong($"it certifies '{certified}', asked was '{id}'");
         }
 
-        using var check = new X509Chain { ChainPolicy = WorkloadIdentity.CreateChainPolicy([root]) };
-        check.ChainPolicy.VerificationTime = time.GetUtcNow().LocalDateTime;
-        check.ChainPolicy.ExtraStore.AddRange(chain);
-        if (!check.Build(leaf))
+        // During a rotation of the root there are two, and both vouch for peers.
+        var bundle = new TrustBundle(id.TrustDomain, SvidReader.Roots(chain.Skip(1)));
+        if (bundle.Roots.Count == 0)
         {
-            throw Wrong($"it does not chain to its root '{root.Subject}', or is not valid now: {string.Join("; ", check.ChainStatus.Select(s => s.StatusInformation.Trim()))} (valid {leaf.NotBefore.ToUniversalTime():u} to {leaf.NotAfter.ToUniversalTime():u}, our clock says {time.GetUtcNow():u})");
+            throw Wrong("it holds no root: none of the certificates after the leaf is signed by itself");
         }
 
-        return new IssuedSvid(new X509Svid(id, leaf.CopyWithPrivateKey(key), [.. chain.Skip(1).SkipLast(1)]), new TrustBundle(id.TrustDomain, [root]));
+        return SvidReader.TryRead(leaf.CopyWithPrivateKey(key), chain.Skip(1), bundle, time.GetUtcNow(), out var svid, out var problem)
+            ? new IssuedSvid(svid, bundle)
+            : throw Wrong(problem);
     }
 
     private SvidException Wrong(string problem, Exception? inner = null) =>

@@ -7,11 +7,18 @@ using Mesh.Spiffe;
 
 namespace Mesh.Identity;
 
-/// <summary>Opens TLS connections to the control plane: only our bundle's roots and its fixed name are trusted, whatever address was dialed.</summary>
-internal sealed class ControlPlaneDialer(Func<TrustBundle> roots)
+/// <summary>Opens TLS connections to the control plane: only the roots that vouch for it and its fixed name are trusted, whatever address was dialed.</summary>
+/// <param name="serverName">The DNS name in its certificate.</param>
+/// <param name="live">Who ends connections that should be no longer; asked late, null: nobody.</param>
+internal sealed class ControlPlaneDialer(ControlPlaneTrust trust, string serverName = ControlPlaneDialer.ServerName, Func<LiveConnections>? live = null)
 {
-    /// <summary>The DNS name in the control plane's certificate.</summary>
+    /// <summary>The DNS name in the certificate of a control plane of ours.</summary>
     public const string ServerName = "mesh-control-plane";
+
+    public ControlPlaneDialer(Func<TrustBundle> roots)
+        : this(new ControlPlaneTrust(roots))
+    {
+    }
 
     /// <summary>A private handler: no proxy, no cookies, no tracing headers; nothing that the host registers sees it (contracts §6).</summary>
     /// <param name="identity">Asked at every connection for the certificate to show; null shows none.</param>
@@ -49,15 +56,22 @@ internal sealed class ControlPlaneDialer(Func<TrustBundle> roots)
         try
         {
             await socket.ConnectAsync(address, cancellationToken).ConfigureAwait(false);
-            tls = new SslStream(new NetworkStream(socket, ownsSocket: true));
+            var connection = new WatchedStream(socket);
+            tls = new SslStream(connection);
             string? refused = null;
+            Peer? peer = null;
             try
             {
-                await tls.AuthenticateAsClientAsync(Options(identity, problem => refused = problem), cancellationToken).ConfigureAwait(false);
+                await tls.AuthenticateAsClientAsync(Options(identity, problem => refused = problem, verified => peer = verified), cancellationToken).ConfigureAwait(false);
             }
             catch (AuthenticationException e) when (refused is not null)
             {
                 throw new ControlPlaneUntrustedException($"The server at {address.Host}:{address.Port} is not the control plane that the trust bundle names: {refused}", e);
+            }
+
+            if (live is not null && peer is not null)
+            {
+                connection.Watch(live().Add(new Connection(socket, trust, identity, peer)));
             }
 
             return tls;
@@ -74,38 +88,76 @@ internal sealed class ControlPlaneDialer(Func<TrustBundle> roots)
         }
     }
 
-    private SslClientAuthenticationOptions Options(WorkloadIdentity? identity, Action<string> onRefused)
+    private SslClientAuthenticationOptions Options(WorkloadIdentity? identity, Action<string> onRefused, Action<Peer> onVerified)
     {
-        var policy = WorkloadIdentity.CreateChainPolicy(roots().Roots);
+        var bundle = trust.Read();
         return new SslClientAuthenticationOptions
         {
-            TargetHost = ServerName,
+            TargetHost = serverName,
             ClientCertificateContext = identity?.CertificateContext,
             EnabledSslProtocols = SslProtocols.Tls13 | SslProtocols.Tls12,
             ApplicationProtocols = [SslApplicationProtocol.Http2],
-            CertificateChainPolicy = policy,
-            RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+            CertificateChainPolicy = WorkloadIdentity.CreateChainPolicy(bundle.Roots),
+            RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
             {
-                if (Problem(certificate, errors) is { } problem)
+                var peer = errors == SslPolicyErrors.None ? Peer.From(null, chain!) : null;
+                var problem = Problem(certificate, errors) ?? PeerVerifier.Recheck(bundle, peer!)?.Problem;
+                if (problem is not null)
                 {
                     onRefused(problem);
                     return false;
                 }
 
+                onVerified(peer!);
                 return true;
             },
         };
     }
 
-    private static string? Problem(X509Certificate? certificate, SslPolicyErrors errors) => certificate switch
+    private string? Problem(X509Certificate? certificate, SslPolicyErrors errors) => certificate switch
     {
         null => "it sent no certificate.",
         _ when (errors & SslPolicyErrors.RemoteCertificateChainErrors) != 0 =>
-            $"its certificate '{certificate.Subject}' does not chain to a root in Mesh:TrustBundle, or is not valid now ({certificate.GetEffectiveDateString()} to {certificate.GetExpirationDateString()}). Give the control plane's current bundle.",
+            $"its certificate '{certificate.Subject}' does not chain to a root in {(trust.Held is null ? "Mesh:TrustBundle" : "the trust bundle that the control plane gave out")}, or is not valid now ({certificate.GetEffectiveDateString()} to {certificate.GetExpirationDateString()}). Give the control plane's current bundle.",
         _ when (errors & SslPolicyErrors.RemoteCertificateNameMismatch) != 0 =>
-            $"its certificate '{certificate.Subject}' is not for the name '{ServerName}'. Check that Mesh:ControlPlane is the control plane's gRPC address.",
+            $"its certificate '{certificate.Subject}' is not for the name '{serverName}'. Check that Mesh:ControlPlane is the control plane's gRPC address, and Mesh:ControlPlaneName the name it goes by.",
         _ => errors == SslPolicyErrors.None ? null : $"its certificate is not acceptable ({errors}).",
     };
+
+    private sealed class WatchedStream(Socket socket) : NetworkStream(socket, ownsSocket: true)
+    {
+        private IDisposable? _watch;
+        private volatile bool _closed;
+
+        public void Watch(IDisposable watch)
+        {
+            _watch = watch;
+            if (_closed)
+            {
+                watch.Dispose();
+            }
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            base.Dispose(disposing);
+            _closed = true;
+            _watch?.Dispose();
+        }
+    }
+
+    /// <summary>The stream of configuration is made again over the next one, under what holds then.</summary>
+    private sealed class Connection(Socket socket, ControlPlaneTrust trust, WorkloadIdentity? identity, Peer peer) : LiveConnection(identity, peer)
+    {
+        public override PeerRefusal? Recheck(WorkloadIdentity current) => trust.Held is { } bundle ? PeerVerifier.Recheck(bundle, Peer) : null;
+
+        public override void Drain()
+        {
+            // One long stream: it has no end that could be waited for.
+        }
+
+        public override void Close(string reason, string problem) => socket.Dispose();
+    }
 }
 
 /// <summary>Thrown when the server that answered is not the control plane.</summary>

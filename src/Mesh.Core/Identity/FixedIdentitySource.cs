@@ -3,15 +3,13 @@ using Mesh.Concurrency;
 namespace Mesh.Identity;
 
 /// <summary>An identity given in code: tests and benches. It can be replaced, as a renewal would.</summary>
-internal sealed class FixedIdentitySource(WorkloadIdentity identity) : IWorkloadIdentitySource
+internal sealed class FixedIdentitySource(WorkloadIdentity identity) : WatchedValue<WorkloadIdentity>(identity), IWorkloadIdentitySource
 {
-    private readonly Published<WorkloadIdentity> _identity = new(identity);
+    /// <inheritdoc/>
+    WorkloadIdentity? IWorkloadIdentitySource.Current => Current;
 
     /// <inheritdoc/>
-    public WorkloadIdentity Current => _identity.Current;
+    public ValueTask<WorkloadIdentity> GetAsync(CancellationToken cancellationToken) => new(Current);
 
-    /// <inheritdoc/>
-    public ValueTask<WorkloadIdentity> GetAsync(CancellationToken cancellationToken) => new(_identity.Current);
-
-    public void Replace(WorkloadIdentity next) => _identity.Publish(next);
+    public void Replace(WorkloadIdentity next) => Publish(next);
 }

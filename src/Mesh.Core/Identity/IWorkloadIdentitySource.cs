@@ -11,4 +11,25 @@ internal interface IWorkloadIdentitySource
 
     /// <summary>The current identity; waits for the first one.</summary>
     ValueTask<WorkloadIdentity> GetAsync(CancellationToken cancellationToken);
+
+    /// <summary>Calls <paramref name="onChanged"/> with the current identity, if there is one, and with every later one, until disposed. It must not block or throw.</summary>
+    /// <remarks>An identity that never changes tells nothing later.</remarks>
+    IDisposable Subscribe(Action<WorkloadIdentity> onChanged)
+    {
+        if (Current is { } current)
+        {
+            onChanged(current);
+        }
+
+        return Nothing.Instance;
+    }
+
+    private sealed class Nothing : IDisposable
+    {
+        public static readonly Nothing Instance = new();
+
+        public void Dispose()
+        {
+        }
+    }
 }

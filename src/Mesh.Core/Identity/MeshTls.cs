@@ -6,6 +6,7 @@ using Mesh.Spiffe;
 namespace Mesh.Identity;
 
 /// <summary>SslStream options for both ends of a mesh connection: TLS 1.3, mutual, verified by SPIFFE ID.</summary>
+/// <remarks>Groups and cipher suites are left to the platform, so that a hybrid post-quantum exchange is used where it has one.</remarks>
 internal static class MeshTls
 {
     /// <summary>Offered by every mesh client and never selected: it tells mesh TLS from the app's own (contracts §4).</summary>
@@ -18,35 +19,44 @@ internal static class MeshTls
     /// <param name="expected">The only identity that may answer.</param>
     /// <param name="http2">Offer HTTP/2 beside HTTP/1.1.</param>
     /// <param name="onRefused">Told why a peer was refused, before the handshake fails.</param>
-    public static SslClientAuthenticationOptions ForClient(WorkloadIdentity identity, SpiffeId expected, bool http2, Action<string> onRefused) => new()
+    /// <param name="onVerified">Told who the peer is, before the handshake ends.</param>
+    public static SslClientAuthenticationOptions ForClient(
+        WorkloadIdentity identity, SpiffeId expected, bool http2, Action<PeerRefusal> onRefused, Action<Peer>? onVerified = null) => new()
     {
         // SNI carries no name that anyone checks; a constant keeps TLS resumption per endpoint handler.
         TargetHost = "mesh.invalid",
         ClientCertificateContext = identity.CertificateContext,
         EnabledSslProtocols = SslProtocols.Tls13,
+        AllowRenegotiation = false,
         ApplicationProtocols = http2 ? ClientProtocols : ClientHttp11,
         CertificateChainPolicy = identity.CreateChainPolicy(),
-        RemoteCertificateValidationCallback = (_, certificate, _, errors) => Verify(identity, certificate, errors, expected, onRefused),
+        RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Verify(identity, certificate, chain, errors, expected, peerIsServer: true, onRefused, onVerified),
     };
 
-    public static SslServerAuthenticationOptions ForServer(WorkloadIdentity identity, Action<string> onRefused) => new()
+    /// <inheritdoc cref="ForClient"/>
+    public static SslServerAuthenticationOptions ForServer(WorkloadIdentity identity, Action<PeerRefusal> onRefused, Action<Peer>? onVerified = null) => new()
     {
         ServerCertificateContext = identity.CertificateContext,
         ClientCertificateRequired = true,
         EnabledSslProtocols = SslProtocols.Tls13,
+        AllowRenegotiation = false,
         ApplicationProtocols = ServerProtocols,
         CertificateChainPolicy = identity.CreateChainPolicy(),
-        RemoteCertificateValidationCallback = (_, certificate, _, errors) => Verify(identity, certificate, errors, null, onRefused),
+        RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Verify(identity, certificate, chain, errors, null, peerIsServer: false, onRefused, onVerified),
     };
 
-    private static bool Verify(WorkloadIdentity identity, X509Certificate? certificate, SslPolicyErrors errors, SpiffeId? expected, Action<string> onRefused)
+    // Runs at every handshake, a resumed one too.
+    private static bool Verify(
+        WorkloadIdentity identity, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors, SpiffeId? expected, bool peerIsServer, Action<PeerRefusal> onRefused, Action<Peer>? onVerified)
     {
-        if (PeerVerifier.TryVerify(identity.Bundle, certificate, errors, expected, out _, out var problem))
+        if (PeerVerifier.Verify(identity.Bundle, certificate, chain, errors, expected, peerIsServer, out var id) is { } refusal)
         {
-            return true;
+            onRefused(refusal);
+            return false;
         }
 
-        onRefused(problem);
-        return false;
+        identity.Learn(chain!);
+        onVerified?.Invoke(Peer.From(id, chain!));
+        return true;
     }
 }

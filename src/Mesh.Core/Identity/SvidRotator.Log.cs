@@ -30,5 +30,14 @@ internal sealed partial class SvidRotator
 
         [LoggerMessage(3007, LogLevel.Critical, "Certificate renewal died: the workload stops working when its certificate ends. Restart it and report this", EventName = nameof(RotationDied))]
         public static partial void RotationDied(ILogger logger, Exception exception);
+
+        [LoggerMessage(3008, LogLevel.Information, "The trust bundle of '{TrustDomain}' changed: {Roots} roots, {RevokedIds} revoked identities, {RevokedSerials} revoked certificates (generation {Generation})", EventName = nameof(TrustChanged))]
+        public static partial void TrustChanged(ILogger logger, TrustDomain trustDomain, int roots, int revokedIds, int revokedSerials, int generation);
+
+        [LoggerMessage(3009, LogLevel.Warning, "The certificate of '{Id}' does not chain to the trust bundle that the control plane gives out now: renewing", EventName = nameof(NotVouchedFor))]
+        public static partial void NotVouchedFor(ILogger logger, SpiffeId id);
+
+        [LoggerMessage(3010, LogLevel.Warning, "The certificate of '{Id}' begins at {NotBefore:u}, our clock says {Now:u}: the clock is behind. Peers may be refused until it is right", EventName = nameof(ClockIsBehind))]
+        public static partial void ClockIsBehind(ILogger logger, SpiffeId id, DateTimeOffset notBefore, DateTimeOffset now);
     }
 }

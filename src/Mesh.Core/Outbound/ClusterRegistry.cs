@@ -10,16 +10,18 @@ namespace Mesh.Outbound;
 /// <param name="transport">Null is real sockets.</param>
 /// <param name="random">Asked once per cluster, for a seed; null is chance.</param>
 /// <param name="decisions">Null counts nothing.</param>
+/// <param name="live">Who ends connections whose peer is no longer believed; null: nobody.</param>
 /// <param name="own">Where this workload runs; null is unknown.</param>
 internal sealed class ClusterRegistry(
     IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null,
-    Locality? own = null)
+    Locality? own = null, LiveConnections? live = null)
     : IAsyncDisposable
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
     private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
     private readonly ILogger<ClusterWatch> _watchLogger = loggers.CreateLogger<ClusterWatch>();
-    private readonly IEndpointTransport _transport = transport ?? new SocketsTransport(time, loggers.CreateLogger<OutboundPipeline>());
+    private readonly IEndpointTransport _transport = transport
+        ?? new SocketsTransport(new MeshConnector(time, live, decisions, loggers.CreateLogger<OutboundPipeline>()), identities);
     private readonly Random _random = random ?? new Random();
     private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
 

@@ -4,7 +4,7 @@ using Mesh.Resilience;
 
 namespace Mesh.Outbound;
 
-/// <summary>The connections to one endpoint under one generation of our identity. Closed when it is retired and its last call has ended. Thread-safe.</summary>
+/// <summary>The connections to one endpoint under one certificate of ours. Closed when it is retired and its last call has ended. Thread-safe.</summary>
 #pragma warning disable CA1001 // Release disposes, when the last reference is gone
 internal sealed class EndpointHandler
 #pragma warning restore CA1001
@@ -16,14 +16,14 @@ internal sealed class EndpointHandler
 
     public EndpointHandler(IEndpointTransport transport, Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, ConnectionLimits limits, TimeProvider time)
     {
-        Generation = identity?.Generation ?? 0;
+        Generation = identity?.LeafGeneration ?? 0;
         Connections = new EndpointConnections(limits, time);
         _invoker = new HttpMessageInvoker(transport.Create(endpoint, cluster, identity, http2, Connections), disposeHandler: true);
     }
 
     public EndpointConnections Connections { get; }
 
-    /// <summary><see cref="WorkloadIdentity.Generation"/>; 0 without identity.</summary>
+    /// <summary><see cref="WorkloadIdentity.LeafGeneration"/>: another bundle is judged at each connection. 0 without identity.</summary>
     public int Generation { get; }
 
     /// <summary>A connection was made after this timestamp: an attempt that started then may have waited for it.</summary>

@@ -1,9 +1,7 @@
 using System.Diagnostics.Metrics;
 using System.Net.Security;
-using System.Net.Sockets;
 using Mesh.Config;
 using Mesh.Identity;
-using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
@@ -27,7 +25,8 @@ internal interface IEndpointTransport
 }
 
 /// <summary>SocketsHttpHandler over <see cref="MeshConnector"/>.</summary>
-internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEndpointTransport
+/// <param name="identities">Asked at every connection for what holds then: a bundle may have changed since the handler was made. Null: what the handler was made with.</param>
+internal sealed class SocketsTransport(MeshConnector connector, IWorkloadIdentitySource? identities = null) : IEndpointTransport
 {
     /// <summary>How long an HTTP/2 connection is silent before it is asked whether it lives, calls or not.</summary>
     public TimeSpan PingDelay { get; init; } = TimeSpan.FromSeconds(20);
@@ -39,7 +38,7 @@ internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEnd
         cluster,
         async (_, cancellationToken) =>
         {
-            var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
+            var stream = await connector.ConnectAsync(endpoint, cluster, Newest(identity), http2, null, cancellationToken).ConfigureAwait(false);
             connected();
             return stream;
         });
@@ -51,10 +50,7 @@ internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEnd
             var permit = connections.Open();
             try
             {
-                return new ReadyConnection(
-                    await MeshConnector.ConnectAsync(
-                        endpoint, cluster.UpstreamTls, identity, http2, cluster.ConnectTimeout, time, logger, socket => new CountedStream(socket, permit), cancellationToken).ConfigureAwait(false),
-                    permit);
+                return new ReadyConnection(await connector.ConnectAsync(endpoint, cluster, Newest(identity), http2, permit, cancellationToken).ConfigureAwait(false), permit);
             }
             catch
             {
@@ -72,6 +68,9 @@ internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEnd
                 return connection.Stream;
             });
     }
+
+    /// <summary>Null stays null: no TLS.</summary>
+    private WorkloadIdentity? Newest(WorkloadIdentity? made) => made is not null && identities?.Current is { } current && current.Generation > made.Generation ? current : made;
 
     private SocketsHttpHandler Create(Cluster cluster, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>> connect) => new()
     {
@@ -93,18 +92,8 @@ internal sealed class SocketsTransport(TimeProvider time, ILogger logger) : IEnd
 
     public async Task ConnectAsync(Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, CancellationToken cancellationToken)
     {
-        var stream = await MeshConnector.ConnectAsync(endpoint, cluster.UpstreamTls, identity, http2: true, cluster.ConnectTimeout, time, logger, cancellationToken).ConfigureAwait(false);
+        var stream = await connector.ConnectAsync(endpoint, cluster, Newest(identity), http2: true, null, cancellationToken).ConfigureAwait(false);
         await stream.DisposeAsync().ConfigureAwait(false);
-    }
-
-    /// <summary>Gives the connection's place back when it is closed, by whomever.</summary>
-    private sealed class CountedStream(Socket socket, ConnectionPermit permit) : NetworkStream(socket, ownsSocket: true)
-    {
-        protected override void Dispose(bool disposing)
-        {
-            base.Dispose(disposing);
-            permit.Dispose();
-        }
     }
 
     /// <summary>Meters that nobody can listen to by a provider's own factory: the inner handler would record each attempt with endpoint addresses (contracts §7).</summary>

@@ -6,36 +6,36 @@ using System.Security.Cryptography.X509Certificates;
 using Mesh.Config;
 using Mesh.Identity;
 using Mesh.Spiffe;
+using Mesh.Telemetry;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Outbound;
 
-/// <summary>Makes the connection to one endpoint: TCP, then TLS as its metadata says. Never plaintext to what is known to be meshed.</summary>
-internal static partial class MeshConnector
+/// <summary>Makes the connection to one endpoint: TCP, then TLS as its metadata says. Never plaintext to what is known to be meshed. Thread-safe.</summary>
+/// <param name="live">Who ends connections whose peer is no longer believed; null: nobody.</param>
+/// <param name="decisions">Null counts nothing.</param>
+internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? live, DecisionCounter? decisions, ILogger logger)
 {
     /// <param name="identity">Who we are; null only for endpoints without TLS.</param>
+    /// <param name="permit">Its place among the connections of its cluster, given back when it is closed; stays the caller's when none came about.</param>
     /// <exception cref="EndpointConnectException">No connection; nothing was sent.</exception>
-    public static ValueTask<Stream> ConnectAsync(
-        Endpoint endpoint, UpstreamTls? upstream, WorkloadIdentity? identity, bool http2, TimeSpan timeout, TimeProvider time, ILogger logger, CancellationToken cancellationToken) =>
-        ConnectAsync(endpoint, upstream, identity, http2, timeout, time, logger, static socket => new NetworkStream(socket, ownsSocket: true), cancellationToken);
-
-    /// <inheritdoc cref="ConnectAsync(Endpoint, UpstreamTls?, WorkloadIdentity?, bool, TimeSpan, TimeProvider, ILogger, CancellationToken)"/>
-    /// <param name="wrap">Makes the stream of the connected socket, which it owns.</param>
-    public static async ValueTask<Stream> ConnectAsync(
-        Endpoint endpoint, UpstreamTls? upstream, WorkloadIdentity? identity, bool http2, TimeSpan timeout, TimeProvider time, ILogger logger, Func<Socket, NetworkStream> wrap, CancellationToken cancellationToken)
+    public async ValueTask<Stream> ConnectAsync(
+        Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, ConnectionPermit? permit, CancellationToken cancellationToken)
     {
-        using var timed = new CancellationTokenSource(timeout, time);
+        using var timed = new CancellationTokenSource(cluster.ConnectTimeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timed.Token);
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
         Stream? stream = null;
-        string? refused = null;
+        PeerRefusal? refused = null;
+        Peer? peer = null;
         try
         {
             await socket.ConnectAsync(new IPEndPoint(IPAddress.Parse(endpoint.Address), endpoint.Port), linked.Token).ConfigureAwait(false);
-            stream = wrap(socket);
+            var connection = new EndpointStream(socket, permit);
+            stream = connection;
             var options = endpoint.Tls == EndpointTls.Mesh
-                ? MeshTls.ForClient(identity!, endpoint.SpiffeId!, http2, problem => refused = problem)
-                : upstream is null ? null : ForForeign(upstream, identity!, http2, problem => refused = problem);
+                ? MeshTls.ForClient(identity!, endpoint.SpiffeId!, http2, problem => refused = problem, verified => peer = verified)
+                : cluster.UpstreamTls is null ? null : ForForeign(cluster.UpstreamTls, identity!, http2, problem => refused = problem, verified => peer = verified);
             if (options is null)
             {
                 return stream;
@@ -44,6 +44,11 @@ internal static partial class MeshConnector
             var tls = new SslStream(stream, leaveInnerStreamOpen: false);
             stream = tls;
             await tls.AuthenticateAsClientAsync(options, linked.Token).ConfigureAwait(false);
+            if (live is not null && peer is not null)
+            {
+                connection.Watch(live, identity!, peer, reason => decisions?.Count(Decisions.ConnectionEnded, reason, ServiceNames.Parse(cluster.Name).Service));
+            }
+
             return tls;
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or OperationCanceledException)
@@ -56,8 +61,9 @@ internal static partial class MeshConnector
             socket.Dispose();
             if (refused is not null)
             {
-                Log.PeerRefused(logger, endpoint.HostPort, refused);
-                throw new EndpointConnectException($"The endpoint {endpoint.HostPort} was refused: {refused}", e) { IsTls = true };
+                Log.PeerRefused(logger, endpoint.HostPort, refused.Problem);
+                decisions?.Count(Decisions.PeerRefused, refused.Reason, ServiceNames.Parse(cluster.Name).Service);
+                throw new EndpointConnectException($"The endpoint {endpoint.HostPort} was refused: {refused.Problem}", e) { IsTls = true };
             }
 
             if (e is AuthenticationException || stream is SslStream)
@@ -70,32 +76,35 @@ internal static partial class MeshConnector
                 throw;
             }
 
-            var reason = e is OperationCanceledException ? $"no answer within {timeout.TotalSeconds:0.###} s" : e.Message;
+            var reason = e is OperationCanceledException ? $"no answer within {cluster.ConnectTimeout.TotalSeconds:0.###} s" : e.Message;
             throw new EndpointConnectException($"The endpoint {endpoint.HostPort} could not be connected: {reason}", e);
         }
     }
 
     /// <summary>TLS as a foreign control plane asks for it: chain to our bundle, then any of the names (gRFC A29).</summary>
-    private static SslClientAuthenticationOptions ForForeign(UpstreamTls upstream, WorkloadIdentity identity, bool http2, Action<string> onRefused) => new()
+    private static SslClientAuthenticationOptions ForForeign(UpstreamTls upstream, WorkloadIdentity identity, bool http2, Action<PeerRefusal> onRefused, Action<Peer> onVerified) => new()
     {
         TargetHost = upstream.Sni,
         ClientCertificateContext = identity.CertificateContext,
+        EnabledSslProtocols = SslProtocols.Tls13 | SslProtocols.Tls12,
         ApplicationProtocols = http2 ? [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11] : [SslApplicationProtocol.Http11],
         CertificateChainPolicy = identity.CreateChainPolicy(),
-        RemoteCertificateValidationCallback = (_, certificate, _, errors) =>
+        RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
         {
-            if (certificate is not X509Certificate2 leaf || (errors & SslPolicyErrors.RemoteCertificateChainErrors) != 0)
+            var refusal = PeerVerifier.VerifyForeign(identity.Bundle, certificate, chain, errors, out var peer);
+            if (refusal is null && upstream.AllowedSubjects.Count > 0 && !HasAnySubject(upstream, (X509Certificate2)certificate!))
             {
-                onRefused("its certificate does not chain to the trust bundle, or is not valid now.");
+                refusal = new(PeerRefusals.UnexpectedId, $"none of its certificate's alternative names is among the {upstream.AllowedSubjects.Count} that the cluster allows.");
+            }
+
+            if (refusal is not null)
+            {
+                onRefused(refusal);
                 return false;
             }
 
-            if (upstream.AllowedSubjects.Count > 0 && !HasAnySubject(upstream, leaf))
-            {
-                onRefused($"none of its certificate's alternative names is among the {upstream.AllowedSubjects.Count} that the cluster allows.");
-                return false;
-            }
-
+            identity.Learn(chain!);
+            onVerified(peer!);
             return true;
         },
     };

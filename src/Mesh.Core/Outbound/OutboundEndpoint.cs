@@ -21,7 +21,7 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
     public bool NeedsIdentity => IsMesh || cluster.Config.UpstreamTls is not null;
 
     /// <summary>Its connections show a certificate of ours that has been renewed since.</summary>
-    public bool IsOutdated(EndpointHandler handler) => NeedsIdentity && identities.Current is { } identity && identity.Generation > handler.Generation;
+    public bool IsOutdated(EndpointHandler handler) => NeedsIdentity && identities.Current is { } identity && identity.LeafGeneration > handler.Generation;
 
     /// <summary>The connections to send on; null when it needs an identity that is not there yet. Release it when the call has ended.</summary>
     /// <param name="http1Only">The request must not ride HTTP/2 (upgrades, CONNECT, exactly 1.x).</param>
@@ -38,7 +38,7 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
         {
             var current = Volatile.Read(ref slot);
             // A newer generation is as good: a slow reader of the old one must not put it back.
-            if (current is not null && current.Generation >= (identity?.Generation ?? 0) && current.TryAcquire())
+            if (current is not null && current.Generation >= (identity?.LeafGeneration ?? 0) && current.TryAcquire())
             {
                 return current;
             }

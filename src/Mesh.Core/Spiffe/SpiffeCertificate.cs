@@ -23,7 +23,9 @@ internal static class SpiffeCertificate
 
             try
             {
-                var names = new AsnReader(extension.RawData, AsnEncodingRules.DER).ReadSequence();
+                var whole = new AsnReader(extension.RawData, AsnEncodingRules.DER);
+                var names = whole.ReadSequence();
+                whole.ThrowIfNotEmpty();
                 while (names.HasData)
                 {
                     if (names.PeekTag() != UriName)

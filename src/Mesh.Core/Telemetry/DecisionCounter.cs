@@ -72,6 +72,12 @@ internal static class Decisions
     /// <summary>An endpoint sits out; reason: <c>consecutive_failures</c>, <c>success_rate</c>, <c>failure_percentage</c>, <c>health_check</c>, <c>overloaded</c>.</summary>
     public const string Eject = "eject";
 
+    /// <summary>The other end of a TLS handshake is not believed; reason: <c>no_certificate</c>, <c>expired</c>, <c>unknown_authority</c>, <c>revoked_id</c> … (<c>Mesh.Identity.PeerRefusals</c>).</summary>
+    public const string PeerRefused = "peer_refused";
+
+    /// <summary>A live connection was closed because what it rests on ended; reason: as of a refused peer, <c>root_dropped</c>, <c>certificate_replaced</c>, <c>certificate_over</c>.</summary>
+    public const string ConnectionEnded = "connection_ended";
+
     /// <summary>Health no longer counts, because too few endpoints are usable; reason: <c>threshold</c>.</summary>
     public const string Panic = "panic";
 

@@ -11,7 +11,7 @@ namespace Mesh.Xds;
 internal sealed partial class XdsClient : IAsyncDisposable
 {
     private static readonly string[] Types =
-        [XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy];
+        [XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy, XdsTypes.TrustBundle];
 
     private readonly IAdsConnector _connector;
     private readonly XdsNode _node;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Mesh.Config;
 using Mesh.Hosting;
+using Mesh.Spiffe;
 using Mesh.Xds.Decoding;
 using Microsoft.Extensions.Logging;
 
@@ -16,17 +17,29 @@ internal sealed partial class XdsConfigSource : IConfigSource, IAsyncDisposable
     private readonly XdsClient _client;
     private readonly ConfigAssembler _assembler;
     private readonly ILogger _logger;
+    private readonly string? _trustDomain;
     private LeafPolicy? _leafPolicy;
+    private TrustBundle? _trustBundle;
     private int _queued;
 
-    public XdsConfigSource(IAdsConnector connector, XdsNode node, AdsVariant variant, TimeProvider time, Random random, ILoggerFactory loggers)
+    /// <param name="trustDomain">Whose trust bundle is asked for; null asks for none.</param>
+    public XdsConfigSource(IAdsConnector connector, XdsNode node, AdsVariant variant, TimeProvider time, Random random, ILoggerFactory loggers, TrustDomain? trustDomain = null)
     {
         _logger = loggers.CreateLogger<XdsConfigSource>();
         _client = new XdsClient(connector, node, variant, time, random, loggers.CreateLogger<XdsClient>(), Assemble);
         _assembler = new ConfigAssembler(_client.Get);
 
+        _trustDomain = trustDomain?.Name;
+
         // Always of interest; an answer is never waited for.
-        _client.Post(() => _client.SetSubscription(XdsTypes.LeafPolicy, LeafPolicyName));
+        _client.Post(() =>
+        {
+            _client.SetSubscription(XdsTypes.LeafPolicy, LeafPolicyName);
+            if (_trustDomain is not null)
+            {
+                _client.SetSubscription(XdsTypes.TrustBundle, new HashSet<string>(StringComparer.Ordinal) { _trustDomain });
+            }
+        });
     }
 
     /// <inheritdoc/>
@@ -82,13 +95,15 @@ internal sealed partial class XdsConfigSource : IConfigSource, IAsyncDisposable
         }
 
         var leafPolicy = _client.Get(XdsTypes.LeafPolicy, "default").Model as LeafPolicy;
-        if (!next.Changed && leafPolicy == _leafPolicy)
+        // Trust that was told holds until other trust is told.
+        var trustBundle = (_trustDomain is null ? null : _client.Get(XdsTypes.TrustBundle, _trustDomain).Model as TrustBundle) ?? _trustBundle;
+        if (!next.Changed && leafPolicy == _leafPolicy && ReferenceEquals(trustBundle, _trustBundle))
         {
             return;
         }
 
-        _leafPolicy = leafPolicy;
-        var builder = new SnapshotBuilder { LeafPolicy = leafPolicy };
+        (_leafPolicy, _trustBundle) = (leafPolicy, trustBundle);
+        var builder = new SnapshotBuilder { LeafPolicy = leafPolicy, TrustBundle = trustBundle };
         foreach (var (name, result) in next.Listeners)
         {
             builder.Add(name, result);

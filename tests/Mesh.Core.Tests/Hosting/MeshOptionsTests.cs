@@ -83,6 +83,51 @@ public sealed class MeshOptionsTests : IDisposable
         Assert.Contains(expected, e.Message, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("Mesh:ControlPlaneName", "a b", "Mesh:ControlPlaneName is 'a b'")]
+    [InlineData("Mesh:ClusterId", "a b", "Mesh:ClusterId is 'a b'")]
+    [InlineData("Mesh:WorkloadApi", "unix:///run/agent.sock", "Mesh:Token, Mesh:WorkloadApi are set together")]
+    public void Options_IdentitySettingIsWrong_IsTheOneProblem(string key, string value, string expected) => Options_OneIsWrong_IsTheOneProblem(key, value, expected);
+
+    [Fact]
+    public void Options_ThreeSourcesAndHalfOfOne_NamesEveryContradictionAtOnce()
+    {
+        var e = Assert.Throws<MeshConfigurationException>(() => Read(
+            ("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), ("Mesh:CertificateFile", "/nowhere/tls.crt"),
+            ("Mesh:WorkloadApi", "http://x"), ("Mesh:ControlPlaneName", "a b")));
+
+        Assert.Equal(5, e.Problems.Count);
+        Assert.Contains(e.Problems, p => p.StartsWith("Mesh:Token, Mesh:CertificateFile, Mesh:WorkloadApi are set together.", StringComparison.Ordinal));
+        Assert.Contains(e.Problems, p => p.StartsWith("Mesh:KeyFile is not set.", StringComparison.Ordinal));
+        Assert.Contains(e.Problems, p => p.StartsWith("Mesh:CertificateFile '/nowhere/tls.crt' does not exist.", StringComparison.Ordinal));
+        Assert.Contains(e.Problems, p => p.StartsWith("Mesh:WorkloadApi: 'http://x'", StringComparison.Ordinal));
+        Assert.Contains(e.Problems, p => p.StartsWith("Mesh:ControlPlaneName", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Options_ClusterIdWithoutToken_IsRefused() => Assert.Contains(
+        "Mesh:ClusterId is set, but no certificate is asked for with a token",
+        Assert.Single(Assert.Throws<MeshConfigurationException>(() => Read(
+            ("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:WorkloadApi", "unix:///run/agent.sock"), ("Mesh:ClusterId", "Kubernetes"))).Problems),
+        StringComparison.Ordinal);
+
+    [Fact]
+    public void Options_OtherSources_NeedNoToken()
+    {
+        Assert.True(MeshActivation.From(Read(("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:WorkloadApi", "unix:///run/agent.sock"))).IsOn);
+        Assert.True(MeshActivation.From(Read(
+            ("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:CertificateFile", _bundle), ("Mesh:KeyFile", _bundle))).IsOn);
+    }
+
+    [Fact]
+    public void Options_SpiffeEndpointSocket_CountsOnlyWhereNothingElseIsSet()
+    {
+        const string socket = "unix:///run/agent.sock";
+        Assert.Equal(socket, Read(("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("SPIFFE_ENDPOINT_SOCKET", socket)).WorkloadApi);
+        Assert.False(MeshActivation.From(Read(("SPIFFE_ENDPOINT_SOCKET", socket))).IsOn);
+        Assert.Null(Read(("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), ("SPIFFE_ENDPOINT_SOCKET", socket)).WorkloadApi);
+    }
+
     [Fact]
     public void Options_HalfOfIt_ListsAllThatIsMissing()
     {

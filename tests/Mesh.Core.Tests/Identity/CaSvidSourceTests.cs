@@ -197,6 +197,53 @@ public sealed class CaSvidSourceTests : IDisposable
     public async Task Fetch_ExpiredAnswer_IsRefused() =>
         Assert.Contains("not valid now", await WrongAnswerAsync(csr => [_ca.Sign(csr, TimeSpan.FromMinutes(-1)).ExportCertificatePem(), _ca.RootPem]), StringComparison.Ordinal);
 
+    [Fact]
+    public async Task Fetch_AnswerDuringARootRotation_TakesBothRootsAndTheIssuer()
+    {
+        using var ca = new TestCa("cluster.local", withIssuer: true);
+        await using var authority = await FakeAuthority.StartAsync(_ca);
+        authority.Answer = request => new IstioCertificateResponse
+        {
+            // The order that our control plane keeps: leaf, issuer, other roots, the signing root.
+            CertChain = { ca.Sign(request.Csr).ExportCertificatePem(), ca.Issuer!.ExportCertificatePem(), _ca.RootPem, ca.RootPem },
+        };
+
+        var issued = await Source(authority).FetchAsync(null, Token);
+
+        Assert.Equal([_ca.Root.Thumbprint, ca.Root.Thumbprint], issued.Bundle.Roots.Select(r => r.Thumbprint));
+        Assert.Equal(ca.Issuer!.Thumbprint, Assert.Single(issued.Svid.Intermediates).Thumbprint);
+    }
+
+    [Fact]
+    public async Task Fetch_AnswerWithoutARoot_IsRefused()
+    {
+        using var ca = new TestCa("cluster.local", withIssuer: true);
+        Assert.Contains("holds no root", await WrongAnswerAsync(csr => [ca.Sign(csr).ExportCertificatePem(), ca.Issuer!.ExportCertificatePem()]), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Fetch_Istiod_ExpectsItsNameAndTellsTheCluster()
+    {
+        await using var authority = await FakeAuthority.StartAsync(_ca, "istiod.istio-system.svc");
+        var source = new CaSvidSource(
+            authority.Address, Cart, "cart~1~shop", new ControlPlaneDialer(new ControlPlaneTrust(() => _ca.Bundle), "istiod.istio-system.svc"), () => "good-token", TimeProvider.System, "Kubernetes");
+
+        var issued = await source.FetchAsync(null, Token);
+        await source.FetchAsync(new WorkloadIdentity(issued.Svid, issued.Bundle, 1), Token);
+
+        Assert.Equal(["Kubernetes", "Kubernetes"], authority.ClusterIds);
+    }
+
+    [Fact]
+    public async Task Fetch_ClockBehindTheAnswer_IsTaken()
+    {
+        var behind = new JumpingTime(TimeProvider.System.GetUtcNow().AddHours(-1));
+        await using var authority = await FakeAuthority.StartAsync(_ca);
+        var source = new CaSvidSource(authority.Address, Cart, "cart~1~shop", new ControlPlaneDialer(() => _ca.Bundle), () => "good-token", behind);
+
+        Assert.True((await source.FetchAsync(null, Token)).Svid.NotBefore > behind.GetUtcNow());
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("no pem")]

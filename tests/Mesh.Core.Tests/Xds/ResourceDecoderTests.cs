@@ -10,7 +10,7 @@ namespace Mesh.Xds;
 
 public sealed class ResourceDecoderTests
 {
-    private static readonly string[] Types = [XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.LeafPolicy];
+    private static readonly string[] Types = [XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.LeafPolicy, XdsTypes.TrustBundle];
 
     private static readonly byte[][] Seeds =
     [
@@ -20,6 +20,7 @@ public sealed class ResourceDecoderTests
         XdsResources.Cluster("c", "e").ToByteArray(),
         XdsResources.Endpoints("e", 1, 2, 3).ToByteArray(),
         new Protos.Identity.LeafPolicy { Name = "default", IssuedAfter = new Timestamp { Seconds = 7 } }.ToByteArray(),
+        new Protos.Identity.TrustBundle { Name = "cluster.local", Roots = { ByteString.CopyFrom(new Mesh.Testing.TestCa("cluster.local").Root.RawData) }, RevokedIds = { "spiffe://cluster.local/a" }, RevokedSerials = { "1f" } }.ToByteArray(),
     ];
 
     [Fact]
@@ -42,7 +43,7 @@ public sealed class ResourceDecoderTests
         [
             Protos.Envoy.Listener.Listener.Descriptor.FullName, Protos.Envoy.Route.RouteConfiguration.Descriptor.FullName,
             Protos.Envoy.Cluster.Cluster.Descriptor.FullName, Protos.Envoy.Endpoint.ClusterLoadAssignment.Descriptor.FullName,
-            Protos.Identity.LeafPolicy.Descriptor.FullName,
+            Protos.Identity.LeafPolicy.Descriptor.FullName, Protos.Identity.TrustBundle.Descriptor.FullName,
         ];
         Assert.Equal(Types, ours.Select(name => "type.googleapis.com/" + name));
     }

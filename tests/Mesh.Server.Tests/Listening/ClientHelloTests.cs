@@ -67,6 +67,14 @@ public sealed class ClientHelloTests
 
         Assert.Equal(FirstBytes.MeshTls, Read(record));
         Assert.Equal(FirstBytes.MeshTls, ClientHello.Read(Segments(record, 1460)));
+
+        // The same in records of 1 kB, as a stack that fragments it sends it, in packets that end elsewhere.
+        byte[] records = [.. larger.Chunk(1024).SelectMany(part => (byte[])[0x16, 3, 1, (byte)(part.Length >> 8), (byte)part.Length, .. part])];
+        Assert.Equal(FirstBytes.MeshTls, ClientHello.Read(Segments(records, 1460)));
+        for (var i = 1; i < records.Length; i += 97)
+        {
+            Assert.Equal(FirstBytes.Incomplete, Read(records[..i]));
+        }
     }
 
     [Theory]

@@ -16,6 +16,7 @@ internal static class ResourceDecoder
         XdsTypes.Cluster => Parse(Protos.Envoy.Cluster.Cluster.Parser, value, ClusterDecoder.Decode),
         XdsTypes.ClusterLoadAssignment => Parse(Protos.Envoy.Endpoint.ClusterLoadAssignment.Parser, value, LoadAssignmentDecoder.Decode),
         XdsTypes.LeafPolicy => Parse(Protos.Identity.LeafPolicy.Parser, value, LeafPolicyDecoder.Decode),
+        XdsTypes.TrustBundle => Parse(Protos.Identity.TrustBundle.Parser, value, TrustBundleDecoder.Decode),
         _ => throw new ArgumentException($"'{typeUrl}' is no resource type of ours.", nameof(typeUrl)),
     };
 
