@@ -10,8 +10,8 @@ namespace Mesh.ControlPlane.Translation;
 
 /// <summary>Writes routes of an inbound listener for rules of HTTPRoutes and GRPCRoutes that have authorization of their own.</summary>
 /// <remarks>
-/// All rules of these routes stand there in the order in which they are asked, so that a request is judged as the rule that takes it. A rule's requests in another case or with another slash at the
-/// end may be the same to the app (ASP.NET's routing) and may not: they come after the exact ones of the same rank, and get in only as both would let them in.
+/// All rules of these routes stand there in the order in which they are asked, so that a request is judged as the rule that takes it. A rule's requests in another case, of the path or the method, or
+/// with another slash at the end may be the same to the app (ASP.NET's routing) and may not: they come after the exact ones of the same rank, and get in only as both would let them in.
 /// </remarks>
 internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator rbac, bool forMesh)
 {
@@ -22,7 +22,7 @@ internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator
         // Rules for certain callers only (MatchPolicy) are judged as the next rule that takes the request.
         var narrowed = RuleNarrowing.Apply([.. place.Routes.Select(r => r.Route)], policies, caller: null);
         var own = place.Routes.ToDictionary(r => (r.Route.Name, r.Route.Grpc), r => r.Rules);
-        foreach (var rank in RoutePrecedence.Order(narrowed).GroupBy(m => Rank(m.Match.Path)))
+        foreach (var rank in RoutePrecedence.Order(narrowed).GroupBy(m => (Rank(m.Match.Path), m.Match.Method is null)))
         {
             foreach (var matched in rank)
             {
@@ -74,7 +74,7 @@ internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator
         _ => (1, path.Value.TrimEnd('/').Length),
     };
 
-    /// <summary>The same path in other spellings; none of what takes every path.</summary>
+    /// <summary>The same requests in other spellings; none of what takes everything.</summary>
     private static IEnumerable<RouteMatch> Spellings(RouteMatch match)
     {
         switch (match.PathSpecifierCase)
@@ -89,22 +89,26 @@ internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator
             case RouteMatch.PathSpecifierOneofCase.PathMatchPolicy:
                 return [Expression(PathTemplateRegex.Of(match.PathMatchPolicy.TypedConfig.Unpack<Protos.Envoy.Path.UriTemplateMatchConfig>().PathTemplate))];
             default:
-                return [];
+                return match.Headers.Any(IsMethod) ? [With(match, _ => { })] : [];
         }
 
-        RouteMatch Expression(string expression)
-        {
-            var other = match.Clone();
-            other.SafeRegex = new Protos.Envoy.Matcher.RegexMatcher { GoogleRe2 = new Empty(), Regex = $"(?i)(?:{expression})/?" };
-            return other;
-        }
+        RouteMatch Expression(string expression) =>
+            With(match, m => m.SafeRegex = new Protos.Envoy.Matcher.RegexMatcher { GoogleRe2 = new Empty(), Regex = $"(?i)(?:{expression})/?" });
     }
 
     private static RouteMatch With(RouteMatch match, Action<RouteMatch> change)
     {
         var other = match.Clone();
         change(other);
-        other.CaseSensitive = false;
+        // Expressions say it themselves.
+        other.CaseSensitive = other.PathSpecifierCase == RouteMatch.PathSpecifierOneofCase.SafeRegex ? null : false;
+        foreach (var method in other.Headers.Where(IsMethod))
+        {
+            method.StringMatch = new Protos.Envoy.Matcher.StringMatcher { Exact = method.ExactMatch, IgnoreCase = true };
+        }
+
         return other;
     }
+
+    private static bool IsMethod(HeaderMatcher header) => header.Name == ":method";
 }
