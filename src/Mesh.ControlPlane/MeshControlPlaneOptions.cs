@@ -5,7 +5,9 @@ namespace Mesh.ControlPlane;
 /// <summary>What an operator sets when a control plane starts.</summary>
 public sealed class MeshControlPlaneOptions
 {
-    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes. Required.</summary>
+    private const int MaxClusterNetworks = 64;
+
+    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, policies. Required.</summary>
     public string ConfigFolder { get; set; } = string.Empty;
 
     /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>
@@ -37,6 +39,17 @@ public sealed class MeshControlPlaneOptions
 
     /// <summary>Life of workload certificates, 10 s–90 days. Default: 24 h.</summary>
     public TimeSpan LeafLife { get; set; } = TimeSpan.FromHours(24);
+
+    /// <summary>Whether ports take plaintext where no ServerPolicy says it. Default: permissive.</summary>
+    public MtlsMode Mtls { get; set; }
+
+    /// <summary>Who may call where neither a ServerPolicy nor an Allow rule says it. Default: everybody.</summary>
+    public AccessMode Access { get; set; }
+
+    /// <summary>The networks that access modes <c>cluster-…</c> mean. Default: private, shared, unique local and loopback addresses.</summary>
+    public IReadOnlyList<IPNetwork> ClusterNetworks { get; set; } = Model.Policies.ServerDefaults.PrivateNetworks;
+
+    internal Model.Policies.ServerDefaults Defaults => new(Mtls, Access, [.. ClusterNetworks]);
 
     /// <summary>Every problem, with its fix.</summary>
     internal IReadOnlyList<string> Validate()
@@ -82,6 +95,21 @@ public sealed class MeshControlPlaneOptions
         if (LeafLife < CertificateAuthority.LeafPolicyStore.ShortestLife || LeafLife > CertificateAuthority.LeafPolicyStore.LongestLife)
         {
             problems.Add($"Leaf life {LeafLife} (--leaf-life) is not 10 s to 90 days.");
+        }
+
+        if (!Enum.IsDefined(Mtls))
+        {
+            problems.Add($"Mtls is {(int)Mtls}, which is none of its values. Use {string.Join(" or ", Enum.GetNames<MtlsMode>())} (--mtls).");
+        }
+
+        if (!Enum.IsDefined(Access))
+        {
+            problems.Add($"Access is {(int)Access}, which is none of its values. Use one of {string.Join(", ", Enum.GetNames<AccessMode>())} (--access).");
+        }
+
+        if (ClusterNetworks.Count is 0 or > MaxClusterNetworks)
+        {
+            problems.Add($"There are {ClusterNetworks.Count} cluster networks. Give 1–{MaxClusterNetworks} (--cluster-networks), or leave it out for private addresses.");
         }
 
         return problems;

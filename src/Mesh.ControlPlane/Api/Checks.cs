@@ -22,6 +22,7 @@ internal static class Checks
         ModelStore store, ClientRegistry clients, Issuer issuer, ServingCertificate serving, DataFolder data, MeshControlPlaneOptions options, TimeProvider time) =>
     [
         .. Configuration(store.Current),
+        .. AuthorizationChecks.Run(store.Current, options.Defaults, clients.Clients),
         .. Identity(store.Current, options.TrustDomain),
         .. Clients(clients),
         .. Certificates(issuer, serving, time.GetUtcNow()),

@@ -27,6 +27,10 @@ internal static class ConfigDump
         Mesh.Protos.Envoy.LoadBalancing.RandomReflection.Descriptor,
         Mesh.Protos.Envoy.LoadBalancing.PickFirstReflection.Descriptor,
         Mesh.Protos.Envoy.LoadBalancing.WrrLocalityReflection.Descriptor,
+        Mesh.Protos.Envoy.Filters.RbacReflection.Descriptor,
+        Mesh.Protos.Envoy.NetworkFilters.RbacReflection.Descriptor,
+        Mesh.Protos.Envoy.NetworkFilters.TcpProxyReflection.Descriptor,
+        Mesh.Protos.Envoy.JwtAuthn.ConfigReflection.Descriptor,
         Mesh.Protos.Traffic.TrafficReflection.Descriptor,
         Mesh.Protos.Identity.LeafPolicyReflection.Descriptor);
 

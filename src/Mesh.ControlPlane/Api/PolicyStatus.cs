@@ -12,6 +12,9 @@ internal sealed record PolicyStatus(
     IReadOnlyList<TargetReference> Targets, IReadOnlyList<PolicyCondition> Conditions, IReadOnlyList<PolicyAncestor> Ancestors)
 {
     private const string Accepted = "Accepted";
+
+    /// <summary>False: some kinds of nodes can't ask all of it; the message says which and what they do instead.</summary>
+    private const string FullyEvaluated = "FullyEvaluated";
     private const string Controller = Annotations.Domain + "/control-plane";
 
     public static IReadOnlyList<PolicyStatus> List(MeshModel model) =>
@@ -27,7 +30,8 @@ internal sealed record PolicyStatus(
         var whole = policy.Invalid is { } invalid ? Invalid(policy, invalid)
             : refused.Count == 0 ? new PolicyCondition(Accepted, "True", nameof(PolicyReason.Accepted), "The policy is in force.")
             : new PolicyCondition(Accepted, "False", refused[0].Reason.ToString(), string.Join(' ', refused.Select(r => $"{r.Target}: {r.Message}")));
-        return new PolicyStatus(policy.Kind, policy.Name.Namespace, policy.Name.Name, policy.Where, [.. ancestors.Select(a => a.AncestorRef)], [whole], ancestors);
+        PolicyCondition[] limits = [.. PeerLimits.Of(policy).Select(limit => new PolicyCondition(FullyEvaluated, "False", "NotByAllNodes", limit))];
+        return new PolicyStatus(policy.Kind, policy.Name.Namespace, policy.Name.Name, policy.Where, [.. ancestors.Select(a => a.AncestorRef)], [whole, .. limits], ancestors);
     }
 
     private static PolicyCondition Condition(TrafficPolicy policy, PolicyAttachment attachment) => policy.Invalid is { } invalid
@@ -35,13 +39,16 @@ internal sealed record PolicyStatus(
         : new PolicyCondition(Accepted, attachment.IsAccepted ? "True" : "False", attachment.Reason.ToString(), attachment.Message);
 
     private static PolicyCondition Invalid(TrafficPolicy policy, string why) =>
-        new(Accepted, "False", nameof(PolicyReason.Invalid), why + (policy.Values.IsEmpty ? " It is not used." : " The last good version stays in force."));
+        new(Accepted, "False", nameof(PolicyReason.Invalid), why + (
+            policy.Attachments.Any(a => a.Closes && policy.Values.IsEmpty) ? " No version of it was ever valid: what it targets is closed but for probes."
+            : policy.Values.IsEmpty ? " It is not used." : " The last good version stays in force."));
 
     private static TargetReference Reference(PolicyTarget target) => new(
-        target.Kind is PolicyTargetKind.Service or PolicyTargetKind.Namespace ? string.Empty : RouteFields.GatewayGroup,
+        target.Kind is PolicyTargetKind.Service or PolicyTargetKind.Namespace or PolicyTargetKind.Workload ? string.Empty : RouteFields.GatewayGroup,
         target.Kind.ToString(), target.Name, target.Section);
 }
 
+/// <param name="Name">For kind Workload the labels, such as <c>app=cart</c>.</param>
 /// <param name="SectionName">A Service's port or a route's rule; null is all of it.</param>
 internal sealed record TargetReference(string Group, string Kind, string Name, string? SectionName);
 

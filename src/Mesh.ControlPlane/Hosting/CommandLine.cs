@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net;
+using Mesh.ControlPlane.Model.Policies;
+using Mesh.ControlPlane.Sources.Files.Policies;
 
 namespace Mesh.ControlPlane.Hosting;
 
@@ -20,6 +22,11 @@ internal static class CommandLine
           --root-cert FILE  --root-key FILE
                                    a given root, PEM (default: an own one in the data folder)
           --leaf-life TIME         life of workload certificates, such as 20s, 30m, 24h, 7d (default: 24h)
+          --mtls MODE              permissive or strict, where no ServerPolicy says it (default: permissive)
+          --access MODE            who may call where no policy says it: all-unauthenticated, all-authenticated, cluster-unauthenticated,
+                                   cluster-authenticated, deny or audit (default: all-unauthenticated)
+          --cluster-networks CIDR,...
+                                   what cluster-... means (default: private, shared, unique local and loopback addresses)
           --help
         """;
 
@@ -75,6 +82,29 @@ internal static class CommandLine
                     }
 
                     break;
+                case "--mtls":
+                    if (value is "permissive" or "strict")
+                    {
+                        options.Mtls = value == "strict" ? MtlsMode.Strict : MtlsMode.Permissive;
+                    }
+                    else
+                    {
+                        found.Add($"--mtls '{value}' is not known. Use permissive or strict.");
+                    }
+
+                    break;
+                case "--access":
+                    if (AccessModes.TryParse(value, out var access))
+                    {
+                        options.Access = access;
+                    }
+                    else
+                    {
+                        found.Add($"--access '{value}' is not known. Use one of {string.Join(", ", AccessModes.Words)}.");
+                    }
+
+                    break;
+                case "--cluster-networks": options.ClusterNetworks = Networks(flag, value, found); break;
                 default:
                     if (Time(value) is { } life)
                     {
@@ -98,8 +128,26 @@ internal static class CommandLine
     private static readonly HashSet<string> Known =
     [
         "--config", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
-        "--leaf-life",
+        "--leaf-life", "--mtls", "--access", "--cluster-networks",
     ];
+
+    private static List<IPNetwork> Networks(string flag, string value, List<string> problems)
+    {
+        var networks = new List<IPNetwork>();
+        foreach (var text in value.Split(',', StringSplitOptions.TrimEntries))
+        {
+            if (ListFields.Cidr(text, out var problem) is { } network)
+            {
+                networks.Add(network);
+            }
+            else
+            {
+                problems.Add($"{flag} has '{text}'. {problem}");
+            }
+        }
+
+        return networks;
+    }
 
     private static int? Port(string flag, string value, List<string> problems)
     {

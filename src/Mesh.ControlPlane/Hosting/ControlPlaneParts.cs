@@ -20,6 +20,6 @@ internal sealed record ControlPlaneParts(
         static context => new FileSource(
             new FileSourceOptions { Folder = context.Options.ConfigFolder, TrustDomain = TrustDomain.Parse(context.Options.TrustDomain) },
             context.Marks, context.Store, context.Time, context.Loggers.CreateLogger<FileSource>()),
-        static options => new ResourceTranslator(new TranslationOptions(TrustDomain.Parse(options.TrustDomain), options.ClusterDomain)),
+        static options => new ResourceTranslator(new TranslationOptions(TrustDomain.Parse(options.TrustDomain), options.ClusterDomain) { Defaults = options.Defaults }),
         ResourceDecoder.Decode);
 }

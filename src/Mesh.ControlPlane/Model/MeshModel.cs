@@ -10,6 +10,9 @@ internal sealed record MeshModel
 
     public ImmutableDictionary<ServiceName, Service> Services { get; init; } = ImmutableDictionary<ServiceName, Service>.Empty;
 
+    /// <summary>What listens, by namespace, address, port and name: whom selectors mean.</summary>
+    public ImmutableArray<Workload> Workloads { get; init; } = [];
+
     /// <summary>HTTPRoutes and GRPCRoutes, oldest first, then by namespace and name (Gateway API precedence).</summary>
     public ImmutableArray<TrafficRoute> Routes { get; init; } = [];
 

@@ -8,6 +8,11 @@ internal sealed record TrafficRoute(string Namespace, string Name, bool Grpc, Im
 {
     /// <summary>File and line.</summary>
     public string Where { get; init; } = string.Empty;
+
+    /// <summary>Requests along it come to this port of the Service: as its own callers', or as a backend's.</summary>
+    public bool Leads(ServiceName service, int port) =>
+        Parents.Any(p => p.Service == service && (p.Port is null || p.Port == port))
+        || Rules.Any(r => r.Backends.Any(b => b.Service == service && b.Port == port && !b.Refused));
 }
 
 internal sealed record ParentRef(ServiceName Service, int? Port);

@@ -38,25 +38,33 @@ internal static class ListenerTranslator
         },
     };
 
-    /// <summary>What a server asks for: mesh TLS with a client certificate, and plaintext beside it (permissive).</summary>
-    /// <param name="limits">What the workload takes on at most; null is no limit.</param>
-    public static Listener Inbound(string name, string address, int port, HttpFilter? limits) => new()
+    /// <summary>What a server of ours asks for: mesh TLS with a client certificate, and beside it plaintext, where that is served.</summary>
+    public static Listener Inbound(string name, string address, int port, InboundChains chains)
     {
-        Name = name,
-        Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
-        TrafficDirection = TrafficDirection.Inbound,
-        FilterChains =
+        var listener = new Listener
         {
-            new FilterChain
+            Name = name,
+            Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
+            TrafficDirection = TrafficDirection.Inbound,
+            FilterChains =
             {
-                Name = "mesh-tls",
-                FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
-                TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
-                Filters = { InboundHcm(limits) },
+                new FilterChain
+                {
+                    Name = "mesh-tls",
+                    FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
+                    TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
+                },
             },
-        },
-        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm(limits) } },
-    };
+        };
+        listener.FilterChains[0].Filters.AddRange(chains.Mesh);
+        if (chains.Plaintext is { } plaintext)
+        {
+            listener.DefaultFilterChain = new FilterChain { Name = chains.PlaintextName };
+            listener.DefaultFilterChain.Filters.AddRange(plaintext);
+        }
+
+        return listener;
+    }
 
     public static ConfigSource Ads() => new() { Ads = new AggregatedConfigSource(), ResourceApiVersion = ApiVersion.V3 };
 
@@ -64,28 +72,25 @@ internal static class ListenerTranslator
 
     private static IEnumerable<HttpFilter> Filters(params ReadOnlySpan<HttpFilter> before) => [.. before, Router()];
 
-    private static Filter InboundHcm(HttpFilter? limits) => new()
+    /// <summary>Requests of an inbound chain.</summary>
+    /// <param name="filters">Before the router, in order.</param>
+    /// <param name="routes">Asked before the one that takes everything.</param>
+    public static Filter InboundHttp(ReadOnlySpan<HttpFilter> filters, IEnumerable<Route> routes)
     {
-        Name = HcmFilter,
-        TypedConfig = Any.Pack(new HttpConnectionManager
+        var host = new VirtualHost { Name = "inbound", Domains = { "*" } };
+        host.Routes.AddRange(routes);
+        host.Routes.Add(new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, NonForwardingAction = new NonForwardingAction() });
+        return new Filter
         {
-            StatPrefix = "inbound",
-            RouteConfig = new RouteConfiguration
+            Name = HcmFilter,
+            TypedConfig = Any.Pack(new HttpConnectionManager
             {
-                Name = "inbound",
-                VirtualHosts =
-                {
-                    new VirtualHost
-                    {
-                        Name = "inbound",
-                        Domains = { "*" },
-                        Routes = { new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, NonForwardingAction = new NonForwardingAction() } },
-                    },
-                },
-            },
-            HttpFilters = { limits is null ? Filters() : Filters(limits) },
-        }),
-    };
+                StatPrefix = "inbound",
+                RouteConfig = new RouteConfiguration { Name = "inbound", VirtualHosts = { host } },
+                HttpFilters = { Filters(filters) },
+            }),
+        };
+    }
 
     private static DownstreamTlsContext DownstreamTls() => new()
     {
@@ -99,4 +104,12 @@ internal static class ListenerTranslator
             },
         },
     };
+}
+
+/// <summary>The filters of an inbound listener's chains.</summary>
+/// <param name="Mesh">Where mesh TLS ends.</param>
+/// <param name="Plaintext">All other bytes; null refuses them.</param>
+internal sealed record InboundChains(IReadOnlyList<Filter> Mesh, IReadOnlyList<Filter>? Plaintext)
+{
+    public string PlaintextName { get; init; } = "plaintext";
 }

@@ -11,9 +11,11 @@ internal sealed class ModelIndex
     private readonly Dictionary<string, List<(ServiceName Service, int Port)>> _endpoints = new(StringComparer.Ordinal);
     private readonly ILookup<ServiceName, TrafficRoute> _routes;
 
-    public ModelIndex(MeshModel model)
+    /// <param name="defaults">What holds where no ServerPolicy speaks; null: what does without options.</param>
+    public ModelIndex(MeshModel model, ServerDefaults? defaults = null)
     {
         Policies = new EffectivePolicies(model);
+        Authorization = new AuthorizationIndex(model, defaults ?? ServerDefaults.Default);
         _routes = model.Routes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
         foreach (var service in model.Services.Values.OrderBy(s => s.Name.Namespace, StringComparer.Ordinal).ThenBy(s => s.Name.Name, StringComparer.Ordinal))
         {
@@ -40,6 +42,8 @@ internal sealed class ModelIndex
     }
 
     public EffectivePolicies Policies { get; }
+
+    public AuthorizationIndex Authorization { get; }
 
     public bool IsEndpoint(string hostPort) => _endpoints.ContainsKey(hostPort);
 

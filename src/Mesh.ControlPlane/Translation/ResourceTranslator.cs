@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.Protos.Envoy.Hcm;
+using Mesh.Protos.Envoy.Listener;
 using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Translation;
@@ -14,6 +15,8 @@ internal sealed class ResourceTranslator : IResourceTranslator
     private readonly ClusterTranslator _clusters;
     private readonly EndpointTranslator _endpoints;
     private readonly RouteTranslator _routes;
+    private readonly AuthorizationTranslator _authorization;
+    private readonly ServerDefaults _defaults;
 
     // An index lives as long as its model does.
     private readonly ConditionalWeakTable<MeshModel, ModelIndex> _indexes = [];
@@ -24,6 +27,8 @@ internal sealed class ResourceTranslator : IResourceTranslator
         _clusters = new ClusterTranslator(options.TrustDomain);
         _endpoints = new EndpointTranslator(options.TrustDomain);
         _routes = new RouteTranslator(_names);
+        _authorization = new AuthorizationTranslator(options.TrustDomain, options.Defaults);
+        _defaults = options.Defaults;
     }
 
     public TranslatedResource Translate(MeshModel model, NodeContext node, string typeUrl, string name) => typeUrl switch
@@ -35,7 +40,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         _ => None($"Resources of type '{typeUrl}' are not translated from the model."),
     };
 
-    private ModelIndex IndexOf(MeshModel model) => _indexes.GetValue(model, static m => new ModelIndex(m));
+    private ModelIndex IndexOf(MeshModel model) => _indexes.GetValue(model, m => new ModelIndex(m, _defaults));
 
     private TranslatedResource Listener(MeshModel model, NodeContext node, string name)
     {
@@ -97,15 +102,32 @@ internal sealed class ResourceTranslator : IResourceTranslator
         }
 
         var index = IndexOf(model);
-        var anywhere = ip.Equals(System.Net.IPAddress.Any) || ip.Equals(System.Net.IPAddress.IPv6Any);
-        string[] addresses = anywhere
-            ? [.. node.InstanceIps.Where(own => System.Net.IPAddress.TryParse(own, out _)).Select(own => ModelIndex.HostPort(System.Net.IPAddress.Parse(own).ToString(), port))]
-            : [ModelIndex.HostPort(ip.ToString(), port)];
-        return addresses.Any(index.IsEndpoint)
-            ? new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port, InboundLimitsTranslator.Filter([.. addresses.SelectMany(index.BehindWhich)])), null)
-            : None(anywhere
+        string[] addresses = [.. InboundPlace.Addresses(node, ip).Select(a => ModelIndex.HostPort(a, port))];
+        // A workload of ours is protected at every port it has, also at one that no Service stands before (admin ports); it becomes no endpoint by that.
+        if (!addresses.Any(index.IsEndpoint) && !(node.IsMesh && node.Identity?.Namespace is not null))
+        {
+            return None(InboundPlace.IsAny(ip)
                 ? $"No Service has an endpoint at port {port} of {(node.InstanceIps.IsDefaultOrEmpty ? "the node, which told no address (INSTANCE_IPS)" : string.Join(", ", node.InstanceIps))}. Add it to an EndpointSlice."
                 : $"No Service has an endpoint at {address}. Add it to an EndpointSlice.");
+        }
+
+        return new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port, Chains(index, InboundPlace.Find(index.Authorization, node, ip, port), addresses)), null);
+    }
+
+    private InboundChains Chains(ModelIndex index, EffectiveAuthorization place, IReadOnlyList<string> hostPorts)
+    {
+        if (place.Protocol == ServerProtocol.Opaque)
+        {
+            var bytes = _authorization.NetworkFilters(place);
+            return new InboundChains(bytes, place.Mtls == MtlsMode.Strict ? null : bytes);
+        }
+
+        // Who may not call must not use up anyone's limits.
+        HttpFilter[] limits = InboundLimitsTranslator.Filter([.. hostPorts.SelectMany(index.BehindWhich)]) is { } limit ? [limit] : [];
+        var routes = _authorization.Routes(place, index.Policies, forMesh: true).ToArray();
+        Filter[] http = [ListenerTranslator.InboundHttp([.. _authorization.Filters(place, forMesh: true), .. limits], routes)];
+        return place.Mtls != MtlsMode.Strict ? new InboundChains(http, http)
+            : new InboundChains(http, _authorization.OnlyProbes(place) is { } probes ? [ListenerTranslator.InboundHttp([probes, .. limits], [])] : null) { PlaintextName = "probes" };
     }
 
     private TranslatedResource Routes(MeshModel model, NodeContext node, string name)
@@ -142,8 +164,12 @@ internal sealed class ResourceTranslator : IResourceTranslator
     {
         var known = _names.TryCluster(name, out var service, out var port) && Missing(model, service, port) is null;
         var protocol = known ? model.Services[service].Ports.First(p => p.Port == port).AppProtocol : null;
-        return new TranslatedResource(_endpoints.Translate(name, service.Namespace, known ? EndpointsOf(model.Services[service], port) : [], protocol), null);
+        return new TranslatedResource(_endpoints.Translate(
+            name, service.Namespace, known ? EndpointsOf(model.Services[service], port) : [], protocol, e => IsOpaque(IndexOf(model), service.Namespace, e)), null);
     }
+
+    private static bool IsOpaque(ModelIndex index, string ns, ServiceEndpoint endpoint) =>
+        index.Authorization.HasOpaque && index.Authorization.At(ns, endpoint.ServiceAccount, [endpoint.Address], endpoint.Port).Protocol == ServerProtocol.Opaque;
 
     private static ServiceEndpoint[] EndpointsOf(Service service, int port)
     {

@@ -3,9 +3,12 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Model.Policies;
 using Mesh.ControlPlane.Tests.Hosting;
 using Mesh.ControlPlane.Tests.Sources;
+using Mesh.ControlPlane.Xds;
 using Mesh.Spiffe;
+using Mesh.Xds.Decoding;
 using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Api;
@@ -46,6 +49,44 @@ public sealed class PolicyApiTests
 
         Assert.Equal(status, (int)response.StatusCode);
         Assert.Contains(holds, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Authorization_ThatIsNotHeld_IsAnErrorOfChecks_AndAConditionOfItsStatus()
+    {
+        const string Broken = "apiVersion: policy.meshlib.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: broken, namespace: shop}\nspec:\n  targetRefs: [{group: \"\", kind: Service, name: cart}]\n  rules: [{action: Alow}]";
+        const string Lost = "apiVersion: policy.meshlib.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: lost, namespace: shop}\nspec:\n  targetRefs: [{group: \"\", kind: Srvice, name: cart}]\n  rules: [{action: Deny}]";
+        const string Claims = "apiVersion: policy.meshlib.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: claims, namespace: shop}\nspec:\n  targetRefs: [{group: \"\", kind: Service, name: cart}]\n  rules: [{name: r, action: Deny, from: [{claims: [{name: sub, values: [x]}]}]}]";
+        const string Bytes = "apiVersion: policy.meshlib.io/v1alpha1\nkind: ServerPolicy\nmetadata: {name: bytes, namespace: shop}\nspec:\n  targetRefs: [{group: \"\", kind: Service, name: cart}]\n  protocol: Opaque";
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        controlPlane.Source.Publish(Manifests.Model(string.Join("\n---\n", Manifests.Service("cart"), Manifests.Slice("cart", "127.0.0.1"), Broken, Lost, Claims, Bytes)));
+        using var api = controlPlane.Api();
+
+        using var checks = JsonDocument.Parse(await api.GetStringAsync("/api/v1/checks", TestContext.Current.CancellationToken));
+        string Found(string id) => Assert.Single(checks.RootElement.EnumerateArray(), c => c.GetProperty("id").GetString() == id).GetProperty("detail").GetString()!;
+        Assert.Contains("AuthorizationPolicy 'shop/broken'", Found("authorization-closed"), StringComparison.Ordinal);
+        Assert.Contains("'shop/lost' (in.yaml:", Found("authorization-unread"), StringComparison.Ordinal);
+        Assert.Contains("rule shop/claims/r", Found("authorization-opaque"), StringComparison.Ordinal);
+
+        var status = PolicyStatus.List(Manifests.Model(string.Join("\n---\n", Manifests.Service("cart"), Claims)));
+        Assert.Contains(Assert.Single(status).Conditions, c => c is { Type: "FullyEvaluated", Status: "False" } && c.Message.Contains("rule 'r' refuses without asking for claims", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Checks_NameTheGrpcServersThatCannotAskAll()
+    {
+        var model = Manifests.Model(string.Join("\n---\n", Manifests.Service("cart"), Manifests.Slice("cart", "127.0.0.1"),
+            "apiVersion: policy.meshlib.io/v1alpha1\nkind: AuthorizationPolicy\nmetadata: {name: a, namespace: shop}\nspec:\n  targetRefs: [{group: \"\", kind: Service, name: cart}]\n  rules: [{name: r, action: Audit}]"));
+
+        var found = AuthorizationChecks.Run(model, ServerDefaults.Default, [Client("python", mesh: false, 8080), Client("python-2", mesh: false, 8081), Client("ours", mesh: true, 8080)]);
+
+        var check = Assert.Single(found);
+        Assert.Equal(("authorization-peer", "warning"), (check.Id, check.Result));
+        Assert.StartsWith("python at 127.0.0.1:8080, AuthorizationPolicy 'shop/a'", check.Detail, StringComparison.Ordinal);
+        Assert.Equal("ok", Assert.Single(AuthorizationChecks.Run(model, ServerDefaults.Default, [])).Result);
+
+        static AdsClient Client(string id, bool mesh, int port) => new(new NodeContext(id, "shop", null) { IsMesh = mesh }, "127.0.0.1:1", default, "delta", 0, 0, null,
+            [new AdsClientType(XdsTypes.Listener, "1", "1", "acked", [new AdsClientResource($"{XdsTypes.GrpcServerPrefix}127.0.0.1:{port}", null)])]);
     }
 
     [Theory]

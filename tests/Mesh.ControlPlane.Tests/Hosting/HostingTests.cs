@@ -20,11 +20,24 @@ public sealed class HostingTests
         Assert.Equal((TimeSpan.FromSeconds(20), "td", "x"), (options.LeafLife, options.TrustDomain, options.ConfigFolder));
     }
 
+    [Fact]
+    public void CommandLine_Defaults_OfTheCluster()
+    {
+        var options = CommandLine.Parse(["--config", "x", "--mtls", "strict", "--access", "cluster-authenticated", "--cluster-networks", "10.0.0.0/8,fd00::/8,192.0.2.1"], out _)!;
+        Assert.Equal((MtlsMode.Strict, AccessMode.ClusterAuthenticated), (options.Mtls, options.Access));
+        Assert.Equal(["10.0.0.0/8", "fd00::/8", "192.0.2.1/32"], options.ClusterNetworks.Select(n => n.ToString()));
+        var unset = CommandLine.Parse(["--config", "x"], out _)!;
+        Assert.Equal((MtlsMode.Permissive, AccessMode.AllUnauthenticated, 7), (unset.Mtls, unset.Access, unset.ClusterNetworks.Count));
+    }
+
     [Theory]
     [InlineData("--confg", "x")]
     [InlineData("--config")]
     [InlineData("--ads-port", "70000")]
     [InlineData("--leaf-life", "soon")]
+    [InlineData("--mtls", "Strict")]
+    [InlineData("--access", "all")]
+    [InlineData("--cluster-networks", "10.0.0.0/8,10.0.0.1/8")]
     [InlineData("--address", "here")]
     [InlineData("stray")]
     public void CommandLine_Wrong_SaysWhat(params string[] args)
@@ -51,8 +64,9 @@ public sealed class HostingTests
         {
             (o.ConfigFolder, o.TrustDomain, o.LeafLife, o.RootKey) = ("/nowhere/at/all", "UPPER", TimeSpan.Zero, "x");
             (o.AdsPort, o.HttpPort) = (7, 7);
+            (o.Mtls, o.Access, o.ClusterNetworks) = ((MtlsMode)9, (AccessMode)9, []);
         }));
-        Assert.Equal(5, error.Problems.Count);
+        Assert.Equal(8, error.Problems.Count);
         Assert.Contains("/nowhere/at/all", error.Problems[0], StringComparison.Ordinal);
     }
 

@@ -23,6 +23,12 @@ internal sealed record TrafficPolicy(string Kind, ServiceName Name, string Where
 internal sealed record PolicyAttachment(PolicyTarget Target, PolicyReason Reason, string Message)
 {
     public bool IsAccepted => Reason == PolicyReason.Accepted;
+
+    /// <summary>Of a policy that must not be left out (authorization): it can't be held there, so what it targets is closed but for probes.</summary>
+    public bool Closes { get; init; }
+
+    /// <summary>What it targets can't be told apart at the server: with <see cref="Closes"/> whole workloads are.</summary>
+    public bool Whole { get; init; }
 }
 
 /// <summary>Reasons of the condition <c>Accepted</c> (Gateway API, PolicyConditionReason), and <see cref="Expired"/> of ours.</summary>
@@ -39,7 +45,15 @@ internal enum PolicyReason
 /// <param name="Section">A Service's port or a route's rule, by name; null is all of it.</param>
 internal sealed record PolicyTarget(PolicyTargetKind Kind, string Name, string? Section)
 {
-    public override string ToString() => Section is null ? $"{Kind} '{Name}'" : $"{Kind} '{Name}', section '{Section}'";
+    /// <summary>Workloads by labels: the name is the selector's one spelling, <c>app=cart,tier=web</c>.</summary>
+    public static PolicyTarget Workloads(IEnumerable<KeyValuePair<string, string>> labels) =>
+        new(PolicyTargetKind.Workload, string.Join(',', labels.OrderBy(l => l.Key, StringComparer.Ordinal).Select(l => $"{l.Key}={l.Value}")), null);
+
+    /// <summary>Of a target of kind Workload: every label of the selector is there.</summary>
+    public bool Selects(IReadOnlyDictionary<string, string> labels) =>
+        Name.Split(',').All(l => l.Split('=') is [var key, var value] && labels.TryGetValue(key, out var has) && has == value);
+
+    public override string ToString() => Kind == PolicyTargetKind.Workload ? $"workloads with {Name}" : Section is null ? $"{Kind} '{Name}'" : $"{Kind} '{Name}', section '{Section}'";
 }
 
 /// <summary>Named as the kinds are. The order is that of the hierarchy: later is more specific.</summary>
@@ -47,6 +61,9 @@ internal enum PolicyTargetKind
 {
     /// <summary>Every Service of the policy's namespace.</summary>
     Namespace,
+
+    /// <summary>What has certain labels, on all its ports.</summary>
+    Workload,
     Service,
     HTTPRoute,
     GRPCRoute,

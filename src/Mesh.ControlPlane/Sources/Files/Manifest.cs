@@ -26,6 +26,9 @@ internal sealed record ServiceManifest(ManifestKey Key, string Where, ImmutableA
     public ImmutableArray<string> ClusterIps { get; init; } = [];
 
     public bool PublishNotReadyAddresses { get; init; }
+
+    /// <summary>Stand for those of endpoints that no Pod stands for.</summary>
+    public ImmutableSortedDictionary<string, string> Labels { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 }
 
 /// <param name="TargetPort">A number, or a container port's name; null is the same as <paramref name="Port"/>.</param>
@@ -50,7 +53,10 @@ internal sealed record SlicePortManifest(string Name, int Port);
 internal sealed record PodManifest(
     ManifestKey Key, string Where, string ServiceAccount, string? Address, bool Ready,
     ImmutableSortedDictionary<string, string> Labels, ImmutableArray<ContainerPortManifest> Ports)
-    : Manifest(Key, Where);
+    : Manifest(Key, Where)
+{
+    public ImmutableArray<Probe> Probes { get; init; } = [];
+}
 
 internal sealed record ContainerPortManifest(string Name, int Port);
 

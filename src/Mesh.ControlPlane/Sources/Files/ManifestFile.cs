@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources.Files.Policies;
 
 namespace Mesh.ControlPlane.Sources.Files;
 
@@ -12,6 +13,8 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
 
     private const string Kept = " The last good version stays in force.";
     private const string NotUsed = " It is not used.";
+    private const string Closed = " No version of it was ever valid: what it targets is closed but for probes until it is corrected.";
+    private const string TargetUnread = " It is not used, and what it is about can't be read: NOTHING IS PROTECTED BY IT until it is corrected.";
     private const string FileKept = " What was last read from the file stays in force.";
     private const string FileNotUsed = " Nothing of it is used.";
 
@@ -48,12 +51,13 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
             if (refused && document.Key is { } key)
             {
                 inForce = lastGood.GetValueOrDefault(key);
-                refusals.AddRange(document.Problems.All.Where(p => p.Refuses).Select(p => new RefusedManifest(key, p.Problem.Where, p.Problem.What)));
+                refusals.AddRange(document.Problems.All.Where(p => p.Refuses)
+                    .Select(p => new RefusedManifest(key, p.Problem.Where, p.Problem.What) { Targets = document.Targets }));
             }
 
             nameless |= refused && document.Key is null;
             problems.AddRange(document.Problems.All.Select(p =>
-                !p.Refuses ? p.Problem : p.Problem with { What = p.Problem.What + (inForce is not null ? Kept : NotUsed) }));
+                !p.Refuses ? p.Problem : p.Problem with { What = p.Problem.What + (inForce is not null ? Kept : Unused(document)) }));
             if (inForce is null)
             {
                 continue;
@@ -77,6 +81,11 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
         return new ManifestFile(path, objects.ToImmutable(), problems.ToImmutable()) { Refused = refusals.ToImmutable() };
     }
 
+    /// <summary>What becomes of an object of which no version was ever valid.</summary>
+    private static string Unused(ParsedDocument document) => document.Key is { } key && PolicyKinds.Find(key.Kind) is { Closes: true }
+        ? document.Targets.IsEmpty ? TargetUnread : Closed
+        : NotUsed;
+
     /// <summary>The file as it was, with the reason why it could not be read again.</summary>
     public static ManifestFile Unread(string path, SourceProblem problem, ManifestFile? before) => new(
         path, before?.Objects ?? [], [problem with { What = problem.What + (before is { Objects.Length: > 0 } ? FileKept : FileNotUsed) }]);
@@ -84,4 +93,8 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
 
 /// <summary>One reason why the newest version of an object is not used.</summary>
 /// <param name="Where">File and line.</param>
-internal sealed record RefusedManifest(ManifestKey Key, string Where, string What);
+internal sealed record RefusedManifest(ManifestKey Key, string Where, string What)
+{
+    /// <summary>Of a policy: what could be read of its targets.</summary>
+    public ImmutableArray<PolicyTargetManifest> Targets { get; init; } = [];
+}

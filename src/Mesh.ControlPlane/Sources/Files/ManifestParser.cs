@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using Mesh.ControlPlane.Sources.Files.Policies;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
@@ -8,7 +9,11 @@ namespace Mesh.ControlPlane.Sources.Files;
 /// <summary>One document (or list item) of a file, read.</summary>
 /// <param name="Key">Null when kind or name could not be read.</param>
 /// <param name="Object">Null when it is invalid.</param>
-internal sealed record ParsedDocument(ManifestKey? Key, Manifest? Object, ProblemList Problems);
+internal sealed record ParsedDocument(ManifestKey? Key, Manifest? Object, ProblemList Problems)
+{
+    /// <summary>Of an invalid policy: what could be read of its targets.</summary>
+    public ImmutableArray<PolicyTargetManifest> Targets { get; init; } = [];
+}
 
 /// <summary>Turns the text of one file into objects, or says why not. Pure.</summary>
 internal static class ManifestParser
@@ -164,7 +169,7 @@ internal static class ManifestParser
         var manifest = meta is null || key is null ? null : Kinds[kind].Read(map, key.Value, meta);
         map.Ignore("status");
         map.Close();
-        documents.Add(new ParsedDocument(key, problems.Refused ? null : manifest, problems));
+        documents.Add(new ParsedDocument(key, problems.Refused ? null : manifest, problems) { Targets = problems.Refused && manifest is PolicyManifest policy ? policy.Targets : [] });
     }
 
     private static void ReadList(string file, YamlMap list, List<ParsedDocument> documents)

@@ -37,7 +37,8 @@ internal static class ModelAssembler
                 s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol))], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
         endpoints.ReportOrphans(services);
         var routes = new RouteAssembler(objects, services, problems).Assemble();
-        var policies = new PolicyAssembler(objects, services, refused, now, problems).Assemble();
-        return new MeshModel { Services = services, Routes = routes, Policies = policies, Problems = problems.ToImmutable() };
+        var model = new MeshModel { Services = services, Routes = routes, Workloads = new WorkloadAssembler(objects, addressesOf).Assemble() };
+        var policies = new PolicyAssembler(objects, model, refused, now, problems).Assemble();
+        return model with { Policies = policies, Problems = problems.ToImmutable() };
     }
 }

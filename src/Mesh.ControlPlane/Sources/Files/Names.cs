@@ -11,6 +11,20 @@ internal static partial class Names
     public const string SubdomainRule = "Use at most 253 of a–z, 0–9, '-' and '.', each part starting and ending with a letter or digit (RFC 1123 subdomain).";
     public const string PortNameRule = "Use at most 15 of a–z, 0–9 and '-', with at least one letter, no '-' at either end and no '--'.";
 
+    public const string LabelPairRule = "Names are [prefix/]name, names and values 1–63 of letters, digits, '-', '_' and '.', with a letter or digit at both ends (Kubernetes labels).";
+
+    public static bool IsLabelName(string text) => text.Split('/') switch
+    {
+        [var name] => IsLabelPart(name),
+        [var prefix, var name] => IsSubdomain(prefix) && IsLabelPart(name),
+        _ => false,
+    };
+
+    /// <summary>May be empty.</summary>
+    public static bool IsLabelValue(string text) => text.Length == 0 || IsLabelPart(text);
+
+    private static bool IsLabelPart(string text) => text.Length is > 0 and <= 63 && LabelPart().IsMatch(text);
+
     public static bool IsLabel(string text) => text.Length is > 0 and <= 63 && Label().IsMatch(text);
 
     public static bool IsSubdomain(string text) => text.Length is > 0 and <= 253 && Array.TrueForAll(text.Split('.'), p => Label().IsMatch(p));
@@ -41,8 +55,17 @@ internal static partial class Names
             : null;
     }
 
+    /// <summary>Why a text is no IP address in its plain form, or null.</summary>
+    public static string? AddressSpellingProblem(string text) =>
+        !IPAddress.TryParse(text, out var ip) || text.Contains('%', StringComparison.Ordinal) || (ip.AddressFamily == AddressFamily.InterNetwork && ip.ToString() != text)
+            ? "Use an IP address or a range such as 10.0.0.0/8 or fd00::/8."
+            : null;
+
     /// <summary>The one spelling of an address, so that two spellings are seen to be the same.</summary>
     public static string Canonical(string address) => IPAddress.Parse(address).ToString();
+
+    [GeneratedRegex(@"\A[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?\z")]
+    private static partial Regex LabelPart();
 
     [GeneratedRegex(@"\A[a-z0-9]([-a-z0-9]*[a-z0-9])?\z")]
     private static partial Regex Label();

@@ -2,7 +2,7 @@ using System.Collections.Immutable;
 
 namespace Mesh.ControlPlane.Sources.Files;
 
-/// <summary>Reads a Pod (v1): who it runs as, where it is, whether it is ready.</summary>
+/// <summary>Reads a Pod (v1): who it runs as, where it is, whether it is ready, what its node asks it.</summary>
 internal static class PodReader
 {
     public static Manifest? Read(YamlMap root, ManifestKey key, ObjectMeta meta)
@@ -35,13 +35,15 @@ internal static class PodReader
 
         CheckSpelling(spec, "serviceAccountName", "containers");
         var (address, ready) = ReadStatus(root);
-        return new PodManifest(key, where, account, address, ready, meta.Labels, ports.ToImmutable());
+        // Sidecars that start first have probes of their own.
+        var probes = containers.Concat(spec.Find("initContainers") is null ? [] : spec.Maps("initContainers")).SelectMany(c => ProbeReader.Read(c, ports));
+        return new PodManifest(key, where, account, address, ready, meta.Labels, ports.ToImmutable()) { Probes = [.. probes.Distinct()] };
     }
 
     private static void ReadContainer(YamlMap container, ImmutableArray<ContainerPortManifest>.Builder ports)
     {
         container.Text("name", required: true);
-        CheckSpelling(container, "name", "ports");
+        CheckSpelling(container, "name", "ports", "livenessProbe", "readinessProbe", "startupProbe");
         foreach (var port in container.Maps("ports"))
         {
             var name = port.Text("name");
@@ -61,7 +63,7 @@ internal static class PodReader
         }
     }
 
-    /// <summary>Most of a Pod (volumes, probes, scheduling) is not read and not judged; only what looks like one of our fields is.</summary>
+    /// <summary>Most of a Pod (volumes, scheduling) is not read and not judged; only what looks like one of our fields is.</summary>
     private static void CheckSpelling(YamlMap map, params string[] ours)
     {
         foreach (var (field, _) in map.Node.Children)

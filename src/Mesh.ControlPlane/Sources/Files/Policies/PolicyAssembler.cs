@@ -8,10 +8,14 @@ namespace Mesh.ControlPlane.Sources.Files.Policies;
 /// <summary>Attaches policies to what they target and settles conflicts (GEP-713): one policy of a kind per target, the oldest wins.</summary>
 /// <param name="refused">Objects of any kind whose newest version is not used.</param>
 /// <param name="now">What expired before has no effect; null: nothing expires.</param>
+/// <remarks>Of kinds that add up any number may stand at a target. What must not be left out (<see cref="PolicyKind.Closes"/>) and can't be held closes its target.</remarks>
 internal sealed class PolicyAssembler(
-    Dictionary<ManifestKey, Manifest> objects, ImmutableDictionary<ServiceName, Service> services, IReadOnlyCollection<RefusedManifest> refused,
+    Dictionary<ManifestKey, Manifest> objects, MeshModel model, IReadOnlyCollection<RefusedManifest> refused,
     DateTimeOffset? now, ImmutableArray<SourceProblem>.Builder problems)
 {
+    private readonly ImmutableDictionary<ServiceName, Service> _services = model.Services;
+    private readonly AuthorizationTargets _authorization = new(objects, model);
+
     public ImmutableArray<TrafficPolicy> Assemble()
     {
         var taken = new Dictionary<(string Kind, string Namespace, PolicyTarget Target), TrafficPolicy>();
@@ -29,12 +33,32 @@ internal sealed class PolicyAssembler(
             attached.Add(policy with { Attachments = [.. manifest.Targets.Select(t => Attach(policy, t, taken))] });
         }
 
-        new RateLimitCount(services, problems).RefuseTooMany(attached);
+        new RateLimitCount(_services, problems).RefuseTooMany(attached);
+        new AuthorizationCount(model, problems).RefuseTooMany(attached);
         // Never valid: nothing of it is in force, but its status can be asked for.
-        var kinds = PolicyKinds.All.Select(k => k.Name).ToHashSet(StringComparer.Ordinal);
-        attached.AddRange(refused.Where(r => kinds.Contains(r.Key.Kind) && !objects.ContainsKey(r.Key)).DistinctBy(r => r.Key)
-            .Select(r => new TrafficPolicy(r.Key.Kind, new ServiceName(r.Key.Namespace, r.Key.Name), r.Where, [], []) { Invalid = why[r.Key] }));
+        foreach (var never in refused.Where(r => PolicyKinds.Find(r.Key.Kind) is not null && !objects.ContainsKey(r.Key)).DistinctBy(r => r.Key))
+        {
+            var policy = new TrafficPolicy(never.Key.Kind, new ServiceName(never.Key.Namespace, never.Key.Name), never.Where, [], []) { Invalid = why[never.Key] };
+            var closes = PolicyKinds.Find(never.Key.Kind)!.Closes;
+            attached.Add(policy with { Attachments = closes ? [.. never.Targets.Select(t => Close(policy, t))] : [] });
+        }
+
         return [.. attached];
+    }
+
+    /// <summary>No version of the policy was ever valid: its target is closed.</summary>
+    private PolicyAttachment Close(TrafficPolicy policy, PolicyTargetManifest target)
+    {
+        if (Missing(policy, target.Target) is { } missing)
+        {
+            return new PolicyAttachment(target.Target, PolicyReason.TargetNotFound, missing);
+        }
+
+        return new PolicyAttachment(target.Target, PolicyReason.Invalid, $"{policy.Invalid} What it targets is closed but for probes.")
+        {
+            Closes = true,
+            Whole = _authorization.Unfit(policy, target.Target) is not null,
+        };
     }
 
     private PolicyAttachment Attach(TrafficPolicy policy, PolicyTargetManifest target, Dictionary<(string, string, PolicyTarget), TrafficPolicy> taken)
@@ -50,9 +74,20 @@ internal sealed class PolicyAssembler(
             return Refuse(PolicyReason.TargetNotFound, missing);
         }
 
+        var kind = PolicyKinds.Find(policy.Kind)!;
         if (Unfit(policy, target.Target) is { } unfit)
         {
             return Refuse(PolicyReason.Invalid, unfit);
+        }
+
+        if (kind.Closes && _authorization.Unfit(policy, target.Target) is { } untold)
+        {
+            return Refuse(PolicyReason.Invalid, untold + " Until then the workloads that the route leads to are closed but for probes.", "is not held") with { Closes = true, Whole = true };
+        }
+
+        if (kind.IsAdditive)
+        {
+            return new PolicyAttachment(target.Target, PolicyReason.Accepted, "The policy is in force.");
         }
 
         var key = (policy.Kind, policy.Name.Namespace, target.Target);
@@ -63,9 +98,9 @@ internal sealed class PolicyAssembler(
 
         return new PolicyAttachment(target.Target, PolicyReason.Accepted, "The policy is in force.");
 
-        PolicyAttachment Refuse(PolicyReason reason, string message)
+        PolicyAttachment Refuse(PolicyReason reason, string message, string what = "has no effect")
         {
-            problems.Add(new SourceProblem(target.Where, $"{policy}: has no effect at {target.Target} ({reason}): {message}"));
+            problems.Add(new SourceProblem(target.Where, $"{policy}: {what} at {target.Target} ({reason}): {message}"));
             return new PolicyAttachment(target.Target, reason, message);
         }
     }
@@ -77,10 +112,13 @@ internal sealed class PolicyAssembler(
         {
             case PolicyTargetKind.Namespace:
                 return null; // its own, and it may be empty still
+            case PolicyTargetKind.Workload:
+                return model.Workloads.Any(w => w.Namespace == ns && target.Selects(w.Labels)) ? null
+                    : $"No workload of namespace '{ns}' has the labels {target.Name}. Labels are those of Pods, and of the Service where endpoints have no Pod: correct the selector.";
             case PolicyTargetKind.Service:
-                if (!services.TryGetValue(new ServiceName(ns, target.Name), out var service))
+                if (!_services.TryGetValue(new ServiceName(ns, target.Name), out var service))
                 {
-                    return $"There is no Service '{ns}/{target.Name}'.{Suggestion.For(target.Name, services.Keys.Where(s => s.Namespace == ns).Select(s => s.Name).Order(StringComparer.Ordinal))} Add it or correct the name.";
+                    return $"There is no Service '{ns}/{target.Name}'.{Suggestion.For(target.Name, _services.Keys.Where(s => s.Namespace == ns).Select(s => s.Name).Order(StringComparer.Ordinal))} Add it or correct the name.";
                 }
 
                 var ports = service.Ports.Select(p => p.Name).Where(n => n.Length > 0).ToArray();

@@ -12,6 +12,9 @@ internal sealed class PolicyFields(YamlMap spec, ManifestKey key, ImmutableArray
 {
     public YamlMap Spec => spec;
 
+    /// <summary>Of the policy.</summary>
+    public string Namespace => key.Namespace;
+
     public List<SettingValue> Values { get; } = [];
 
     public DateTimeOffset? ExpiresAt { get; set; }

@@ -7,9 +7,19 @@ namespace Mesh.ControlPlane.Sources.Files.Policies;
 /// <param name="Read">Reads the fields below <c>spec</c> other than <c>targetRefs</c>.</param>
 internal sealed record PolicyKind(string Name, ImmutableArray<PolicyTargetKind> Targets, Action<PolicyFields> Read)
 {
+    /// <summary>Any number may stand at one target: they hold together. Else the oldest wins.</summary>
+    public bool IsAdditive { get; init; }
+
+    /// <summary>Leaving it out would let in whom it keeps out: where it can't be held, its target is closed.</summary>
+    public bool Closes { get; init; }
+
+    /// <summary>Workloads may be named by labels, in <c>spec.selector</c>.</summary>
+    public bool HasSelector => Targets.Contains(PolicyTargetKind.Workload);
+
     public const string ApiVersion = "policy." + Annotations.Domain + "/v1alpha1";
 
     public static readonly ImmutableArray<PolicyTargetKind> Services = [PolicyTargetKind.Service, PolicyTargetKind.Namespace];
+    public static readonly ImmutableArray<PolicyTargetKind> Workloads = [.. Services, PolicyTargetKind.Workload];
     public static readonly ImmutableArray<PolicyTargetKind> Routes = [PolicyTargetKind.HTTPRoute, PolicyTargetKind.GRPCRoute];
 }
 
@@ -20,7 +30,10 @@ internal static class PolicyKinds
     [
         RetryPolicyReader.Kind, TimeoutPolicyReader.Kind, LoadBalancingPolicyReader.Kind, OutlierPolicyReader.Kind,
         RateLimitPolicyReader.Kind, FaultPolicyReader.Kind, ConcurrencyPolicyReader.Kind, MatchPolicyReader.Kind,
+        AuthorizationPolicyReader.Kind, ServerPolicyReader.Kind, RequestAuthenticationReader.Kind,
     ];
+
+    public static PolicyKind? Find(string name) => All.FirstOrDefault(k => k.Name == name);
 }
 
 /// <summary>One valid policy of a file.</summary>

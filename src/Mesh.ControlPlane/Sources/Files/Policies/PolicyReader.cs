@@ -8,6 +8,7 @@ internal static class PolicyReader
 {
     // As Gateway API bounds targetRefs.
     private const int MaxTargets = 16;
+    private const int MaxLabels = 16;
 
     public static Func<YamlMap, ManifestKey, ObjectMeta, Manifest?> Of(PolicyKind kind) => (root, key, meta) =>
     {
@@ -49,7 +50,19 @@ internal static class PolicyReader
             targets.Add(new PolicyTargetManifest(read, target.Where));
         }
 
-        if (targets.Count is 0 or > MaxTargets && !spec.Problems.Refused)
+        if (kind.HasSelector && spec.Map("selector") is { } selector)
+        {
+            if (spec.Find("targetRefs") is not null)
+            {
+                spec.Problems.Refuse(selector.Node, "spec has selector and targetRefs. Keep one: workloads by labels, or objects by name.");
+            }
+
+            if (ReadSelector(selector) is { } workloads)
+            {
+                targets.Add(new PolicyTargetManifest(workloads, selector.Where));
+            }
+        }
+        else if (targets.Count is 0 or > MaxTargets && !spec.Problems.Refused)
         {
             spec.Problems.Refuse(spec.Find("targetRefs") ?? spec.Node, $"spec.targetRefs has {targets.Count} entries. Name 1–{MaxTargets} targets: {Kinds(kind)}.");
         }
@@ -57,9 +70,27 @@ internal static class PolicyReader
         return targets.ToImmutable();
     }
 
+    private static PolicyTarget? ReadSelector(YamlMap selector)
+    {
+        var labels = selector.TextMap("matchLabels");
+        if (labels.Count is 0 or > MaxLabels)
+        {
+            selector.Problems.Refuse(selector.Find("matchLabels") ?? selector.Node,
+                $"{selector.Field("matchLabels")} has {labels.Count} labels. Give 1–{MaxLabels} that the workloads have, or use a targetRef of kind Namespace for all of them.");
+        }
+
+        foreach (var (name, value) in labels.Where(l => !Names.IsLabelName(l.Key) || !Names.IsLabelValue(l.Value)))
+        {
+            selector.Problems.Refuse(selector.Find("matchLabels")!, $"{selector.Field("matchLabels")} has '{name}: {value}'. {Names.LabelPairRule}");
+        }
+
+        selector.Close();
+        return labels.IsEmpty || labels.Any(l => !Names.IsLabelName(l.Key) || !Names.IsLabelValue(l.Value)) ? null : PolicyTarget.Workloads(labels);
+    }
+
     private static PolicyTarget? ReadTarget(YamlMap target, PolicyKind kind, ManifestKey key)
     {
-        var word = target.Word("kind", null, [.. kind.Targets.Select(t => t.ToString())]);
+        var word = target.Word("kind", null, [.. kind.Targets.Where(t => t != PolicyTargetKind.Workload).Select(t => t.ToString())]);
         var group = target.Text("group", required: true);
         var name = target.Text("name", required: true);
         var section = target.Text("sectionName");
@@ -93,5 +124,5 @@ internal static class PolicyReader
         return new PolicyTarget(targetKind, name, section is { Length: > 0 } ? section : null);
     }
 
-    private static string Kinds(PolicyKind kind) => string.Join(", ", kind.Targets);
+    private static string Kinds(PolicyKind kind) => string.Join(", ", kind.Targets.Where(t => t != PolicyTargetKind.Workload)) + (kind.HasSelector ? ", or workloads by spec.selector.matchLabels" : string.Empty);
 }

@@ -1,0 +1,22 @@
+using System.Collections.Immutable;
+
+namespace Mesh.ControlPlane.Model;
+
+/// <summary>Something that listens: a Pod, or an endpoint that no Pod stands for.</summary>
+/// <param name="Name">Of the Pod, else of the Service.</param>
+/// <param name="Address">An IP literal.</param>
+/// <param name="Port">Null: every port of the address (a Pod's own).</param>
+/// <param name="Labels">The Pod's; of an endpoint without a Pod those of its Service.</param>
+internal sealed record Workload(
+    string Namespace, string Name, string Address, int? Port, string? ServiceAccount, ImmutableSortedDictionary<string, string> Labels)
+{
+    /// <summary>Ports that its containers name; it may listen on others.</summary>
+    public ImmutableArray<int> DeclaredPorts { get; init; } = [];
+
+    public ImmutableArray<Probe> Probes { get; init; } = [];
+}
+
+/// <summary>A question that the Pod's node asks without an identity: it is answered whatever policies say.</summary>
+/// <param name="Path">Without a query.</param>
+/// <param name="Grpc">gRPC health checking, a POST; else a GET.</param>
+internal sealed record Probe(int Port, string Path, bool Grpc);
