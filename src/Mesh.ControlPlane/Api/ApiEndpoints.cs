@@ -44,7 +44,9 @@ internal static class ApiEndpoints
         api.MapGet("/v1/workloads", (ModelStore store, MeshControlPlaneOptions options) => Workloads.List(store.Current, options.TrustDomain));
         api.MapGet("/v1/checks", Checks.Run);
         api.MapGet("/v1/policies", (ModelStore store) => PolicyStatus.List(store.Current));
+        api.MapGet("/v1/policies/lint", PolicyLint.Answer);
         api.MapGet("/v1/explain", Explain.Answer);
+        api.MapGet("/v1/explain/request", RequestExplain.Answer);
         api.MapGet("/v1/config_dump", (ClientRegistry clients, string? node) => ConfigDump.Write(clients, node));
         api.MapGet("/v1/identities", (IssuanceLog log) => log.Newest);
         api.MapPost("/v1/tokens", CreateToken);

@@ -136,7 +136,8 @@ internal static class Explain
     private static bool IsValid(MeshModel model, BackendRef backend) =>
         !backend.Refused && model.Services.TryGetValue(backend.Service, out var service) && service.Ports.Any(p => p.Port == backend.Port);
 
-    private static IResult? Find(MeshModel model, string clusterDomain, string service, string? ns, out ServiceName name)
+    /// <returns>A problem, or null with the Service's name.</returns>
+    public static IResult? Find(MeshModel model, string clusterDomain, string service, string? ns, out ServiceName name)
     {
         name = default;
         if (ns is null or "" && !service.Contains('.', StringComparison.Ordinal))

@@ -1,0 +1,40 @@
+using System.Net;
+using System.Text.Json;
+using Mesh.Policy;
+using Mesh.Spiffe;
+using Mesh.Traffic;
+
+namespace Mesh.ControlPlane.Api;
+
+/// <summary>A request that nobody makes: somebody asks what would become of it.</summary>
+internal sealed class AskedRequest(string method, string authority, string path, string query, IReadOnlyList<KeyValuePair<string, string>> headers) : RequestHead
+{
+    /// <summary>Null: from outside of the mesh.</summary>
+    public SpiffeId? Caller { get; init; }
+
+    /// <summary>Where it comes from; null is in no network.</summary>
+    public IPAddress? Source { get; init; }
+
+    /// <summary>What a verified token says; null without one.</summary>
+    public JsonElement? Claims { get; init; }
+
+    public override string Method => method;
+
+    public override string Authority => authority;
+
+    public override string Path => path;
+
+    public override string Query => query;
+
+    public override string? Header(string name) => name switch
+    {
+        ":method" => method,
+        ":path" => query.Length == 0 ? path : $"{path}?{query}",
+        ":authority" or "host" => authority,
+        _ => headers.Where(h => h.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Select(h => h.Value).ToArray() is { Length: > 0 } values ? string.Join(',', values) : null,
+    };
+
+    /// <param name="keys">Of the issuers that are believed at a place: each is taken to vouch for the token.</param>
+    public VerifiedClaims ClaimsFor(IEnumerable<string> keys) =>
+        Claims is { } claims ? new VerifiedClaims(keys.ToDictionary(k => k, _ => claims, StringComparer.Ordinal)) : VerifiedClaims.None;
+}
