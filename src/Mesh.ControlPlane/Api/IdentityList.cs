@@ -25,7 +25,7 @@ internal static class IdentityList
             .. from leaf in log.Live
                group leaf by (leaf.Identity, leaf.Node) into workload
                orderby workload.Key.Identity, workload.Key.Node
-               let newest = workload.MaxBy(l => l.IssuedAt)!
+               let newest = Issuance.Newest(workload)
                select new IdentityEntry(
                    newest.Identity, newest.Node, newest.Serial, newest.IssuedAt, newest.NotBefore, newest.NotAfter, Math.Round((newest.NotAfter - now).TotalHours, 2),
                    newest.Key, newest.Issuer, newest.Root, newest.Attested, connected.Contains(workload.Key),

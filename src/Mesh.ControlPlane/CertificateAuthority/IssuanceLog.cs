@@ -20,6 +20,9 @@ internal sealed record Issuance(string Identity, string Node, string Serial, Dat
 
     /// <summary>How the asker showed who it is.</summary>
     public string? Attested { get; init; }
+
+    /// <summary>Of some in the order of their issue, the newest: the clock may have stood still between two.</summary>
+    public static Issuance Newest(IEnumerable<Issuance> some) => some.Aggregate((newest, next) => next.IssuedAt >= newest.IssuedAt ? next : newest);
 }
 
 /// <summary>What was issued: all in issued.jsonl; in memory the newest, and all that are not over, read back at start. Thread-safe.</summary>

@@ -39,7 +39,7 @@ internal static class RotationStep
             from leaf in facts.Leaves
             group leaf by (leaf.Identity, leaf.Node) into workload
             where !answered.Contains(workload.Key)
-            where workload.MaxBy(l => l.IssuedAt)!.Roots != facts.RootsVersion
+            where Issuance.Newest(workload).Roots != facts.RootsVersion
             orderby workload.Key
             select new RotationWait(workload.Key.Identity, workload.Key.Node, connected.Contains(workload.Key), "roots", workload.Max(l => l.NotAfter)));
     }

@@ -23,7 +23,8 @@ internal sealed class TrustSnapshot
         _ids = revocations.Select(r => r.Id).OfType<string>().ToFrozenSet(StringComparer.Ordinal);
         _serials = revocations.Select(r => r.Serial).OfType<string>().ToFrozenSet(StringComparer.Ordinal);
         var resource = new Mesh.Protos.Identity.TrustBundle { Name = trustDomain.Name };
-        resource.Roots.AddRange(roots.Select(r => ByteString.CopyFrom(r.GetEncoded())));
+        // In an order of their own: that another of them signs is no news to clients.
+        resource.Roots.AddRange(roots.OrderBy(Certificates.Id, StringComparer.Ordinal).Select(r => ByteString.CopyFrom(r.GetEncoded())));
         resource.RevokedIds.AddRange(_ids.Order(StringComparer.Ordinal));
         resource.RevokedSerials.AddRange(_serials.Order(StringComparer.Ordinal));
         Resource = resource.ToByteString();

@@ -23,21 +23,21 @@ public sealed class AttestationTests
     private readonly FakeTimeProvider _time = new(DateTimeOffset.UtcNow);
 
     [Theory]
-    [InlineData("good", AttestedKind.Good, "JWT of")]
-    [InlineData("expired", AttestedKind.Refused, "has expired")]
-    [InlineData("not yet", AttestedKind.Refused, "not valid yet")]
-    [InlineData("endless", AttestedKind.Refused, "expire")]
-    [InlineData("audience", AttestedKind.Refused, "not meant for 'meshlib.io'")]
-    [InlineData("issuer", AttestedKind.NotMine, "not of")]
-    [InlineData("none", AttestedKind.Refused, "signed with 'none'")]
-    [InlineData("hmac", AttestedKind.Refused, "signed with 'HS256'")]
-    [InlineData("unknown key", AttestedKind.Refused, "does not publish")]
-    [InlineData("changed", AttestedKind.Refused, "signature was not made by")]
-    [InlineData("other subject", AttestedKind.Refused, "is no service account")]
-    [InlineData("slashes", AttestedKind.Refused, "is no service account")]
-    [InlineData("no JWT", AttestedKind.NotMine, "no JWT")]
-    [InlineData("rubbish", AttestedKind.NotMine, "no JWT")]
-    public async Task Oidc_EachToken_WithItsReason(string token, AttestedKind kind, string why)
+    [InlineData("good", nameof(AttestedKind.Good), "JWT of")]
+    [InlineData("expired", nameof(AttestedKind.Refused), "has expired")]
+    [InlineData("not yet", nameof(AttestedKind.Refused), "not valid yet")]
+    [InlineData("endless", nameof(AttestedKind.Refused), "expire")]
+    [InlineData("audience", nameof(AttestedKind.Refused), "not meant for 'meshlib.io'")]
+    [InlineData("issuer", nameof(AttestedKind.NotMine), "not of")]
+    [InlineData("none", nameof(AttestedKind.Refused), "signed with 'none'")]
+    [InlineData("hmac", nameof(AttestedKind.Refused), "signed with 'HS256'")]
+    [InlineData("unknown key", nameof(AttestedKind.Refused), "does not publish")]
+    [InlineData("changed", nameof(AttestedKind.Refused), "signature was not made by")]
+    [InlineData("other subject", nameof(AttestedKind.Refused), "is no service account")]
+    [InlineData("slashes", nameof(AttestedKind.Refused), "is no service account")]
+    [InlineData("no JWT", nameof(AttestedKind.NotMine), "no JWT")]
+    [InlineData("rubbish", nameof(AttestedKind.NotMine), "no JWT")]
+    public async Task Oidc_EachToken_WithItsReason(string token, string kind, string why)
     {
         await using var issuer = await FakeOidcIssuer.StartAsync();
         using var keys = Keys(issuer);
@@ -63,7 +63,7 @@ public sealed class AttestationTests
 
         var found = await attestor.AttestAsync(text, TestContext.Current.CancellationToken);
 
-        Assert.Equal((kind, kind == AttestedKind.Good ? Cart : null), (found.Kind, found.Id?.ToString()));
+        Assert.Equal((kind, kind == nameof(AttestedKind.Good) ? Cart : null), (found.Kind.ToString(), found.Id?.ToString()));
         Assert.Contains(why, found.Detail, StringComparison.Ordinal);
         Assert.DoesNotContain(text, found.Detail, StringComparison.Ordinal);
     }
@@ -187,13 +187,13 @@ public sealed class AttestationTests
     }
 
     [Theory]
-    [InlineData("good", AttestedKind.Good, "Kubernetes pod cart-7d9f (5e6e)")]
-    [InlineData("unknown", AttestedKind.Refused, "token lookup failed")]
-    [InlineData("audience", AttestedKind.Refused, "not bound to the audience 'meshlib.io'")]
-    [InlineData("no audience", AttestedKind.Refused, "not bound to the audience 'meshlib.io'")]
-    [InlineData("user", AttestedKind.Refused, "is no service account")]
-    [InlineData("opaque", AttestedKind.NotMine, "no service account token")]
-    public async Task TokenReview_EachAnswer_WithItsReason(string token, AttestedKind kind, string why)
+    [InlineData("good", nameof(AttestedKind.Good), "Kubernetes pod cart-7d9f (5e6e)")]
+    [InlineData("unknown", nameof(AttestedKind.Refused), "token lookup failed")]
+    [InlineData("audience", nameof(AttestedKind.Refused), "not bound to the audience 'meshlib.io'")]
+    [InlineData("no audience", nameof(AttestedKind.Refused), "not bound to the audience 'meshlib.io'")]
+    [InlineData("user", nameof(AttestedKind.Refused), "is no service account")]
+    [InlineData("opaque", nameof(AttestedKind.NotMine), "no service account token")]
+    public async Task TokenReview_EachAnswer_WithItsReason(string token, string kind, string why)
     {
         await using var kubernetes = await FakeTokenReview.StartAsync();
         kubernetes.Tokens["h.good.s"] = FakeTokenReview.Pod(CartUser, Audience);
@@ -204,7 +204,7 @@ public sealed class AttestationTests
 
         var found = await attestor.AttestAsync(token == "opaque" ? "opaque" : $"h.{token}.s", TestContext.Current.CancellationToken);
 
-        Assert.Equal((kind, kind == AttestedKind.Good ? Cart : null), (found.Kind, found.Id?.ToString()));
+        Assert.Equal((kind, kind == nameof(AttestedKind.Good) ? Cart : null), (found.Kind.ToString(), found.Id?.ToString()));
         Assert.Contains(why, found.Detail, StringComparison.Ordinal);
         Assert.Equal(token == "opaque" ? [] : [Audience], kubernetes.AskedAudiences);
     }

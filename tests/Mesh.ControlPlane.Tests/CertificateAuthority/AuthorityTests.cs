@@ -1,6 +1,5 @@
 using System.Security.Cryptography.X509Certificates;
 using Mesh.ControlPlane.CertificateAuthority;
-using Mesh.Spiffe;
 using Org.BouncyCastle.Asn1.X509;
 using Org.BouncyCastle.Security;
 using Xunit;

@@ -288,7 +288,8 @@ public sealed class CsrServiceTests
         await using (var controlPlane = await TestControlPlane.StartAsync(configure: o => (o.RootCertificate, o.RootKey) = (certificateFile, keyFile)))
         {
             using var leaf = await controlPlane.JoinAsync("shop", "cart");
-            Assert.Equal("CN=given", leaf.Issuer);
+            Assert.Contains("CN=mesh issuer", leaf.Issuer, StringComparison.Ordinal);
+            Assert.Equal("CN=given", controlPlane.Services.GetRequiredService<MeshAuthority>().State.Signing.Issuer.Certificate.IssuerDN.ToString());
         }
 
         await File.WriteAllTextAsync(keyFile, ECDsa.Create(ECCurve.NamedCurves.nistP256).ExportPkcs8PrivateKeyPem(), TestContext.Current.CancellationToken);

@@ -24,14 +24,14 @@ internal static class PrivateHttp
         };
         if (authorityFile is not null)
         {
-            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, errors) => IsTrusted(authorityFile, certificate, errors);
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, presented, errors) => IsTrusted(authorityFile, certificate, presented, errors);
         }
 
         return new HttpClient(handler) { Timeout = Timeout, MaxResponseContentBufferSize = MaxAnswer };
     }
 
     /// <summary>The name must hold in any case; the chain is built anew under the given roots.</summary>
-    private static bool IsTrusted(string authorityFile, X509Certificate? certificate, SslPolicyErrors errors)
+    private static bool IsTrusted(string authorityFile, X509Certificate? certificate, X509Chain? presented, SslPolicyErrors errors)
     {
         if (certificate is not X509Certificate2 leaf || (errors & ~SslPolicyErrors.RemoteCertificateChainErrors) != 0)
         {
@@ -42,6 +42,11 @@ internal static class PrivateHttp
         roots.ImportFromPem(Pems.ReadText(authorityFile));
         using var chain = new X509Chain { ChainPolicy = { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, DisableCertificateDownloads = true } };
         chain.ChainPolicy.CustomTrustStore.AddRange(roots);
+        foreach (var sent in presented?.ChainPolicy.ExtraStore ?? [])
+        {
+            chain.ChainPolicy.ExtraStore.Add(sent);
+        }
+
         return chain.Build(leaf);
     }
 }
