@@ -30,6 +30,9 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
     public Task<JsonNode> PostAsync(string path, object content, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Post, path, JsonContent.Create(content, options: Json), cancellationToken);
 
+    public Task<JsonNode> DeleteAsync(string path, object content, CancellationToken cancellationToken) =>
+        SendAsync(HttpMethod.Delete, path, JsonContent.Create(content, options: Json), cancellationToken);
+
     /// <summary>An array of objects; anything else is a failure that names the path.</summary>
     public async Task<JsonArray> GetArrayAsync(string path, CancellationToken cancellationToken) =>
         await GetAsync(path, cancellationToken) as JsonArray ?? throw NotUnderstood(path, "it is no array");
@@ -94,6 +97,7 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
             HttpStatusCode.NotFound when title?.StartsWith("No such ", StringComparison.Ordinal) == true => new CliException(
                 ExitCodes.Failure, char.ToLowerInvariant(title[0]) + title[1..], reason, "correct what it names"),
             HttpStatusCode.NotFound => new CliException(ExitCodes.Failure, $"{address} has no {path} (404)", reason, "check --server: is it a control plane of this version?"),
+            HttpStatusCode.Conflict => new CliException(ExitCodes.Failure, "the control plane does not do that now", reason, "do what it says, or wait"),
             HttpStatusCode.BadRequest or HttpStatusCode.UnprocessableEntity => new CliException(
                 ExitCodes.Usage, $"the control plane did not accept the request ({status})", reason, "correct what it names"),
             _ => new CliException(ExitCodes.Failure, $"the control plane at {address} failed on {path} ({status})", reason, "look at the control plane's log"),

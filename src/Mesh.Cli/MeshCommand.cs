@@ -57,7 +57,11 @@ internal static class MeshCommand
         new Command("config", "What the control plane has told its clients, and why.") { ConfigDumpCommand.Create(context), ConfigExplainCommand.Create(context) },
         new Command("policy", "Who may call what.") { PolicyLintCommand.Create(context) },
         new Command("xds", "For gRPC peers that are not .NET.") { XdsBootstrapCommand.Create(context) },
-        new Command("identity", "Certificates of workloads.") { IdentityAgentCommand.Create(context) },
+        new Command("identity", "Certificates of workloads: who has which, and changing them.")
+        {
+            IdentityListCommand.Create(context), IdentityShowCommand.Create(context), IdentityRotateCommand.Create(context), IdentityRevokeCommand.Create(context),
+            IdentityAgentCommand.Create(context),
+        },
         new Command("token", "What lets a workload join.") { TokenCreateCommand.Create(context) },
         VersionCommand.Create(context),
     };

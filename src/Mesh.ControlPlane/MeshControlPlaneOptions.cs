@@ -31,11 +31,47 @@ public sealed class MeshControlPlaneOptions
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
 
-    /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>. Default: an own root in <see cref="DataFolder"/>.</summary>
+    /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>, or with <see cref="IssuerCertificate"/> as what workloads trust. Default: an own root in <see cref="DataFolder"/>.</summary>
     public string? RootCertificate { get; set; }
 
     /// <summary>PEM file of the given root's EC or RSA key; with <see cref="RootCertificate"/>.</summary>
     public string? RootKey { get; set; }
+
+    /// <summary>PEM file of an issuer that was signed elsewhere, and all certificates between it and the root; with <see cref="IssuerKey"/> and <see cref="RootCertificate"/>. Read again when it changes.</summary>
+    public string? IssuerCertificate { get; set; }
+
+    /// <summary>PEM file of the given issuer's EC or RSA key.</summary>
+    public string? IssuerKey { get; set; }
+
+    /// <summary>Folder with an issuer that was signed elsewhere, as a Kubernetes TLS secret is mounted: <c>tls.crt</c>, <c>tls.key</c>, <c>ca.crt</c>. Read again when it changes.</summary>
+    public string? Issuer { get; set; }
+
+    /// <summary>Keys of the certificates that the own authority makes for itself. Default: P-256.</summary>
+    public CaKeyKind CaKey { get; set; } = CaKeyKind.P256;
+
+    /// <summary>An OIDC issuer whose JWTs show who a workload is; with <see cref="OidcAudience"/>.</summary>
+    public string? OidcIssuer { get; set; }
+
+    /// <summary>What these JWTs must be meant for.</summary>
+    public string? OidcAudience { get; set; }
+
+    /// <summary>URL or file of the OIDC issuer's keys (JWKS). Default: as its discovery document says.</summary>
+    public string? OidcJwks { get; set; }
+
+    /// <summary>Which claims make the identity, such as <c>ns/{team}/sa/{sub}</c>. Default: the subject is a Kubernetes service account.</summary>
+    public string? OidcIdentity { get; set; }
+
+    /// <summary>Address of the Kubernetes API server that reviews service account tokens; <c>in-cluster</c> for the one of this pod.</summary>
+    public string? TokenReview { get; set; }
+
+    /// <summary>What these tokens must be bound to. Default: <c>meshlib.io</c>.</summary>
+    public string TokenReviewAudience { get; set; } = "meshlib.io";
+
+    /// <summary>PEM file with the roots of the API server's certificate. Default: in a cluster the pod's own, else the machine's.</summary>
+    public string? TokenReviewCa { get; set; }
+
+    /// <summary>File with the control plane's own token for the API server. Default: in a cluster the pod's own, else none.</summary>
+    public string? TokenReviewToken { get; set; }
 
     /// <summary>Life of workload certificates, 10 s–90 days. Default: 24 h.</summary>
     public TimeSpan LeafLife { get; set; } = TimeSpan.FromHours(24);
@@ -87,10 +123,8 @@ public sealed class MeshControlPlaneOptions
             problems.Add($"Port {same.Key} is given more than once ({string.Join(", ", same.Select(p => p.Flag))}).");
         }
 
-        if ((RootCertificate is null) != (RootKey is null))
-        {
-            problems.Add("--root-cert and --root-key go together: give both, or neither for an own root.");
-        }
+        problems.AddRange(AuthorityProblems());
+        problems.AddRange(CertificateAuthority.Attestation.AttestorFactory.Problems(this));
 
         if (LeafLife < CertificateAuthority.LeafPolicyStore.ShortestLife || LeafLife > CertificateAuthority.LeafPolicyStore.LongestLife)
         {
@@ -113,6 +147,39 @@ public sealed class MeshControlPlaneOptions
         }
 
         return problems;
+    }
+
+    private IEnumerable<string> AuthorityProblems()
+    {
+        if (Issuer is not null)
+        {
+            if ((RootCertificate ?? RootKey ?? IssuerCertificate ?? IssuerKey) is not null)
+            {
+                yield return "--issuer DIR holds all of the authority: leave out --root-cert, --root-key, --issuer-cert and --issuer-key.";
+            }
+
+            yield break;
+        }
+
+        if (IssuerCertificate is not null || IssuerKey is not null)
+        {
+            if (IssuerCertificate is null || IssuerKey is null || RootCertificate is null)
+            {
+                yield return "--issuer-cert, --issuer-key and --root-cert go together: the issuer, its key, and the root that workloads trust.";
+            }
+
+            if (RootKey is not null)
+            {
+                yield return "--root-key is not needed with --issuer-cert: leave it out, and keep it away from here.";
+            }
+
+            yield break;
+        }
+
+        if ((RootCertificate is null) != (RootKey is null))
+        {
+            yield return "--root-cert and --root-key go together: give both, or neither for an own root.";
+        }
     }
 
     internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort)];

@@ -48,10 +48,8 @@ internal static class ApiEndpoints
         api.MapGet("/v1/explain", Explain.Answer);
         api.MapGet("/v1/explain/request", RequestExplain.Answer);
         api.MapGet("/v1/config_dump", (ClientRegistry clients, string? node) => ConfigDump.Write(clients, node));
-        api.MapGet("/v1/identities", (IssuanceLog log) => log.Newest);
         api.MapPost("/v1/tokens", CreateToken);
-        api.MapPut("/v1/identity/leaf_life", SetLeafLife);
-        api.MapPost("/v1/identity/rotate", (LeafPolicyStore policy) => new { issued_after = policy.Rotate() });
+        IdentityApi.Map(api);
     }
 
     internal static IResult Problem(int status, string title, string detail) => Results.Problem(detail, statusCode: status, title: title);
@@ -101,22 +99,8 @@ internal static class ApiEndpoints
         }
     }
 
-    private static IResult SetLeafLife(LeafLifeRequest? request, LeafPolicyStore policy)
-    {
-        var (shortest, longest) = (LeafPolicyStore.ShortestLife.TotalSeconds, LeafPolicyStore.LongestLife.TotalSeconds);
-        if (request is null || !(request.Seconds >= shortest) || !(request.Seconds <= longest))
-        {
-            return Problem(400, "Bad life", $"seconds is '{request?.Seconds}'. Give {shortest}–{longest}.");
-        }
-
-        policy.LeafLife = TimeSpan.FromSeconds(request.Seconds!.Value);
-        return Results.Ok(new { seconds = request.Seconds });
-    }
-
     private static bool IsLabel(string name) =>
         name.Length <= 253 && char.IsAsciiLetterOrDigit(name[0]) && char.IsAsciiLetterOrDigit(name[^1]) && name.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-' or '.');
 
     private sealed record TokenRequest(string? Namespace, string? ServiceAccount);
-
-    private sealed record LeafLifeRequest(double? Seconds);
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Xds;
 
@@ -19,13 +17,13 @@ internal sealed record Check(string Id, string Category, string Description, str
 internal static class Checks
 {
     public static IReadOnlyList<Check> Run(
-        ModelStore store, ClientRegistry clients, Issuer issuer, ServingCertificate serving, DataFolder data, MeshControlPlaneOptions options, TimeProvider time) =>
+        ModelStore store, ClientRegistry clients, CertificateChecks certificates, DataFolder data, MeshControlPlaneOptions options) =>
     [
         .. Configuration(store.Current),
         .. AuthorizationChecks.Run(store.Current, options.Defaults, clients.Clients),
         .. Identity(store.Current, options.TrustDomain),
         .. Clients(clients),
-        .. Certificates(issuer, serving, time.GetUtcNow()),
+        .. certificates.Run(),
         data.WriteProblem() is { } problem
             ? Check.Error("data-folder", "storage", "the data folder can be written", $"{data.Path}: {problem}", "Make room or give write permission: join tokens and marks can't be saved.")
             : Check.Ok("data-folder", "storage", "the data folder can be written", data.Path),
@@ -77,18 +75,5 @@ internal static class Checks
         {
             yield return Check.Error("client-nack", "clients", Description, $"{client.Node.Id}: {client.LastNack}", "The client runs on its last good configuration. See 'mesh config dump' for what it was sent.");
         }
-    }
-
-    private static IEnumerable<Check> Certificates(Issuer issuer, ServingCertificate serving, DateTimeOffset now)
-    {
-        var rootEnd = new DateTimeOffset(issuer.Root.Certificate.NotAfter, TimeSpan.Zero);
-        var detail = string.Create(CultureInfo.InvariantCulture, $"valid to {rootEnd:u}");
-        yield return rootEnd - now < TimeSpan.FromDays(30)
-            ? Check.Warning("root-certificate", "certificates", "the root is valid for 30 days and more", detail, "Give a new root with --root-cert and --root-key.")
-            : Check.Ok("root-certificate", "certificates", "the root is valid for 30 days and more", detail);
-
-        _ = serving.Current;
-        yield return Check.Ok("serving-certificate", "certificates", "the control plane's own certificate is valid",
-            string.Create(CultureInfo.InvariantCulture, $"{(serving.NotAfter - now).TotalHours:0.0} h left"));
     }
 }

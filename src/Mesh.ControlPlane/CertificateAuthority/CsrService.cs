@@ -1,77 +1,84 @@
 using Grpc.Core;
+using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Model;
 using Mesh.Protos.Istio;
 using Mesh.Spiffe;
 
 namespace Mesh.ControlPlane.CertificateAuthority;
 
-/// <summary>Issues X.509-SVIDs: for a join token once, then for the certificate that is to be renewed.</summary>
+/// <summary>Issues X.509-SVIDs: for a token that shows who the workload is, then for the certificate that is to be renewed.</summary>
 internal sealed partial class CsrService(
-    Issuer issuer, JoinTokens tokens, LeafPolicyStore policy, IssuanceRate rate, IssuanceLog issued, TimeProvider time, ILogger<CsrService> logger)
+    Issuer issuer, Attestors attestors, LeafPolicyStore policy, IssuanceRate rate, IssuanceLog issued, TrustBundleStore trust, ILogger<CsrService> logger)
     : IstioCertificateService.IstioCertificateServiceBase
 {
     private const int MaxNodeId = 512;
 
     /// <inheritdoc/>
-    public override Task<IstioCertificateResponse> CreateCertificate(IstioCertificateRequest request, ServerCallContext context)
+    public override async Task<IstioCertificateResponse> CreateCertificate(IstioCertificateRequest request, ServerCallContext context)
     {
         try
         {
-            return Task.FromResult(Create(request, context));
+            return await CreateAsync(request, context);
         }
         catch (RpcException e)
         {
+            issued.CountRefused();
             Log.Refused(logger, context.Peer, e.StatusCode, e.Status.Detail);
             throw;
         }
     }
 
-    private IstioCertificateResponse Create(IstioCertificateRequest request, ServerCallContext context)
+    private async Task<IstioCertificateResponse> CreateAsync(IstioCertificateRequest request, ServerCallContext context)
     {
         var token = ReadToken(context);
-        string? problem;
-        SpiffeId id;
-        if (token is not null)
+        var peer = context.GetHttpContext().Features.Get<PeerFeature>();
+        var attested = token is not null ? await attestors.AttestAsync(token, context.CancellationToken)
+            : peer is { Id: { } known } ? Attested.Good(known, $"certificate {peer.Serial}")
+            : throw Error(
+                StatusCode.Unauthenticated, "Neither a token nor a valid client certificate came with the CSR. Send 'authorization: Bearer <token>', or the certificate to renew by mTLS.");
+        var id = attested.Kind switch
         {
-            id = tokens.Find(token, out problem) ?? throw Error(StatusCode.Unauthenticated, problem!);
-        }
-        else
+            AttestedKind.Good => attested.Id!,
+            AttestedKind.Unavailable => throw Error(StatusCode.Unavailable, attested.Detail),
+            _ => throw Error(StatusCode.Unauthenticated, attested.Detail),
+        };
+        if (trust.Current.RevocationOf(id, token is null ? peer!.Serial : null) is { } revoked)
         {
-            id = context.GetHttpContext().Features.Get<PeerFeature>()?.Id ?? throw Error(
-                StatusCode.Unauthenticated, "Neither a join token nor a valid client certificate came with the CSR. Send 'authorization: Bearer <token>', or the certificate to renew by mTLS.");
+            throw Error(StatusCode.PermissionDenied, revoked);
         }
 
+        // What is refused from here on counts as well: signing costs little, reading what was sent may not.
         if (!rate.TryTake(id))
         {
-            throw Error(StatusCode.ResourceExhausted, $"'{id}' got more than {IssuanceRate.PerMinute} certificates in a minute. Try again later.");
+            throw Error(StatusCode.ResourceExhausted, $"'{id}' asked for more than {IssuanceRate.PerMinute} certificates in a minute. Try again later.");
         }
 
-        var csr = SigningRequest.Parse(request.Csr, out problem) ?? throw Error(StatusCode.InvalidArgument, problem!);
+        var csr = SigningRequest.Parse(request.Csr, out var problem) ?? throw Error(StatusCode.InvalidArgument, problem!);
         if (csr.NamesProblem(id) is { } namesProblem)
         {
             throw Error(StatusCode.PermissionDenied, namesProblem);
         }
 
         // Used up last, so that a bad CSR does not cost the token; and before signing, so that it can't be used twice.
-        if (token is not null && Redeem(token, out problem) is null)
+        if (token is not null && Use(attested.By!, token) is { } used)
         {
-            throw Error(StatusCode.Unauthenticated, problem!);
+            throw Error(StatusCode.Unauthenticated, used);
         }
 
         var asked = request.ValidityDuration > 0 ? TimeSpan.FromSeconds(Math.Min(request.ValidityDuration, LeafPolicyStore.LongestLife.TotalSeconds)) : TimeSpan.MaxValue;
         var life = asked < LeafPolicyStore.ShortestLife ? LeafPolicyStore.ShortestLife : asked < policy.LeafLife ? asked : policy.LeafLife;
-        var leaf = issuer.IssueWorkload(id, csr.PublicKey, life);
-        var serial = leaf.SerialNumber.ToString(16);
-        issued.Add(new Issuance(id.ToString(), ReadNode(request) ?? context.Peer, serial, time.GetUtcNow(), leaf.NotBefore, leaf.NotAfter));
-        Log.Issued(logger, id, serial, leaf.NotAfter, token is not null);
-        return new IstioCertificateResponse { CertChain = { Pems.Write(leaf), issuer.Root.Pem } };
+        var leaf = issuer.IssueWorkload(id, csr.PublicKey, life, ReadNode(request) ?? context.Peer, attested.Detail);
+        Log.Issued(logger, id, Certificates.Serial(leaf.Leaf), leaf.Leaf.NotAfter, attested.Detail);
+        var response = new IstioCertificateResponse();
+        response.CertChain.AddRange(leaf.Chain.Select(Pems.Write));
+        return response;
     }
 
-    private SpiffeId? Redeem(string token, out string? problem)
+    private static string? Use(IAttestor attestor, string token)
     {
         try
         {
-            return tokens.Redeem(token, out problem);
+            return attestor.Use(token);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -97,15 +104,15 @@ internal sealed partial class CsrService(
 
         return value.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
             ? value[Scheme.Length..].Trim()
-            : throw Error(StatusCode.Unauthenticated, "The authorization metadata is not of the form 'Bearer <join token>'.");
+            : throw Error(StatusCode.Unauthenticated, "The authorization metadata is not of the form 'Bearer <token>'.");
     }
 
     private static RpcException Error(StatusCode code, string message) => new(new Status(code, message));
 
     private static partial class Log
     {
-        [LoggerMessage(4610, LogLevel.Information, "Issued certificate {Serial} to '{Identity}', valid to {NotAfter:u} (joined by token: {ByToken})", EventName = nameof(Issued))]
-        public static partial void Issued(ILogger logger, SpiffeId identity, string serial, DateTime notAfter, bool byToken);
+        [LoggerMessage(4610, LogLevel.Information, "Issued certificate {Serial} to '{Identity}', valid to {NotAfter:u}, shown by: {Attested}", EventName = nameof(Issued))]
+        public static partial void Issued(ILogger logger, SpiffeId identity, string serial, DateTime notAfter, string attested);
 
         [LoggerMessage(4611, LogLevel.Warning, "Refused to sign a certificate for {Peer}: {Code}: {Problem}", EventName = nameof(Refused))]
         public static partial void Refused(ILogger logger, string peer, StatusCode code, string problem);

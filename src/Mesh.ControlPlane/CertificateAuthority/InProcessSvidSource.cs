@@ -15,10 +15,11 @@ internal sealed class InProcessSvidSource(Func<CancellationToken, Task<IServiceP
         var services = await controlPlane(cancellationToken);
         var issuer = services.GetRequiredService<Issuer>();
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var leaf = issuer.IssueWorkload(id, PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo()), services.GetRequiredService<LeafPolicyStore>().LeafLife);
-        services.GetRequiredService<IssuanceLog>().Add(new Issuance(
-            id.ToString(), nodeId, leaf.SerialNumber.ToString(16), services.GetRequiredService<TimeProvider>().GetUtcNow(), leaf.NotBefore, leaf.NotAfter));
-        using var certificate = X509CertificateLoader.LoadCertificate(leaf.GetEncoded());
-        return new IssuedSvid(new X509Svid(id, certificate.CopyWithPrivateKey(key), []), services.GetRequiredService<TrustBundle>());
+        var issued = issuer.IssueWorkload(
+            id, PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo()), services.GetRequiredService<LeafPolicyStore>().LeafLife, nodeId, "the control plane's own process");
+        using var certificate = X509CertificateLoader.LoadCertificate(issued.Leaf.GetEncoded());
+        return new IssuedSvid(
+            new X509Svid(id, certificate.CopyWithPrivateKey(key), [.. issued.Authority.Intermediates.Select(i => X509CertificateLoader.LoadCertificate(i.GetEncoded()))]),
+            issued.Trust.Bundle);
     }
 }

@@ -16,6 +16,7 @@ internal sealed class JoinTokens
     public static readonly TimeSpan Life = TimeSpan.FromHours(24);
 
     private const string FileName = "tokens.json";
+    private const int MaxLength = 256;
     private const int MaxTokens = 20_000;
     private readonly DataFolder _data;
     private readonly TimeProvider _time;
@@ -66,6 +67,15 @@ internal sealed class JoinTokens
         return new NewJoinToken(token, expires);
     }
 
+    /// <summary>Whether it was made here, good or not.</summary>
+    public bool Knows(string token)
+    {
+        lock (_lock)
+        {
+            return token.Length <= MaxLength && _byHash.ContainsKey(Hash(token));
+        }
+    }
+
     /// <summary>Whose token it is, without using it up.</summary>
     public SpiffeId? Find(string token, out string? problem)
     {
@@ -93,7 +103,7 @@ internal sealed class JoinTokens
     private Stored? FindLocked(string token, out string? problem)
     {
         // A look-up by hash tells an attacker nothing by its time.
-        if (token.Length > 256 || !_byHash.TryGetValue(Hash(token), out var stored))
+        if (token.Length > MaxLength || !_byHash.TryGetValue(Hash(token), out var stored))
         {
             problem = "The join token is unknown here. Make one with POST /api/v1/tokens of this control plane.";
             return null;

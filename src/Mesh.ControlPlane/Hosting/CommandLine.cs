@@ -21,12 +21,27 @@ internal static class CommandLine
                                    one port each; 0 is any free one
           --root-cert FILE  --root-key FILE
                                    a given root, PEM (default: an own one in the data folder)
+          --issuer-cert FILE  --issuer-key FILE  --root-cert FILE
+                                   an issuer signed elsewhere, PEM, and the root to trust; read again when they change
+          --issuer DIR             the same as a Kubernetes TLS secret: tls.crt, tls.key, ca.crt
+          --ca-key KIND            keys of the own authority: p256 or p384 (default: p256)
           --leaf-life TIME         life of workload certificates, such as 20s, 30m, 24h, 7d (default: 24h)
           --mtls MODE              permissive or strict, where no ServerPolicy says it (default: permissive)
           --access MODE            who may call where no policy says it: all-unauthenticated, all-authenticated, cluster-unauthenticated,
                                    cluster-authenticated, deny or audit (default: all-unauthenticated)
           --cluster-networks CIDR,...
                                    what cluster-... means (default: private, shared, unique local and loopback addresses)
+          --oidc-issuer URL  --oidc-audience NAME
+                                   workloads may join with JWTs of this issuer, meant for this audience
+          --oidc-jwks URL|FILE     its keys (default: as its discovery document says)
+          --oidc-identity TEMPLATE claims that make the identity, such as ns/{team}/sa/{sub}
+                                   (default: the subject is system:serviceaccount:NAMESPACE:NAME)
+          --token-review URL|in-cluster
+                                   workloads may join with Kubernetes service account tokens, reviewed there
+          --token-review-audience NAME
+                                   what these must be bound to (default: meshlib.io)
+          --token-review-ca FILE  --token-review-token FILE
+                                   roots of the API server, and the control plane's own token for it
           --help
         """;
 
@@ -67,6 +82,28 @@ internal static class CommandLine
                 case "--cluster-domain": options.ClusterDomain = value; break;
                 case "--root-cert": options.RootCertificate = value; break;
                 case "--root-key": options.RootKey = value; break;
+                case "--issuer-cert": options.IssuerCertificate = value; break;
+                case "--issuer-key": options.IssuerKey = value; break;
+                case "--issuer": options.Issuer = value; break;
+                case "--oidc-issuer": options.OidcIssuer = value; break;
+                case "--oidc-audience": options.OidcAudience = value; break;
+                case "--oidc-jwks": options.OidcJwks = value; break;
+                case "--oidc-identity": options.OidcIdentity = value; break;
+                case "--token-review": options.TokenReview = value; break;
+                case "--token-review-audience": options.TokenReviewAudience = value; break;
+                case "--token-review-ca": options.TokenReviewCa = value; break;
+                case "--token-review-token": options.TokenReviewToken = value; break;
+                case "--ca-key":
+                    if (value is "p256" or "p384")
+                    {
+                        options.CaKey = value == "p384" ? CaKeyKind.P384 : CaKeyKind.P256;
+                    }
+                    else
+                    {
+                        found.Add($"--ca-key '{value}' is not known. Use p256 or p384.");
+                    }
+
+                    break;
                 case "--port-base": portBase = Port(flag, value, found); break;
                 case "--ads-port": ads = Port(flag, value, found); break;
                 case "--grpc-port": grpc = Port(flag, value, found); break;
@@ -129,6 +166,8 @@ internal static class CommandLine
     [
         "--config", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
+        "--leaf-life", "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
+        "--token-review-audience", "--token-review-ca", "--token-review-token",
     ];
 
     private static List<IPNetwork> Networks(string flag, string value, List<string> problems)

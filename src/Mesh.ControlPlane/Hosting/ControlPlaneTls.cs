@@ -9,7 +9,7 @@ using Mesh.Spiffe;
 namespace Mesh.ControlPlane.Hosting;
 
 /// <summary>TLS of the gRPC port: a client may come without certificate (to get its first), but not with a wrong one.</summary>
-internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustBundle bundle, TimeProvider time, ILogger<ControlPlaneTls> logger)
+internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustBundleStore trust, MeshAuthority authority, TimeProvider time, ILogger<ControlPlaneTls> logger)
 {
     private static readonly List<SslApplicationProtocol> Protocols = [SslApplicationProtocol.Http2];
 
@@ -21,9 +21,16 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
             RevocationMode = X509RevocationMode.NoCheck,
             DisableCertificateDownloads = true,
         };
-        foreach (var root in bundle.Roots)
+        var now = trust.Current;
+        foreach (var root in now.Bundle.Roots)
         {
             policy.CustomTrustStore.Add(root);
+        }
+
+        // Clients that send their leaf alone are understood too.
+        foreach (var issuer in authority.State.Signing.Intermediates)
+        {
+            policy.ExtraStore.Add(X509CertificateLoader.LoadCertificate(issuer.GetEncoded()));
         }
 
         return new SslServerAuthenticationOptions
@@ -34,22 +41,34 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
             // Asks for one; whether one must come is decided below.
             ClientCertificateRequired = true,
             CertificateChainPolicy = policy,
-            RemoteCertificateValidationCallback = (_, certificate, _, errors) => Verify(certificate, errors),
+            RemoteCertificateValidationCallback = (_, certificate, _, errors) => Verify(now, certificate, errors),
         };
     }
 
-    /// <summary>Whose verified certificate the connection has; null for none, or one that is over by now.</summary>
+    /// <summary>Whose verified certificate the connection has; null for none, or one that is over or revoked by now.</summary>
     public PeerFeature Peer(X509Certificate2? certificate) =>
         certificate is not null
         && new DateTimeOffset(certificate.NotAfter.ToUniversalTime()) > time.GetUtcNow()
         && SpiffeCertificate.TryReadId(certificate, out var id, out _)
         && id.Namespace is not null
-            ? new PeerFeature(id)
+        && Certificates.NormalSerial(certificate.SerialNumber) is { } serial
+        && trust.Current.RevocationOf(id, serial) is null
+            ? new PeerFeature(id, serial)
             : new PeerFeature(null);
 
-    private bool Verify(X509Certificate? certificate, SslPolicyErrors errors)
+    private bool Verify(TrustSnapshot now, X509Certificate? certificate, SslPolicyErrors errors)
     {
-        if (certificate is null || PeerVerifier.TryVerify(bundle, certificate, errors, null, out _, out var problem))
+        if (certificate is null)
+        {
+            return true;
+        }
+
+        if (PeerVerifier.TryVerify(now.Bundle, certificate, errors, null, out var id, out var problem))
+        {
+            problem = now.RevocationOf(id, Certificates.NormalSerial(certificate.GetSerialNumberString()));
+        }
+
+        if (problem is null)
         {
             return true;
         }

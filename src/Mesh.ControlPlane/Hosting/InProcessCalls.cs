@@ -18,8 +18,8 @@ internal sealed class InProcessCalls(IServiceProvider services, SpiffeId id) : C
     public override AsyncDuplexStreamingCall<TRequest, TResponse> AsyncDuplexStreamingCall<TRequest, TResponse>(Method<TRequest, TResponse> method, string? host, CallOptions options)
     {
         var parts = services.GetRequiredService<AdsParts>();
-        object session = typeof(TRequest) == typeof(DeltaDiscoveryRequest) ? new DeltaSession(parts, id, Address)
-            : typeof(TRequest) == typeof(DiscoveryRequest) ? new SotwSession(parts, id, Address)
+        object session = typeof(TRequest) == typeof(DeltaDiscoveryRequest) ? new DeltaSession(parts, id, null, Address)
+            : typeof(TRequest) == typeof(DiscoveryRequest) ? new SotwSession(parts, id, null, Address)
             : throw NotServed(method);
         return InProcessStream<TRequest, TResponse>.Open((AdsSession<TRequest, TResponse>)session, services.GetRequiredService<Stopping>().Token, options.CancellationToken);
     }

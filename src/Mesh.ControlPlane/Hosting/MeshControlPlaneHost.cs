@@ -1,6 +1,7 @@
 using System.Net;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Telemetry;
@@ -16,7 +17,7 @@ using Org.BouncyCastle.Security;
 namespace Mesh.ControlPlane.Hosting;
 
 /// <summary>One control plane: builds it, starts it in order, stops it.</summary>
-/// <remarks>Order of start: data folder, root, marks; then the source, which uses the marks; then the ports. So nothing is served before what it rests on is known.</remarks>
+/// <remarks>Order of start: data folder, authority, marks; then the source, which uses the marks; then the ports. So nothing is served before what it rests on is known.</remarks>
 internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions options, ControlPlaneParts parts, TimeProvider time, ILoggerFactory loggers) : IAsyncDisposable
 {
     private static readonly TimeSpan DrainTimeout = TimeSpan.FromSeconds(5);
@@ -61,7 +62,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
         var addresses = new ControlPlaneAddresses(
-            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(RootAuthority.TrustBundleFile), _app.Services.GetRequiredService<AdminToken>().Value);
+            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
         Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, options.ConfigFolder);
         return addresses;
     }
@@ -110,10 +111,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         var trustDomain = TrustDomain.Parse(options.TrustDomain);
         var random = new SecureRandom();
         var data = _data = new DataFolder(options.DataFolder);
-        var root = options.RootCertificate is { } certificate
-            ? RootAuthority.Load(certificate, options.RootKey!, time)
-            : RootAuthority.LoadOrCreate(data, trustDomain, time, random);
-        data.Write(RootAuthority.TrustBundleFile, root.Pem, secret: false);
+        var maker = new CertificateMaker(trustDomain, options.CaKey, time, random);
+        var trust = new TrustBundleStore(data, trustDomain, time);
+        var given = AuthorityLoader.Files(options, time);
+        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
+        var authority = new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>());
         var store = new ModelStore();
         var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
         var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));
@@ -130,9 +132,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(store);
         services.AddSingleton(marks);
         services.AddSingleton(_stopping);
-        services.AddSingleton(new TrustBundle(trustDomain, [root.Loaded]));
-        services.AddSingleton(new Issuer(root, time, random));
+        services.AddSingleton(trust);
+        services.AddSingleton(authority);
+        services.AddSingleton(new GivenFiles(given));
+        services.AddSingleton<Issuer>();
         services.AddSingleton(new JoinTokens(data, trustDomain, time));
+        services.AddSingleton(p => AttestorFactory.Create(options, p.GetRequiredService<JoinTokens>(), time, loggers));
         services.AddSingleton(new LeafPolicyStore(data, time, options.LeafLife));
         services.AddSingleton(new AdminToken(data));
         services.AddSingleton(new OutgoingCheck(parts.Decode));
@@ -143,6 +148,10 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<IssuanceRate>();
         services.AddSingleton<ResourceAnswers>();
         services.AddSingleton<ClientRegistry>();
+        services.AddSingleton<ITrustHolders>(p => p.GetRequiredService<ClientRegistry>());
+        services.AddSingleton<AuthorityKeeper>();
+        services.AddSingleton<CertificateChecks>();
+        services.AddHostedService(p => p.GetRequiredService<AuthorityKeeper>());
         services.AddSingleton<AdsParts>();
         services.AddSingleton<GoldenStore>();
         services.AddSingleton<MetricsReader>();

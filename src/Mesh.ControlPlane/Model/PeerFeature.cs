@@ -21,5 +21,6 @@ internal enum PortKind
 /// <summary>Set on every connection by Hosting.</summary>
 internal sealed record PortFeature(PortKind Kind);
 
-/// <summary>Who the other end is: read from its certificate, which was verified in the handshake. Null Id: no certificate, or it is over by now.</summary>
-internal sealed record PeerFeature(SpiffeId? Id);
+/// <summary>Who the other end is: read from its certificate, which was verified in the handshake. Null Id: no certificate, or it is over or revoked by now.</summary>
+/// <param name="Serial">Of the certificate, lower-case hexadecimal without leading zeros.</param>
+internal sealed record PeerFeature(SpiffeId? Id, string? Serial = null);

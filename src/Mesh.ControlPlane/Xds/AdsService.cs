@@ -11,12 +11,14 @@ internal sealed class AdsService(AdsParts parts, Stopping stopping) : Aggregated
     /// <inheritdoc/>
     public override Task StreamAggregatedResources(
         IAsyncStreamReader<DiscoveryRequest> requestStream, IServerStreamWriter<DiscoveryResponse> responseStream, ServerCallContext context) =>
-        RunAsync(new SotwSession(parts, Identity(context), context.Peer), requestStream, responseStream, context);
+        RunAsync(new SotwSession(parts, Identity(context), Serial(context), context.Peer), requestStream, responseStream, context);
 
     /// <inheritdoc/>
     public override Task DeltaAggregatedResources(
         IAsyncStreamReader<DeltaDiscoveryRequest> requestStream, IServerStreamWriter<DeltaDiscoveryResponse> responseStream, ServerCallContext context) =>
-        RunAsync(new DeltaSession(parts, Identity(context), context.Peer), requestStream, responseStream, context);
+        RunAsync(new DeltaSession(parts, Identity(context), Serial(context), context.Peer), requestStream, responseStream, context);
+
+    private static string? Serial(ServerCallContext context) => context.GetHttpContext().Features.Get<PeerFeature>()?.Serial;
 
     private static SpiffeId? Identity(ServerCallContext context)
     {

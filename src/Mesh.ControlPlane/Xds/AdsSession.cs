@@ -1,6 +1,7 @@
 using System.Net;
 using System.Threading.Channels;
 using Grpc.Core;
+using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Spiffe;
@@ -9,10 +10,10 @@ using Mesh.Xds.Decoding;
 namespace Mesh.ControlPlane.Xds;
 
 /// <summary>What all sessions share: built once, used by every stream.</summary>
-internal sealed record AdsParts(ResourceAnswers Answers, ClientRegistry Clients, MeshMarks Marks, TimeProvider Time, ILogger<AdsService> Logger);
+internal sealed record AdsParts(ResourceAnswers Answers, ClientRegistry Clients, MeshMarks Marks, TrustBundleStore Trust, TimeProvider Time, ILogger<AdsService> Logger);
 
 /// <summary>One ADS stream: the one loop that reads, compares and writes. A slow reader is never queued for: when it can take more it gets the latest state.</summary>
-internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, SpiffeId? identity, string address, string variant) : IAdsSession
+internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, SpiffeId? identity, string? serial, string address, string variant) : IAdsSession
 {
     /// <summary>Most names of all types on one stream.</summary>
     public const int MaxNames = 10_000;
@@ -20,9 +21,9 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     private const int MaxTypes = 32;
     private const int MaxNameLength = 2048;
 
-    /// <summary>Make before break: what is referred to goes before what refers to it (xDS v3, eventual consistency considerations).</summary>
+    /// <summary>Make before break: what is referred to goes before what refers to it (xDS v3, eventual consistency considerations); whom to trust before all.</summary>
     private static readonly string[] PushOrder =
-        [XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy];
+        [XdsTypes.TrustBundle, XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy];
 
     private readonly Channel<byte> _wakes = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private readonly DateTimeOffset _since = parts.Time.GetUtcNow();
@@ -55,6 +56,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         var wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
         try
         {
+            EndIfRevoked();
             while (true)
             {
                 await Task.WhenAny(read, wake);
@@ -78,6 +80,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                     await wake;
                     _wakes.Reader.TryRead(out _);
                     wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
+                    EndIfRevoked();
                     await PushAsync(responses, cancellationToken);
                 }
             }
@@ -100,6 +103,16 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                 [.. _types.Values.Where(t => t.Names.Count > 0).Select(t => new AdsClientType(
                     t.TypeUrl, t.VersionSent, t.VersionAcked, t.State.ToString().ToLowerInvariant(),
                     [.. t.Names.Select(n => new AdsClientResource(n, t.Sent.GetValueOrDefault(n)))]))]);
+        }
+    }
+
+    public TrustHolder? Holder()
+    {
+        lock (_lock)
+        {
+            return _node?.Identity is null ? null
+                : _types.TryGetValue(XdsTypes.TrustBundle, out var type) && type.Names.Count > 0 ? new TrustHolder(_node.Identity, _node.Id, true, type.Held)
+                : new TrustHolder(_node.Identity, _node.Id, false, null);
         }
     }
 
@@ -191,6 +204,17 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         type.VersionAcked = version;
         _acks++;
         parts.Clients.CountAck();
+        if (type.TypeUrl == XdsTypes.TrustBundle)
+        {
+            HoldLocked(type, type.Sent.Values.FirstOrDefault()?.Version);
+        }
+    }
+
+    /// <summary>The client has this version of the trust bundle.</summary>
+    protected void HoldLocked(Subscription type, string? version)
+    {
+        type.Held = version;
+        parts.Clients.TellHolders();
     }
 
     protected void NackLocked(Subscription type, string? message)
@@ -223,6 +247,14 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
             {
                 parts.Marks.Record(new IPEndPoint(address1, at.Port).ToString(), identity!);
             }
+        }
+    }
+
+    private void EndIfRevoked()
+    {
+        if (identity is not null && parts.Trust.Current.RevocationOf(identity, serial) is { } revoked)
+        {
+            throw new RpcException(new Status(StatusCode.PermissionDenied, revoked));
         }
     }
 

@@ -5,15 +5,17 @@ using Mesh.ControlPlane.Model;
 namespace Mesh.ControlPlane.Xds;
 
 /// <summary>All streams that are open now, and what they ever answered. Wakes them when something changed. Thread-safe.</summary>
-internal sealed class ClientRegistry
+internal sealed class ClientRegistry : ITrustHolders
 {
     private readonly ConcurrentDictionary<long, IAdsSession> _sessions = new();
     private long _lastId;
     private long _acks;
     private long _nacks;
+    private Action? _holdersChanged;
 
-    public ClientRegistry(ModelStore store, LeafPolicyStore leafPolicy)
+    public ClientRegistry(ModelStore store, LeafPolicyStore leafPolicy, TrustBundleStore trust)
     {
+        trust.Subscribe(Wake);
         store.Subscribe(_ => Wake());
         leafPolicy.Subscribe(Wake);
     }
@@ -32,6 +34,14 @@ internal sealed class ClientRegistry
     public IReadOnlyList<AdsClient> Clients =>
         [.. _sessions.Values.Select(s => s.Describe()).OfType<AdsClient>().OrderBy(c => c.Node.Id, StringComparer.Ordinal)];
 
+    /// <inheritdoc/>
+    public IReadOnlyList<TrustHolder> Holders => [.. _sessions.Values.Select(s => s.Holder()).OfType<TrustHolder>()];
+
+    /// <inheritdoc/>
+    public void SubscribeHolders(Action changed) => _holdersChanged += changed;
+
+    public void TellHolders() => _holdersChanged?.Invoke();
+
     public void CountAck() => Interlocked.Increment(ref _acks);
 
     public void CountNack() => Interlocked.Increment(ref _nacks);
@@ -43,7 +53,11 @@ internal sealed class ClientRegistry
         return id;
     }
 
-    public void Remove(long id) => _sessions.TryRemove(id, out _);
+    public void Remove(long id)
+    {
+        _sessions.TryRemove(id, out _);
+        TellHolders();
+    }
 
     private void Wake()
     {
@@ -64,4 +78,7 @@ internal interface IAdsSession
 
     /// <summary>Null until the node is known.</summary>
     AdsClient? Describe();
+
+    /// <summary>What it trusts; null until the node is known, and for nodes without identity.</summary>
+    TrustHolder? Holder();
 }

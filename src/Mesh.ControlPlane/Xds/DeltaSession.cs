@@ -1,11 +1,12 @@
 using Mesh.Protos.Envoy.Discovery;
 using Mesh.Spiffe;
+using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Xds;
 
 /// <summary>Incremental: per resource what changed, and by name what does not exist.</summary>
-internal sealed class DeltaSession(AdsParts parts, SpiffeId? identity, string address)
-    : AdsSession<DeltaDiscoveryRequest, DeltaDiscoveryResponse>(parts, identity, address, "delta")
+internal sealed class DeltaSession(AdsParts parts, SpiffeId? identity, string? serial, string address)
+    : AdsSession<DeltaDiscoveryRequest, DeltaDiscoveryResponse>(parts, identity, serial, address, "delta")
 {
     private const string Wildcard = "*";
 
@@ -51,6 +52,10 @@ internal sealed class DeltaSession(AdsParts parts, SpiffeId? identity, string ad
                 if (type.Names.Contains(name))
                 {
                     type.Sent[name] = new Answer(version, null, null, false);
+                    if (type.TypeUrl == XdsTypes.TrustBundle)
+                    {
+                        HoldLocked(type, version);
+                    }
                 }
             }
         }

@@ -12,7 +12,7 @@ namespace Mesh.ControlPlane.Xds;
 
 /// <summary>Translates, checks and serialises each resource once per model, whoever asks. Thread-safe.</summary>
 internal sealed partial class ResourceAnswers(
-    ModelStore store, IResourceTranslator translator, OutgoingCheck check, LeafPolicyStore leafPolicy, ILogger<ResourceAnswers> logger)
+    ModelStore store, IResourceTranslator translator, OutgoingCheck check, LeafPolicyStore leafPolicy, TrustBundleStore trust, ILogger<ResourceAnswers> logger)
 {
     // Bounds what hostile subscriptions can make us keep; beyond it answers are made anew each time.
     private const int MaxKept = 100_000;
@@ -28,6 +28,14 @@ internal sealed partial class ResourceAnswers(
             return name == LeafPolicyStore.ResourceName && node.IsMesh
                 ? Pack(typeUrl, new LeafPolicy { Name = name, IssuedAfter = leafPolicy.IssuedAfter.ToTimestamp() }.ToByteString())
                 : Answer.Missing($"the only LeafPolicy is '{LeafPolicyStore.ResourceName}', for mesh nodes");
+        }
+
+        if (typeUrl == XdsTypes.TrustBundle)
+        {
+            var now = trust.Current;
+            return name == now.Bundle.TrustDomain.Name && node is { IsMesh: true, Identity: not null }
+                ? new Answer(now.Version, new Any { TypeUrl = typeUrl, Value = now.Resource }, null, false)
+                : Answer.Missing($"the only TrustBundle is '{now.Bundle.TrustDomain}', for mesh nodes with a certificate");
         }
 
         var generation = _generation;

@@ -6,8 +6,8 @@ using Mesh.Spiffe;
 namespace Mesh.ControlPlane.Xds;
 
 /// <summary>State of the world: each answer about listeners or clusters holds all subscribed ones (a missing one is deleted), about routes or endpoints what is new.</summary>
-internal sealed class SotwSession(AdsParts parts, SpiffeId? identity, string address)
-    : AdsSession<DiscoveryRequest, DiscoveryResponse>(parts, identity, address, "state-of-the-world")
+internal sealed class SotwSession(AdsParts parts, SpiffeId? identity, string? serial, string address)
+    : AdsSession<DiscoveryRequest, DiscoveryResponse>(parts, identity, serial, address, "state-of-the-world")
 {
     protected override DiscoveryResponse? ReceiveLocked(DiscoveryRequest request)
     {

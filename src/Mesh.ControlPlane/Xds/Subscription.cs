@@ -20,6 +20,9 @@ internal sealed class Subscription(string typeUrl)
     public SubscriptionState State { get; set; }
 
     public string? LastNack { get; set; }
+
+    /// <summary>Of the trust bundle: the version that the client took last.</summary>
+    public string? Held { get; set; }
 }
 
 internal enum SubscriptionState

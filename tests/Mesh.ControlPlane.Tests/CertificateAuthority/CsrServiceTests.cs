@@ -23,9 +23,11 @@ public sealed class CsrServiceTests
         var csr = Csr.For(Cart);
         var response = await Csr.SendAsync(channel, csr.Pem, controlPlane.Token("shop", "cart"));
 
-        Assert.Equal(2, response.CertChain.Count);
+        Assert.Equal(3, response.CertChain.Count);
         using var leaf = X509Certificate2.CreateFromPem(response.CertChain[0]);
-        using var root = X509Certificate2.CreateFromPem(response.CertChain[1]);
+        using var issuer = X509Certificate2.CreateFromPem(response.CertChain[1]);
+        using var root = X509Certificate2.CreateFromPem(response.CertChain[2]);
+        Assert.Equal((issuer.Subject, root.Subject), (leaf.Issuer, issuer.Issuer));
         Assert.True(SpiffeCertificate.TryReadId(leaf, out var id, out _));
         Assert.Equal(Cart, id.ToString());
         Assert.Empty(leaf.Subject);
@@ -40,6 +42,7 @@ public sealed class CsrServiceTests
         Assert.InRange((leaf.NotAfter - leaf.NotBefore).TotalMinutes, (24 * 60) + 0.9, (24 * 60) + 1.1);
         using var chain = new X509Chain { ChainPolicy = { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck } };
         chain.ChainPolicy.CustomTrustStore.Add(root);
+        chain.ChainPolicy.ExtraStore.Add(issuer);
         Assert.True(chain.Build(leaf));
         Assert.Contains(Cart, await File.ReadAllTextAsync(Path.Combine(controlPlane.Data, "issued.jsonl"), TestContext.Current.CancellationToken));
     }
@@ -254,7 +257,7 @@ public sealed class CsrServiceTests
             first = await File.ReadAllTextAsync(controlPlane.Addresses.TrustBundle, TestContext.Current.CancellationToken);
             if (!OperatingSystem.IsWindows())
             {
-                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(controlPlane.Data, "root-key.pem")));
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Path.Combine(controlPlane.Data, "authority.json")));
             }
         }
 
@@ -285,7 +288,8 @@ public sealed class CsrServiceTests
         await using (var controlPlane = await TestControlPlane.StartAsync(configure: o => (o.RootCertificate, o.RootKey) = (certificateFile, keyFile)))
         {
             using var leaf = await controlPlane.JoinAsync("shop", "cart");
-            Assert.Equal("CN=given", leaf.Issuer);
+            Assert.Contains("CN=mesh issuer", leaf.Issuer, StringComparison.Ordinal);
+            Assert.Equal("CN=given", controlPlane.Services.GetRequiredService<MeshAuthority>().State.Signing.Issuer.Certificate.IssuerDN.ToString());
         }
 
         await File.WriteAllTextAsync(keyFile, ECDsa.Create(ECCurve.NamedCurves.nistP256).ExportPkcs8PrivateKeyPem(), TestContext.Current.CancellationToken);

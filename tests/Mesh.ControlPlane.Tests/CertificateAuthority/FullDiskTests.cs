@@ -64,14 +64,13 @@ public sealed class FullDiskTests : IDisposable
     public void FirstStart_CutOffAfterTheKey_BeginsAnew_ButNeverReplacesARootInUse()
     {
         var random = new Org.BouncyCastle.Security.SecureRandom();
-        RootAuthority.LoadOrCreate(_data, Cart.TrustDomain, _time, random);
-        File.Delete(_data.File("root-cert.pem"));
+        var loader = new AuthorityLoader(
+            _data, new MeshControlPlaneOptions(), new CertificateMaker(Cart.TrustDomain, CaKeyKind.P256, _time, random), _time, NullLogger<AuthorityLoader>.Instance);
+        _data.Write("root-key.pem", "the key of a first start that was cut off", secret: true);
+        Assert.Equal(RotationPhase.Stable, loader.Load(null, out _).Phase);
 
-        var root = RootAuthority.LoadOrCreate(_data, Cart.TrustDomain, _time, random);
-        _data.Write(RootAuthority.TrustBundleFile, root.Pem, secret: false);
-        File.Delete(_data.File("root-cert.pem"));
-
-        var refused = Assert.Throws<InvalidDataException>(() => RootAuthority.LoadOrCreate(_data, Cart.TrustDomain, _time, random));
+        _data.Write(TrustBundleStore.FileName, "workloads trust its certificate", secret: false);
+        var refused = Assert.Throws<InvalidDataException>(() => loader.Load(null, out _));
         Assert.Contains("root-cert.pem", refused.Message, StringComparison.Ordinal);
     }
 
@@ -83,7 +82,7 @@ public sealed class FullDiskTests : IDisposable
             return;
         }
 
-        var log = new IssuanceLog(_data, NullLogger<IssuanceLog>.Instance);
+        var log = new IssuanceLog(_data, _time, NullLogger<IssuanceLog>.Instance);
         log.Add(new Issuance(Cart.ToString(), "node", "01", default, default, default));
         log.Add(new Issuance(Cart.ToString(), "node", "02", default, default, default));
 

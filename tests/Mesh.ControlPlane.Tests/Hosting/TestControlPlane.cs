@@ -66,12 +66,13 @@ internal sealed class TestControlPlane : IAsyncDisposable
     /// <summary>TLS as a workload does it: the trust bundle's roots, the fixed name, a certificate or none.</summary>
     public GrpcChannel TlsChannel(X509Certificate2? certificate = null)
     {
-        var root = X509CertificateLoader.LoadCertificateFromFile(Addresses.TrustBundle);
+        var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+        policy.CustomTrustStore.ImportFromPemFile(Addresses.TrustBundle);
         var handler = new SocketsHttpHandler { UseProxy = false };
         handler.SslOptions = new SslClientAuthenticationOptions
         {
             TargetHost = ServingCertificate.Name,
-            CertificateChainPolicy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck, CustomTrustStore = { root } },
+            CertificateChainPolicy = policy,
             ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, [], offline: true),
         };
         return GrpcChannel.ForAddress($"https://{Addresses.Grpc}", new GrpcChannelOptions { HttpHandler = handler, DisposeHttpClient = true });

@@ -17,7 +17,7 @@ public sealed class SessionEndTests
         await using var controlPlane = await TestControlPlane.StartAsync();
         controlPlane.Translator.Set(XdsTypes.Cluster, "a", "1");
         var requests = new OneRequest(new DiscoveryRequest { Node = TestNode.Create(), TypeUrl = XdsTypes.Cluster, ResourceNames = { "a" } });
-        var session = new SotwSession(controlPlane.Services.GetRequiredService<AdsParts>(), null, "test");
+        var session = new SotwSession(controlPlane.Services.GetRequiredService<AdsParts>(), null, null, "test");
         var running = session.RunAsync(requests, new FailsAtSecond(), TestContext.Current.CancellationToken);
         await requests.Pending.WaitAsync(TestContext.Current.CancellationToken);
         controlPlane.Translator.Set(XdsTypes.Cluster, "a", "2");
@@ -34,7 +34,7 @@ public sealed class SessionEndTests
         await using var controlPlane = await TestControlPlane.StartAsync();
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var requests = new OneRequest(new DiscoveryRequest { Node = TestNode.Create(), TypeUrl = XdsTypes.Cluster, ResourceNames = { "a" } });
-        var running = new SotwSession(controlPlane.Services.GetRequiredService<AdsParts>(), null, "test").RunAsync(requests, new FailsAtSecond(), stop.Token);
+        var running = new SotwSession(controlPlane.Services.GetRequiredService<AdsParts>(), null, null, "test").RunAsync(requests, new FailsAtSecond(), stop.Token);
         await requests.Pending.WaitAsync(TestContext.Current.CancellationToken);
         await stop.CancelAsync();
 

@@ -1,0 +1,128 @@
+using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Xds;
+using Mesh.Spiffe;
+using Microsoft.AspNetCore.Mvc;
+
+namespace Mesh.ControlPlane.Api;
+
+/// <summary>Certificates: who has which, changing them, and no longer believing some.</summary>
+internal static class IdentityApi
+{
+    private const int MaxReason = 500;
+
+    public static void Map(IEndpointRouteBuilder api)
+    {
+        api.MapGet("/v1/identities", (IssuanceLog log) => log.Newest);
+        api.MapGet("/v1/identity/workloads", IdentityList.Of);
+        api.MapGet("/v1/identity/workloads/show", Show);
+        api.MapPut("/v1/identity/leaf_life", SetLeafLife);
+        api.MapPost("/v1/identity/rotate", (LeafPolicyStore policy) => new { issued_after = policy.Rotate() });
+        api.MapGet("/v1/identity/root", RootStatus.Of);
+        api.MapPost("/v1/identity/root/rotate", RotateRoot);
+        api.MapGet("/v1/identity/revocations", (TrustBundleStore trust) => trust.Revocations);
+        api.MapPost("/v1/identity/revocations", Revoke);
+        api.MapDelete("/v1/identity/revocations", ([FromBody] RevocationRequest? request, TrustBundleStore trust, MeshControlPlaneOptions options) => Undo(request, trust, options));
+    }
+
+    private static IResult SetLeafLife(LeafLifeRequest? request, LeafPolicyStore policy)
+    {
+        var (shortest, longest) = (LeafPolicyStore.ShortestLife.TotalSeconds, LeafPolicyStore.LongestLife.TotalSeconds);
+        if (request is null || !(request.Seconds >= shortest) || !(request.Seconds <= longest))
+        {
+            return ApiEndpoints.Problem(400, "Bad life", $"seconds is '{request?.Seconds}'. Give {shortest}–{longest}.");
+        }
+
+        policy.LeafLife = TimeSpan.FromSeconds(request.Seconds!.Value);
+        return Results.Ok(new { seconds = request.Seconds });
+    }
+
+    private static IResult Show(
+        IssuanceLog log, ClientRegistry clients, MeshAuthority authority, TrustBundleStore trust, MeshControlPlaneOptions options, TimeProvider time, string? id)
+    {
+        if (!TryId(id, options.TrustDomain, out var identity))
+        {
+            return BadId(id);
+        }
+
+        var found = IdentityDetails.Of(IdentityList.Of(log, clients, trust, time).Where(w => w.Identity == identity.ToString()), authority.State, trust.Current);
+        return found.Count > 0
+            ? Results.Ok(found)
+            : ApiEndpoints.Problem(404, "No such workload", $"No workload has a certificate for '{identity}' that is not over. 'mesh identity list' shows those that have.");
+    }
+
+    private static IResult RotateRoot(
+        MeshAuthority authority, AuthorityKeeper keeper, TrustBundleStore trust, IssuanceLog log, TimeProvider time) =>
+        authority.Rotate("asked for") is { } problem
+            ? ApiEndpoints.Problem(409, "Not now", problem)
+            : Results.Ok(RootStatus.Of(keeper, trust, log, time));
+
+    private static IResult Revoke(RevocationRequest? request, TrustBundleStore trust, IssuanceLog log, MeshControlPlaneOptions options, TimeProvider time)
+    {
+        if (!TryRead(request, options, out var id, out var serial, out var bad))
+        {
+            return bad;
+        }
+
+        if (request!.Reason is { Length: > MaxReason })
+        {
+            return ApiEndpoints.Problem(400, "Bad reason", $"reason has {request.Reason.Length} characters. Give at most {MaxReason}.");
+        }
+
+        // Of a certificate that we do not know the end, the entry stays as long as any could live.
+        var now = time.GetUtcNow();
+        DateTimeOffset? until = serial is null ? null : log.Live.FirstOrDefault(i => i.Serial == serial)?.NotAfter ?? now + LeafPolicyStore.LongestLife;
+        try
+        {
+            return Results.Ok(trust.Revoke(new Revocation(id, serial, request.Reason, now, until)));
+        }
+        catch (InvalidOperationException e)
+        {
+            return ApiEndpoints.Problem(429, "Too many revocations", e.Message);
+        }
+    }
+
+    private static IResult Undo(RevocationRequest? request, TrustBundleStore trust, MeshControlPlaneOptions options) =>
+        !TryRead(request, options, out var id, out var serial, out var bad) ? bad
+        : trust.Undo(id, serial) ? Results.Ok(new { id, serial })
+        : ApiEndpoints.Problem(404, "No such revocation", $"'{id ?? serial}' is not revoked. GET /api/v1/identity/revocations lists what is.");
+
+    private static bool TryRead(RevocationRequest? request, MeshControlPlaneOptions options, out string? id, out string? serial, out IResult bad)
+    {
+        (id, serial, bad) = (null, null, Results.Ok());
+        if (request is null || (request.Id is null) == (request.Serial is null))
+        {
+            bad = ApiEndpoints.Problem(400, "Bad revocation", "Give either 'id', a SPIFFE ID or namespace/service-account, or 'serial', the hexadecimal serial number of one certificate.");
+            return false;
+        }
+
+        if (request.Serial is not null)
+        {
+            serial = Certificates.NormalSerial(request.Serial);
+            bad = serial is null ? ApiEndpoints.Problem(400, "Bad serial", $"'{request.Serial}' is no serial number. Give hexadecimal digits, as 'mesh identity list' shows them.") : bad;
+            return serial is not null;
+        }
+
+        if (!TryId(request.Id, options.TrustDomain, out var identity))
+        {
+            bad = BadId(request.Id);
+            return false;
+        }
+
+        id = identity.ToString();
+        return true;
+    }
+
+    private static IResult BadId(string? id) =>
+        ApiEndpoints.Problem(400, "Bad identity", $"'{id}' is neither a SPIFFE ID such as spiffe://cluster.local/ns/shop/sa/cart nor namespace/service-account such as shop/cart.");
+
+    private static bool TryId(string? text, string trustDomain, [System.Diagnostics.CodeAnalysis.NotNullWhen(true)] out SpiffeId? id)
+    {
+        id = null;
+        return SpiffeId.TryParse(text, out id)
+            || (text?.Split('/') is [{ Length: > 0 } ns, { Length: > 0 } account] && SpiffeId.TryParse($"spiffe://{trustDomain}/ns/{ns}/sa/{account}", out id));
+    }
+
+    private sealed record LeafLifeRequest(double? Seconds);
+
+    private sealed record RevocationRequest(string? Id, string? Serial, string? Reason);
+}
