@@ -1,5 +1,7 @@
 using Mesh.Inbound;
 using Mesh.Telemetry;
+using Mesh.Traffic;
+using Microsoft.AspNetCore.Http;
 
 namespace Mesh.Server;
 
@@ -27,6 +29,25 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
 
     /// <summary>Who calls, for limits: the verified identity, else the address. Found at the connection's first limited request.</summary>
     public string? Caller { get; set; }
+
+    // Most requests of a connection name the same host. A race looks twice.
+    private CanonicalHost _host = CanonicalHost.None;
+
+    /// <summary>The one form of a request's host.</summary>
+    public CanonicalHost HostOf(string? given)
+    {
+        given ??= string.Empty;
+        var last = _host;
+        return last.Given == given ? last : _host = CanonicalHost.Of(given);
+    }
+
+    /// <inheritdoc cref="Caller"/>
+    public string CallerOf(HttpContext context) => Caller ??= Peer?.Id.ToString() ?? context.Connection.RemoteIpAddress switch
+    {
+        null => "local",
+        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
+        var address => address.ToString(),
+    };
 
     // The series of this connection, looked up at its first request. A race finds the same series twice.
     public MetricSeries? Success { get; set; }

@@ -2,6 +2,7 @@ using Mesh.Hosting;
 using Mesh.Identity;
 using Mesh.Inbound;
 using Mesh.Server.Listening;
+using Mesh.Traffic;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -48,6 +49,11 @@ internal sealed class MeshGate(IServiceProvider services)
     public VirtualListener MeshConnections { get; } = new();
 
     public IList<int> ExcludedPorts => _options.Value.ExcludedPorts;
+
+    /// <summary>Null goes by the policies of the port.</summary>
+    public MeshAmbiguousRequests? AmbiguousPaths => _options.Value.AmbiguousPaths;
+
+    public AddressRanges TrustedProxies => field ??= AddressRanges.Of(_options.Value.TrustedProxies);
 
     public bool ReportsLoadToAll => _options.Value.ReportLoadToAll;
 

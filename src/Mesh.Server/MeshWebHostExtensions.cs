@@ -45,6 +45,8 @@ public static class MeshWebHostExtensions
         services.AddSingleton<LoadResponses>();
         services.AddSingleton<LoadStream>();
         services.AddSingleton<RefusalLog>();
+        services.AddSingleton<HeaderTrust>();
+        services.AddSingleton<InboundAuthentication>();
         services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
         // First: outermost of all middleware.
         services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());

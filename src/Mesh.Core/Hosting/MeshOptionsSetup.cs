@@ -84,17 +84,23 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
-        if (Text(server, nameof(MeshServerOptions.ReportLoadToAll)) is { } toAll)
+        options.Server.ReportLoadToAll = Truth(server, nameof(MeshServerOptions.ReportLoadToAll), problems) ?? options.Server.ReportLoadToAll;
+        Replace(options.Server.TrustedProxies, List(server, nameof(MeshServerOptions.TrustedProxies)));
+        if (Text(server, nameof(MeshServerOptions.AmbiguousPaths)) is { } ambiguous)
         {
-            if (bool.TryParse(toAll, out var parsed))
+            if (Enum.TryParse<MeshAmbiguousRequests>(ambiguous, ignoreCase: true, out var parsed) && Enum.IsDefined(parsed))
             {
-                options.Server.ReportLoadToAll = parsed;
+                options.Server.AmbiguousPaths = parsed;
             }
             else
             {
-                problems.Add($"Mesh:Server:ReportLoadToAll is '{toAll}'. Use true or false.");
+                problems.Add($"Mesh:Server:AmbiguousPaths is '{ambiguous}'. Use {nameof(MeshAmbiguousRequests.Refuse)}, {nameof(MeshAmbiguousRequests.Normalize)} or {nameof(MeshAmbiguousRequests.Pass)}.");
             }
         }
+
+        var jwks = section.GetSection(nameof(MeshOptions.Jwks));
+        options.Jwks.AllowHttp = Truth(jwks, nameof(MeshJwksOptions.AllowHttp), problems) ?? options.Jwks.AllowHttp;
+        Replace(options.Jwks.AllowedNetworks, List(jwks, nameof(MeshJwksOptions.AllowedNetworks)));
 
         if (problems.Count > 0)
         {
@@ -117,6 +123,22 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
         }
 
         problems.Add($"Mesh:Server:{key} is '{text}'. Use a whole number.");
+        return null;
+    }
+
+    private static bool? Truth(IConfigurationSection section, string key, List<string> problems)
+    {
+        if (Text(section, key) is not { } text)
+        {
+            return null;
+        }
+
+        if (bool.TryParse(text, out var truth))
+        {
+            return truth;
+        }
+
+        problems.Add($"{section.Path}:{key} is '{text}'. Use true or false.");
         return null;
     }
 

@@ -1,4 +1,5 @@
 using Mesh.Config;
+using Mesh.Policy;
 using Mesh.Resilience;
 
 namespace Mesh.Inbound;
@@ -16,12 +17,19 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
     /// <summary>Of all other requests; null is none.</summary>
     public InboundLimiter? OtherLimits { get; init; }
 
+    /// <summary>Of requests over mesh TLS.</summary>
+    public InboundGuards MeshGuards { get; init; } = InboundGuards.None;
+
+    /// <summary>Of all other requests.</summary>
+    public InboundGuards OtherGuards { get; init; } = InboundGuards.None;
+
     /// <summary>What the limits have counted; null without any.</summary>
     public LimitStates? States { get; init; }
 
     /// <param name="own">For the whole server, by its operator; null is none.</param>
     /// <param name="states">Takes up what is counted.</param>
-    public static InboundPolicy From(Listener listener, ConcurrencyGate? own, LimitStates states)
+    /// <param name="keys">Null fetches none.</param>
+    public static InboundPolicy From(Listener listener, ConcurrencyGate? own, LimitStates states, JwksStore? keys, TimeProvider time)
     {
         var mesh = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: true, Transport: TransportProtocol.Any or TransportProtocol.Tls });
         var plain = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: false, Transport: TransportProtocol.Any or TransportProtocol.RawBuffer });
@@ -30,9 +38,13 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
             // A marked peer's TLS ends here even when no chain says so: then the plaintext chain's limits hold.
             MeshLimits = InboundLimiter.From((mesh ?? plain)?.Http, own, states),
             OtherLimits = InboundLimiter.From((plain ?? mesh)?.Http, own, states),
+            MeshGuards = InboundGuards.From((mesh ?? plain)?.Http, keys, time),
+            OtherGuards = InboundGuards.From((plain ?? mesh)?.Http, keys, time),
             States = states.IsEmpty ? null : states,
         };
     }
+
+    public InboundGuards Guards(bool isMeshTls) => isMeshTls ? MeshGuards : OtherGuards;
 
     public InboundLimiter? Limits(bool isMeshTls) => isMeshTls ? MeshLimits : OtherLimits;
 }
