@@ -55,7 +55,7 @@ public sealed class JsonWebTokenTests : IDisposable
     [InlineData("""{"alg":"ES256","kid":"k2"}""", TokenFault.UnknownKey)]
     [InlineData("""{"alg":"ES256"}""", TokenFault.None)]
     [InlineData("""{"alg":"ES256","kid":"k1","typ":"at+jwt","x5t":"abc"}""", TokenFault.None)]
-    public void Judge_Header_GoesByItsWordsOnly(string header, TokenFault expected) => Assert.Equal(expected, Judge(_issuer.Sign(Payload, header)));
+    public void Judge_Header_GoesByItsWordsOnly(string header, object expected) => Assert.Equal(expected, (object)Judge(_issuer.Sign(Payload, header)));
 
     [Theory]
     [InlineData("""{"a":1,"a":2}""")]

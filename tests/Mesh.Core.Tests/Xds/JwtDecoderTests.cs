@@ -2,12 +2,11 @@ using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Filters;
-using Mesh.Protos.Envoy.Route;
 using Mesh.Testing;
 using Xunit;
 using static Mesh.Xds.DecodeAssert;
 using Hcm = Mesh.Protos.Envoy.Hcm.HttpConnectionManager;
-using Jwt = Mesh.Protos.Envoy.JwtAuthn;
+using Authn = Mesh.Protos.Envoy.JwtAuthn;
 using Wire = Mesh.Protos.Envoy.Listener;
 using WireFilter = Mesh.Protos.Envoy.Hcm.HttpFilter;
 
@@ -24,33 +23,33 @@ public sealed class JwtDecoderTests : IDisposable
     [Fact]
     public void All_IsRead()
     {
-        var filter = Filter(new Jwt.JwtAuthentication
+        var filter = Filter(new Authn.JwtAuthentication
         {
             Providers =
             {
-                ["a"] = new Jwt.JwtProvider
+                ["a"] = new Authn.JwtProvider
                 {
                     Issuer = "https://a", Audiences = { "shop" }, Forward = true, PayloadInMetadata = "key", ClockSkewSeconds = 5,
                     LocalJwks = new DataSource { InlineString = TestIssuer.Set(_issuer) },
-                    FromHeaders = { new Jwt.JwtHeader { Name = "X-Token", ValuePrefix = "T " } }, FromParams = { "token" },
-                    ClaimToHeaders = { new Jwt.JwtClaimToHeader { HeaderName = "X-Mesh-Claim-Sub", ClaimName = "sub" } },
+                    FromHeaders = { new Authn.JwtHeader { Name = "X-Token", ValuePrefix = "T " } }, FromParams = { "token" },
+                    ClaimToHeaders = { new Authn.JwtClaimToHeader { HeaderName = "X-Mesh-Claim-Sub", ClaimName = "sub" } },
                 },
-                ["b"] = new Jwt.JwtProvider
+                ["b"] = new Authn.JwtProvider
                 {
                     Issuer = "https://b",
-                    RemoteJwks = new Jwt.RemoteJwks
+                    RemoteJwks = new Authn.RemoteJwks
                     {
                         HttpUri = new HttpUri { Uri = "https://b/keys?x=1", Cluster = "b", Timeout = new Duration { Seconds = 2 } }, CacheDuration = new Duration { Seconds = 300 },
                     },
                 },
             },
-            RequirementMap = { ["both"] = Any(Name("a"), Name("b"), new Jwt.JwtRequirement { AllowMissing = new Empty() }) },
+            RequirementMap = { ["both"] = Any(Name("a"), Name("b"), new Authn.JwtRequirement { AllowMissing = new Empty() }) },
             Rules =
             {
-                new Jwt.RequirementRule { Match = new RouteMatch { Path = "/open" } },
-                new Jwt.RequirementRule { Match = new RouteMatch { Prefix = "/a" }, Requires = Name("a") },
-                new Jwt.RequirementRule { Match = new RouteMatch { Prefix = "/b" }, Requires = new Jwt.JwtRequirement { AllowMissingOrFailed = new Empty() } },
-                new Jwt.RequirementRule { Match = new RouteMatch { Prefix = "/" }, RequirementName = "both" },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Path = "/open" } },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/a" }, Requires = Name("a") },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/b" }, Requires = new Authn.JwtRequirement { AllowMissingOrFailed = new Empty() } },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/" }, RequirementName = "both" },
             },
         });
 
@@ -71,30 +70,30 @@ public sealed class JwtDecoderTests : IDisposable
 
     [Fact]
     public void Wrong_EveryErrorIsNamed() => Invalid(
-        Listener(new Jwt.JwtAuthentication
+        Listener(new Authn.JwtAuthentication
         {
             Providers =
             {
-                ["empty"] = new Jwt.JwtProvider(),
-                ["file"] = new Jwt.JwtProvider { Issuer = "i", LocalJwks = new DataSource { Filename = "/etc/keys" } },
-                ["nokeys"] = new Jwt.JwtProvider { Issuer = "i", LocalJwks = new DataSource { InlineString = "{\"keys\":[]}" } },
-                ["ftp"] = new Jwt.JwtProvider { Issuer = "i", RemoteJwks = Remote("ftp://x/keys") },
-                ["user"] = new Jwt.JwtProvider { Issuer = "i", RemoteJwks = Remote("https://u:p@x/keys") },
-                ["relative"] = new Jwt.JwtProvider { Issuer = "i", RemoteJwks = Remote("/keys") },
-                ["none"] = new Jwt.JwtProvider { Issuer = "i", RemoteJwks = new Jwt.RemoteJwks() },
-                ["headers"] = new Jwt.JwtProvider
+                ["empty"] = new Authn.JwtProvider(),
+                ["file"] = new Authn.JwtProvider { Issuer = "i", LocalJwks = new DataSource { Filename = "/etc/keys" } },
+                ["nokeys"] = new Authn.JwtProvider { Issuer = "i", LocalJwks = new DataSource { InlineString = "{\"keys\":[]}" } },
+                ["ftp"] = new Authn.JwtProvider { Issuer = "i", RemoteJwks = Remote("ftp://x/keys") },
+                ["user"] = new Authn.JwtProvider { Issuer = "i", RemoteJwks = Remote("https://u:p@x/keys") },
+                ["relative"] = new Authn.JwtProvider { Issuer = "i", RemoteJwks = Remote("/keys") },
+                ["none"] = new Authn.JwtProvider { Issuer = "i", RemoteJwks = new Authn.RemoteJwks() },
+                ["headers"] = new Authn.JwtProvider
                 {
                     Issuer = "i", RemoteJwks = Remote("https://x/"), ClockSkewSeconds = 4000,
-                    FromHeaders = { new Jwt.JwtHeader { Name = "a b" } }, FromParams = { "" },
-                    ClaimToHeaders = { new Jwt.JwtClaimToHeader { HeaderName = "x\r\ny" }, new Jwt.JwtClaimToHeader { HeaderName = "host", ClaimName = "sub" } },
+                    FromHeaders = { new Authn.JwtHeader { Name = "a b" } }, FromParams = { "" },
+                    ClaimToHeaders = { new Authn.JwtClaimToHeader { HeaderName = "x\r\ny" }, new Authn.JwtClaimToHeader { HeaderName = "host", ClaimName = "sub" } },
                 },
             },
             Rules =
             {
-                new Jwt.RequirementRule { Requires = Name("nobody") },
-                new Jwt.RequirementRule { Match = new RouteMatch { Prefix = "/" }, RequirementName = "nothing" },
-                new Jwt.RequirementRule { Match = new RouteMatch { Prefix = "/" }, Requires = new Jwt.JwtRequirement { RequiresAll = new Jwt.JwtRequirementAndList() } },
-                new Jwt.RequirementRule { Match = new RouteMatch { Prefix = "/" }, Requires = Any(new Jwt.JwtRequirement { ProviderAndAudiences = new Jwt.ProviderWithAudiences() }, new Jwt.JwtRequirement()) },
+                new Authn.RequirementRule { Requires = Name("nobody") },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/" }, RequirementName = "nothing" },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/" }, Requires = new Authn.JwtRequirement { RequiresAll = new Authn.JwtRequirementAndList() } },
+                new Authn.RequirementRule { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/" }, Requires = Any(new Authn.JwtRequirement { ProviderAndAudiences = new Authn.ProviderWithAudiences() }, new Authn.JwtRequirement()) },
             },
         }),
         $"{Here}.providers[\"empty\"].issuer", $"{Here}.providers[\"empty\"]",
@@ -119,10 +118,10 @@ public sealed class JwtDecoderTests : IDisposable
     [Fact]
     public void RouteThatTurnsItOff_IsRefused()
     {
-        var listener = Listener(Good(), new VirtualHost
+        var listener = Listener(Good(), new Protos.Envoy.Route.VirtualHost
         {
             Name = "h", Domains = { "*" },
-            Routes = { new Route { Match = new RouteMatch { Prefix = "/" }, NonForwardingAction = new NonForwardingAction(), TypedPerFilterConfig = { ["jwt"] = Google.Protobuf.WellKnownTypes.Any.Pack(new FilterConfig { Disabled = true }) } } },
+            Routes = { new Protos.Envoy.Route.Route { Match = new Protos.Envoy.Route.RouteMatch { Prefix = "/" }, NonForwardingAction = new Protos.Envoy.Route.NonForwardingAction(), TypedPerFilterConfig = { ["jwt"] = Google.Protobuf.WellKnownTypes.Any.Pack(new Protos.Envoy.Route.FilterConfig { Disabled = true }) } } },
         });
 
         Invalid(listener, $"{Manager}.route_config");
@@ -131,7 +130,7 @@ public sealed class JwtDecoderTests : IDisposable
     [Fact]
     public void RouteThatReplacesIt_IsRefused()
     {
-        var listener = Listener(Good(), new VirtualHost
+        var listener = Listener(Good(), new Protos.Envoy.Route.VirtualHost
         {
             Name = "h", Domains = { "*" }, TypedPerFilterConfig = { ["other"] = Google.Protobuf.WellKnownTypes.Any.Pack(Good()) },
         });
@@ -139,21 +138,21 @@ public sealed class JwtDecoderTests : IDisposable
         Invalid(listener, $"{Manager}.route_config.virtual_hosts[0].typed_per_filter_config[\"other\"]");
     }
 
-    private Jwt.JwtAuthentication Good() => new()
+    private Authn.JwtAuthentication Good() => new()
     {
-        Providers = { ["a"] = new Jwt.JwtProvider { Issuer = "https://a", LocalJwks = new DataSource { InlineString = TestIssuer.Set(_issuer) } } },
+        Providers = { ["a"] = new Authn.JwtProvider { Issuer = "https://a", LocalJwks = new DataSource { InlineString = TestIssuer.Set(_issuer) } } },
     };
 
-    private static Jwt.RemoteJwks Remote(string uri) => new() { HttpUri = new HttpUri { Uri = uri } };
+    private static Authn.RemoteJwks Remote(string uri) => new() { HttpUri = new HttpUri { Uri = uri } };
 
-    private static Jwt.JwtRequirement Name(string provider) => new() { ProviderName = provider };
+    private static Authn.JwtRequirement Name(string provider) => new() { ProviderName = provider };
 
-    private static Jwt.JwtRequirement Any(params Jwt.JwtRequirement[] requirements) => new() { RequiresAny = new Jwt.JwtRequirementOrList { Requirements = { requirements } } };
+    private static Authn.JwtRequirement Any(params Authn.JwtRequirement[] requirements) => new() { RequiresAny = new Authn.JwtRequirementOrList { Requirements = { requirements } } };
 
-    private static JwtAuthentication Filter(Jwt.JwtAuthentication filter) =>
+    private static JwtAuthentication Filter(Authn.JwtAuthentication filter) =>
         Assert.IsType<JwtAuthentication>(Assert.Single(Assert.Single(Valid<Listener>(Listener(filter)).FilterChains).Http!.Filters).Settings);
 
-    private static Wire.Listener Listener(Jwt.JwtAuthentication filter, VirtualHost? host = null)
+    private static Wire.Listener Listener(Authn.JwtAuthentication filter, Protos.Envoy.Route.VirtualHost? host = null)
     {
         var manager = new Hcm { RouteConfig = new Protos.Envoy.Route.RouteConfiguration { Name = "in" } };
         manager.HttpFilters.Add(new WireFilter { Name = "jwt", TypedConfig = Google.Protobuf.WellKnownTypes.Any.Pack(filter) });
