@@ -143,7 +143,19 @@ internal sealed class MeshHttpHandler : HttpMessageHandler
         public override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
         {
             RestoreCookies(request);
-            return base.SendAsync(request, cancellationToken);
+            return MeshOnlyHeaders.TakeOut(request) is { } insideOnly ? SendAsync(request, insideOnly, cancellationToken) : base.SendAsync(request, cancellationToken);
+        }
+
+        private async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, RequestBefore insideOnly, CancellationToken cancellationToken)
+        {
+            try
+            {
+                return await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                insideOnly.Restore(request);
+            }
         }
     }
 }

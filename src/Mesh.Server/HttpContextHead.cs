@@ -16,9 +16,11 @@ internal sealed class HttpContextHead(HttpRequest request) : RequestHead
 
     public override string Method => request.Method;
 
-    public override string Authority => request.Host.Value ?? string.Empty;
+    /// <summary>Without a port, in lower case: another spelling of the host is no way around either.</summary>
+    public override string Authority => (request.HttpContext.Features.Get<MeshConnectionFeature>()?.HostOf(request.Host.Value) ?? CanonicalHost.Of(request.Host.Value ?? string.Empty)).Name;
 
-    public override string Path => request.PathBase.HasValue ? request.PathBase.Value + request.Path.Value : request.Path.Value ?? string.Empty;
+    /// <summary>A target without a path (<c>OPTIONS *</c>, CONNECT) is routed as <c>/</c>.</summary>
+    public override string Path => request.PathBase.HasValue ? request.PathBase.Value + request.Path.Value : request.Path.Value is { Length: > 0 } path ? path : "/";
 
     public override string Query => request.QueryString.Value is { Length: > 1 } query ? query[1..] : string.Empty;
 

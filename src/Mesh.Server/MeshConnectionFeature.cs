@@ -1,6 +1,7 @@
 using Mesh.Inbound;
 using Mesh.Policy;
 using Mesh.Telemetry;
+using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
 
 namespace Mesh.Server;
@@ -45,6 +46,25 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
             _head = head;
         }
     }
+
+    // Most requests of a connection name the same host. A race looks twice.
+    private CanonicalHost _host = CanonicalHost.None;
+
+    /// <summary>The one form of a request's host.</summary>
+    public CanonicalHost HostOf(string? given)
+    {
+        given ??= string.Empty;
+        var last = _host;
+        return last.Given == given ? last : _host = CanonicalHost.Of(given);
+    }
+
+    /// <inheritdoc cref="Caller"/>
+    public string CallerOf(HttpContext context) => Caller ??= Peer?.Id.ToString() ?? context.Connection.RemoteIpAddress switch
+    {
+        null => "local",
+        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
+        var address => address.ToString(),
+    };
 
     // The series of this connection, looked up at its first request. A race finds the same series twice.
     public MetricSeries? Success { get; set; }

@@ -2,6 +2,7 @@ using Mesh.Hosting;
 using Mesh.Identity;
 using Mesh.Inbound;
 using Mesh.Server.Listening;
+using Mesh.Traffic;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -52,6 +53,11 @@ internal sealed class MeshGate(IServiceProvider services)
     public bool ExplainsDenials => _options.Value.ExplainDenials;
 
     public JudgedConnections Connections => field ??= services.GetRequiredService<JudgedConnections>();
+
+    /// <summary>Null goes by the policies of the port.</summary>
+    public MeshAmbiguousRequests? AmbiguousPaths => _options.Value.AmbiguousPaths;
+
+    public AddressRanges TrustedProxies => field ??= AddressRanges.Of(_options.Value.TrustedProxies);
 
     public bool ReportsLoadToAll => _options.Value.ReportLoadToAll;
 

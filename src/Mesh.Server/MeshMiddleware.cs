@@ -8,12 +8,14 @@ using Microsoft.Extensions.Logging;
 
 namespace Mesh.Server;
 
-/// <summary>The path of a request in, in this order: how long does the caller wait, is this workload ready, may it come in plaintext, who calls, may they, is it one too many; then the app; then what is counted.</summary>
+/// <summary>The path of a request in, in this order: how long does the caller wait, which of its headers are believed, is this workload ready, may it come in plaintext, who calls, has it one meaning, whose tokens are these, may they, is it one too many; then the app; then what is counted.</summary>
 /// <remarks>
 /// A request that is one too many is refused by the first of: its rate limits, the places of its port or route, the places of the whole server (<see cref="RequestLimits"/>).
 /// The deadline runs from the moment when its headers were read: waiting for readiness and for a place counts. Probe paths are never limited; excluded ports never come here.
 /// </remarks>
-internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, InboundAuthorization authorization, LoadResponses loads, LoadStream loadStream, ILogger<MeshMiddleware> logger)
+internal sealed partial class MeshMiddleware(
+    RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, LoadResponses loads, LoadStream loadStream, HeaderTrust trust,
+    InboundAuthentication authentication, InboundAuthorization authorization, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
@@ -32,6 +34,7 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             Log.DeadlineIgnored(logger, ignored);
         }
 
+        trust.Apply(context, connection);
         InboundPolicy? policy = null;
         if (!gate.IsProbe(context.Request.Path))
         {
@@ -63,9 +66,9 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
         var reportsLoad = loads.Begin(context, connection);
         try
         {
-            // The seam of JWT authentication: here tokens are verified, and a bad one is answered; what the good ones say goes on as claims.
-            var claims = VerifiedClaims.None;
-            await (policy is null ? AppAsync(context, deadline) : JudgedAsync(context, connection, policy, claims, deadline)).ConfigureAwait(false);
+            await (policy is null ? AppAsync(context, deadline)
+                : authentication.IsIdle(policy.Guards(connection.IsMeshTls)) ? JudgedAsync(context, connection, policy, VerifiedClaims.None, deadline)
+                : GuardedAsync(context, connection, policy, deadline)).ConfigureAwait(false);
             threw = false;
         }
         finally
@@ -78,6 +81,15 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
             var success = !threw && InboundOutcome.IsSuccess(context);
             metrics.Record(connection, success, gate.Time.GetElapsedTime(started));
             loads.End(context, reportsLoad, success);
+        }
+    }
+
+    /// <summary>One meaning, then tokens; what decides by them comes after.</summary>
+    private async Task GuardedAsync(HttpContext context, MeshConnectionFeature connection, InboundPolicy policy, Deadline? deadline)
+    {
+        if (await authentication.AuthenticateAsync(context, connection, policy.Guards(connection.IsMeshTls), deadline).ConfigureAwait(false) is { } claims)
+        {
+            await JudgedAsync(context, connection, policy, claims, deadline).ConfigureAwait(false);
         }
     }
 
@@ -113,7 +125,7 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
 
         var head = limiter.NeedsHead ? new HttpContextHead(context.Request) : null;
         var limits = limiter.For(head, gate.Chance);
-        var caller = connection.Caller ??= Caller(context, connection);
+        var caller = connection.CallerOf(context);
         if (limits.Charge(head, caller, gate.Chance) is { } tooMany)
         {
             await RefuseAsync(context, tooMany, caller).ConfigureAwait(false);
@@ -177,13 +189,6 @@ internal sealed partial class MeshMiddleware(RequestDelegate next, MeshGate gate
 
         return InboundRefusal.AnswerAsync(context, refusal);
     }
-
-    private static string Caller(HttpContext context, MeshConnectionFeature connection) => connection.Peer?.Id.ToString() ?? context.Connection.RemoteIpAddress switch
-    {
-        null => "local",
-        { IsIPv4MappedToIPv6: true } address => address.MapToIPv4().ToString(),
-        var address => address.ToString(),
-    };
 
     /// <summary>The app sees the deadline's end as it sees a caller that left, and so do the calls that it makes.</summary>
     private async Task ServeUntilAsync(HttpContext context, Deadline deadline)

@@ -47,6 +47,8 @@ public static class MeshWebHostExtensions
         services.AddSingleton<RefusalLog>();
         services.AddSingleton<InboundAuthorization>();
         services.AddSingleton<JudgedConnections>();
+        services.AddSingleton<HeaderTrust>();
+        services.AddSingleton<InboundAuthentication>();
         services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
         // First: outermost of all middleware.
         services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());

@@ -14,6 +14,7 @@ public sealed class RoomsTests
     {
         ["Traffic"] = 0,
         ["Spiffe"] = 0,
+        ["Jwt"] = 0,
         ["Telemetry"] = 0,
         ["Concurrency"] = 0,
         ["Config"] = 1,
@@ -63,7 +64,7 @@ public sealed class RoomsTests
     {
         // Identity: the SVID source speaks the CSR service. Export: OTLP. All others get our own records.
         var result = Types.InAssembly(_core)
-            .That().ResideInNamespaceMatching(@"^Mesh\.(Traffic|Spiffe|Telemetry|Concurrency|Config|Routing|Balancing|Resilience|Policy|Outbound|Inbound)(\.|$)")
+            .That().ResideInNamespaceMatching(@"^Mesh\.(Traffic|Spiffe|Jwt|Telemetry|Concurrency|Config|Routing|Balancing|Resilience|Policy|Outbound|Inbound)(\.|$)")
             .ShouldNot().HaveDependencyOnAny("Mesh.Protos", "Google.Protobuf").GetResult();
 
         Assert.True(result.IsSuccessful, $"Protobuf types reach {Offenders(result)}");

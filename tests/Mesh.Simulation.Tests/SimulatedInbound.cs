@@ -34,7 +34,7 @@ internal sealed class SimulatedInbound : IDisposable
         {
             var http = new HttpConnectionManager(null, null, null) { Filters = [new HttpFilter("limits", new InboundLimits { Concurrency = concurrency })] };
             var listener = new Listener("inbound") { FilterChains = [new FilterChain("plain", TransportProtocol.RawBuffer, MeshTls: false, RequireClientCertificate: false) { Http = http }] };
-            policy = InboundPolicy.From(listener, own: null, new LimitStates([], ServerLimits.None, world.Time));
+            policy = InboundPolicy.From(listener, own: null, new LimitStates([], ServerLimits.None, world.Time), keys: null, world.Time);
         }
 
         address.Publish(policy);

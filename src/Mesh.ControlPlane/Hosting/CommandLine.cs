@@ -166,7 +166,7 @@ internal static class CommandLine
     [
         "--config", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
-        "--leaf-life", "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
+        "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
         "--token-review-audience", "--token-review-ca", "--token-review-token",
     ];
 

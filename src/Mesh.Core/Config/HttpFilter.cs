@@ -8,7 +8,11 @@ namespace Mesh.Config;
 internal sealed record HttpFilter(string Name, HttpFilterSettings Settings);
 
 /// <summary>What a filter does.</summary>
-internal abstract record HttpFilterSettings;
+internal abstract record HttpFilterSettings
+{
+    /// <summary>It decides who may do what, so that a request must mean one thing only.</summary>
+    public virtual bool Guards => false;
+}
 
 /// <summary>Delays or refuses calls on purpose (gRFC A33).</summary>
 internal sealed record FaultInjection : HttpFilterSettings

@@ -5,20 +5,38 @@ namespace Mesh.Config;
 /// <summary>One condition of a permission or principal: a tree.</summary>
 internal abstract record RbacCondition
 {
+    /// <summary>What the request says decides, not only who sends it and where to.</summary>
+    public virtual bool LooksAtRequest => false;
+
     /// <summary>Always holds.</summary>
     internal sealed record Always : RbacCondition;
 
-    internal sealed record AllOf(IReadOnlyList<RbacCondition> Conditions) : RbacCondition;
+    internal sealed record AllOf(IReadOnlyList<RbacCondition> Conditions) : RbacCondition
+    {
+        public override bool LooksAtRequest => Conditions.Any(c => c.LooksAtRequest);
+    }
 
-    internal sealed record AnyOf(IReadOnlyList<RbacCondition> Conditions) : RbacCondition;
+    internal sealed record AnyOf(IReadOnlyList<RbacCondition> Conditions) : RbacCondition
+    {
+        public override bool LooksAtRequest => Conditions.Any(c => c.LooksAtRequest);
+    }
 
-    internal sealed record Not(RbacCondition Condition) : RbacCondition;
+    internal sealed record Not(RbacCondition Condition) : RbacCondition
+    {
+        public override bool LooksAtRequest => Condition.LooksAtRequest;
+    }
 
     /// <summary><c>:method</c>, <c>:path</c> and <c>:authority</c> are headers here; <c>host</c> is <c>:authority</c>, and <c>te</c> is never seen.</summary>
-    internal sealed record Header(HeaderMatcher Matcher) : RbacCondition;
+    internal sealed record Header(HeaderMatcher Matcher) : RbacCondition
+    {
+        public override bool LooksAtRequest => true;
+    }
 
     /// <summary>Of the path without query.</summary>
-    internal sealed record Path(StringMatcher Matcher) : RbacCondition;
+    internal sealed record Path(StringMatcher Matcher) : RbacCondition
+    {
+        public override bool LooksAtRequest => true;
+    }
 
     /// <summary>Of the address that the connection comes from.</summary>
     internal sealed record Source(AddressRange Range) : RbacCondition;

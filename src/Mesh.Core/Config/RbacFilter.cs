@@ -7,6 +7,10 @@ internal sealed record RbacFilter(RbacRules? Rules, RbacRules? ShadowRules) : Ht
 {
     /// <summary>Only stands where overrides of routes refer to it.</summary>
     public static RbacFilter None { get; } = new(null, null);
+
+    /// <inheritdoc/>
+    /// <remarks>Rules about the caller and the address alone leave it to the app what a request means; shadow rules change no answer.</remarks>
+    public override bool Guards => Rules?.Policies.Any(p => p.Permissions.Concat(p.Principals).Any(c => c.LooksAtRequest)) ?? false;
 }
 
 /// <param name="Policies">Sorted by name (ordinal); the first that matches gives its name to the decision. <see cref="RbacAction.Allow"/> without any denies everything.</param>

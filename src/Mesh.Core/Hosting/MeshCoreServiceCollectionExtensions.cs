@@ -2,9 +2,11 @@ using Mesh.Config;
 using Mesh.Export;
 using Mesh.Identity;
 using Mesh.Inbound;
+using Mesh.Policy;
 using Mesh.Resilience;
 using Mesh.Spiffe;
 using Mesh.Telemetry;
+using Mesh.Traffic;
 using Mesh.Xds;
 using Mesh.Xds.Decoding;
 using Microsoft.Extensions.Configuration;
@@ -41,6 +43,7 @@ internal static class MeshCoreServiceCollectionExtensions
             sp.GetRequiredService<IWorkloadIdentitySource>(), sp.GetRequiredService<TimeProvider>(), new Random(), sp.GetRequiredService<ILogger<LiveConnections>>()));
         services.TryAddSingleton(CreateConnector);
         services.TryAddSingleton(sp => sp.GetRequiredService<MeshActivation>().IsOn ? ConfigSourceFactory.Create(sp) : new InMemoryConfigSource());
+        services.TryAddSingleton(CreateJwksStore);
         services.TryAddSingleton(CreateInboundTable);
         services.TryAddSingleton(CreateExporter);
         services.AddSingleton<MeshLifetime>();
@@ -59,7 +62,16 @@ internal static class MeshCoreServiceCollectionExtensions
             _ => Unlisted.Allow,
         };
         return new InboundTable(
-            services.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, narrow, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<InboundTable>>(), unlisted);
+            services.GetRequiredService<IConfigSource>(), XdsTypes.InboundPrefix, narrow, services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<InboundTable>>(),
+            services.GetRequiredService<JwksStore>(), unlisted);
+    }
+
+    private static JwksStore CreateJwksStore(IServiceProvider services)
+    {
+        var jwks = Options(services).Jwks;
+        var time = services.GetRequiredService<TimeProvider>();
+        var fetcher = new JwksFetcher(new FetchGuard(AddressRanges.Of(jwks.AllowedNetworks)), jwks.AllowHttp, time);
+        return new JwksStore(fetcher, time, new Random(), services.GetRequiredService<ILogger<JwksStore>>());
     }
 
     private static MeshOptions Options(IServiceProvider services) => services.GetRequiredService<IOptions<MeshOptions>>().Value;

@@ -75,6 +75,9 @@ public sealed class MeshOptions
 
     /// <summary>What <c>UseMesh()</c> reads.</summary>
     public MeshServerOptions Server { get; set; } = new();
+
+    /// <summary>How keys of token issuers are fetched.</summary>
+    public MeshJwksOptions Jwks { get; set; } = new();
 }
 
 /// <summary>The two forms of the aggregated discovery service (xDS v3).</summary>
@@ -114,6 +117,36 @@ public sealed class MeshServerOptions
 
     /// <summary>Longest wait for a place, up to ten minutes. Default: what the control plane says, else 1 s.</summary>
     public TimeSpan? QueueTimeout { get; set; }
+
+    /// <summary>What becomes of requests that can be read in more than one way. Default: <see cref="MeshAmbiguousRequests.Refuse"/> where a policy decides who may do what, else <see cref="MeshAmbiguousRequests.Pass"/>.</summary>
+    public MeshAmbiguousRequests? AmbiguousPaths { get; set; }
+
+    /// <summary>Networks (<c>10.0.0.0/8</c>) and addresses of proxies outside of the mesh whose forwarding headers (<c>x-forwarded-for</c> and the like) reach the app. Default: none.</summary>
+    /// <remarks>Headers that say who somebody is, such as <c>x-forwarded-client-cert</c>, are taken from mesh peers alone.</remarks>
+    public IList<string> TrustedProxies { get; } = [];
+}
+
+/// <summary>What becomes of a request whose path, host or method can be read in more than one way.</summary>
+public enum MeshAmbiguousRequests
+{
+    /// <summary>It is answered 400.</summary>
+    Refuse,
+
+    /// <summary>Policies and the app see one reading of it; where there is no safe one it is answered 400.</summary>
+    Normalize,
+
+    /// <summary>It stays as it came.</summary>
+    Pass,
+}
+
+/// <summary>How keys of token issuers are fetched: section <c>Mesh:Jwks</c>.</summary>
+public sealed class MeshJwksOptions
+{
+    /// <summary>Fetch keys by plain http too, where a policy says so. Whoever can answer in the issuer's place then makes tokens. Default: false.</summary>
+    public bool AllowHttp { get; set; }
+
+    /// <summary>Networks (<c>10.0.0.0/8</c>) and addresses, beside public ones, where issuers may be. Metadata services of clouds stay closed. Default: none.</summary>
+    public IList<string> AllowedNetworks { get; } = [];
 }
 
 /// <summary>Who is let in at an address that no listener of the control plane describes.</summary>

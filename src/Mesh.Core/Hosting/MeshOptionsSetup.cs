@@ -109,6 +109,23 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        Replace(options.Server.TrustedProxies, List(server, nameof(MeshServerOptions.TrustedProxies)));
+        if (Text(server, nameof(MeshServerOptions.AmbiguousPaths)) is { } ambiguous)
+        {
+            if (Enum.TryParse<MeshAmbiguousRequests>(ambiguous, ignoreCase: true, out var parsed) && Enum.IsDefined(parsed))
+            {
+                options.Server.AmbiguousPaths = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Server:AmbiguousPaths is '{ambiguous}'. Use {nameof(MeshAmbiguousRequests.Refuse)}, {nameof(MeshAmbiguousRequests.Normalize)} or {nameof(MeshAmbiguousRequests.Pass)}.");
+            }
+        }
+
+        var jwks = section.GetSection(nameof(MeshOptions.Jwks));
+        options.Jwks.AllowHttp = Flag(jwks, nameof(MeshJwksOptions.AllowHttp), problems) ?? options.Jwks.AllowHttp;
+        Replace(options.Jwks.AllowedNetworks, List(jwks, nameof(MeshJwksOptions.AllowedNetworks)));
+
         if (problems.Count > 0)
         {
             throw new MeshConfigurationException(problems);
@@ -129,7 +146,7 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             return flag;
         }
 
-        problems.Add($"Mesh:Server:{key} is '{text}'. Use true or false.");
+        problems.Add($"{section.Path}:{key} is '{text}'. Use true or false.");
         return null;
     }
 

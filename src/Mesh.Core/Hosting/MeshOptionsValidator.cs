@@ -1,5 +1,6 @@
 using Mesh.Identity;
 using Mesh.Spiffe;
+using Mesh.Traffic;
 using Microsoft.Extensions.Options;
 
 namespace Mesh.Hosting;
@@ -69,8 +70,13 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
         problems.AddRange(options.Server.ProbePaths.Where(p => !p.StartsWith('/')).Select(p => $"Mesh:Server:ProbePaths holds '{p}'. Start every path with '/'."));
         problems.AddRange(options.Server.ExcludedPorts.Where(p => p is < 1 or > 65535).Select(p => $"Mesh:Server:ExcludedPorts holds {p}. Use port numbers, 1–65535."));
         CheckLimits(options.Server, problems);
+        CheckNetworks(options.Server.TrustedProxies, "Mesh:Server:TrustedProxies", problems);
+        CheckNetworks(options.Jwks.AllowedNetworks, "Mesh:Jwks:AllowedNetworks", problems);
         return problems;
     }
+
+    private static void CheckNetworks(IEnumerable<string> networks, string where, List<string> problems) => problems.AddRange(
+        networks.Where(n => !AddressRanges.TryParse(n, out _)).Select(n => $"{where} holds '{n}'. Use networks such as 10.0.0.0/8 (no bits beyond the length) or addresses."));
 
     private static void CheckLimits(MeshServerOptions server, List<string> problems)
     {

@@ -1,4 +1,5 @@
 using Mesh.Config;
+using Mesh.Policy;
 using Mesh.Resilience;
 
 namespace Mesh.Inbound;
@@ -28,12 +29,19 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
     /// <summary>Otherwise, connections are judged and not requests.</summary>
     public bool OtherIsOpaque { get; init; }
 
+    /// <summary>Of requests over mesh TLS.</summary>
+    public InboundGuards MeshGuards { get; init; } = InboundGuards.None;
+
+    /// <summary>Of all other requests.</summary>
+    public InboundGuards OtherGuards { get; init; } = InboundGuards.None;
+
     /// <summary>What the limits have counted; null without any.</summary>
     public LimitStates? States { get; init; }
 
     /// <param name="own">For the whole server, by its operator; null is none.</param>
     /// <param name="states">Takes up what is counted.</param>
-    public static InboundPolicy From(Listener listener, ConcurrencyGate? own, LimitStates states)
+    /// <param name="keys">Null fetches none.</param>
+    public static InboundPolicy From(Listener listener, ConcurrencyGate? own, LimitStates states, JwksStore? keys, TimeProvider time)
     {
         var mesh = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: true, Transport: TransportProtocol.Any or TransportProtocol.Tls });
         var plain = listener.FilterChains.FirstOrDefault(c => c is { MeshTls: false, Transport: TransportProtocol.Any or TransportProtocol.RawBuffer });
@@ -46,6 +54,8 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
             OtherAuthorizer = Inbound.Authorizer.From(plain ?? mesh),
             MeshIsOpaque = (mesh ?? plain)?.IsOpaque ?? false,
             OtherIsOpaque = (plain ?? mesh)?.IsOpaque ?? false,
+            MeshGuards = InboundGuards.From((mesh ?? plain)?.Http, keys, time),
+            OtherGuards = InboundGuards.From((plain ?? mesh)?.Http, keys, time),
             States = states.IsEmpty ? null : states,
         };
     }
@@ -53,6 +63,8 @@ internal sealed record InboundPolicy(bool MeshTls, bool Plaintext)
     public Authorizer? Authorizer(bool isMeshTls) => isMeshTls ? MeshAuthorizer : OtherAuthorizer;
 
     public bool IsOpaque(bool isMeshTls) => isMeshTls ? MeshIsOpaque : OtherIsOpaque;
+
+    public InboundGuards Guards(bool isMeshTls) => isMeshTls ? MeshGuards : OtherGuards;
 
     public InboundLimiter? Limits(bool isMeshTls) => isMeshTls ? MeshLimits : OtherLimits;
 }

@@ -1,5 +1,6 @@
 using System.Net;
 using Mesh.Config;
+using Mesh.Policy;
 using Mesh.Resilience;
 using Microsoft.Extensions.Logging;
 
@@ -9,9 +10,10 @@ namespace Mesh.Inbound;
 /// <remarks>Thread-safe. A connection holds its <see cref="InboundAddress"/>, so that a request looks nothing up.</remarks>
 /// <param name="listenerPrefix">What stands before the address in the listener's name.</param>
 /// <param name="narrow">What the operator allows at most.</param>
+/// <param name="keys">Of tokens; without it none is believed.</param>
 /// <param name="unlisted">Who is let in where no listener says so; null is <see cref="Unlisted.Allow"/>.</param>
 internal sealed partial class InboundTable(
-    IConfigSource source, string listenerPrefix, ServerLimits narrow, TimeProvider time, ILogger<InboundTable> logger, Unlisted? unlisted = null) : IDisposable
+    IConfigSource source, string listenerPrefix, ServerLimits narrow, TimeProvider time, ILogger<InboundTable> logger, JwksStore? keys = null, Unlisted? unlisted = null) : IDisposable
 {
     // One for all ports: the operator speaks of the process.
     private readonly ConcurrencyGate? _own = narrow.Own is { } own ? new ConcurrencyGate(own, time) : null;
@@ -93,7 +95,7 @@ internal sealed partial class InboundTable(
                 {
                     case ListenerResult.Found found when !ReferenceEquals(entry.Compiled, found.Listener):
                         entry.Compiled = found.Listener;
-                        entry.Address.Publish(InboundPolicy.From(found.Listener, _own, States(entry.Port)));
+                        entry.Address.Publish(InboundPolicy.From(found.Listener, _own, States(entry.Port), keys, time));
                         (changed ??= []).Add(entry.Address);
                         break;
                     case ListenerResult.DoesNotExist:

@@ -61,6 +61,7 @@ internal sealed partial class OutboundPipeline
         EndpointHandler? handler = null;
         HttpResponseMessage? response = null;
         AttemptWatch? watch = null;
+        var insideOnly = endpoint.NeedsIdentity ? null : MeshOnlyHeaders.TakeOut(call.Request);
         try
         {
             handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
@@ -91,6 +92,7 @@ internal sealed partial class OutboundPipeline
         }
         finally
         {
+            insideOnly?.Restore(call.Request);
             call.RestoreVersion(response);
         }
 

@@ -6,6 +6,12 @@ namespace Mesh.Outbound;
 /// <summary>The trace context in a request's headers: written anew for each attempt, taken out again with the call. What the app wrote itself stays.</summary>
 internal sealed class TraceHeaders
 {
+    /// <summary>What every receiver takes: W3C Trace Context §3.3.1, W3C Baggage §3.3.2.</summary>
+    private const int MaxStateLength = 512;
+    private const int MaxStateMembers = 32;
+    private const int MaxBaggageLength = 8192;
+    private const int MaxBaggageMembers = 64;
+
     // traceparent, tracestate, baggage; other propagators write more. Ours only: a name that the app had set is not among them.
     private readonly string?[] _ours = new string?[4];
 
@@ -44,6 +50,38 @@ internal sealed class TraceHeaders
             _ours[free] = name;
         }
 
-        headers.TryAddWithoutValidation(name, value);
+        if (Shorten(name, value) is { Length: > 0 } shortened)
+        {
+            headers.TryAddWithoutValidation(name, shortened);
+        }
+    }
+
+    /// <summary>Leaves out the members of a list that are too many, whole: half a member would say something else. What came in must not grow without end on its way through services.</summary>
+    private static string Shorten(string name, string value) => name switch
+    {
+        "tracestate" => Shorten(value, MaxStateLength, MaxStateMembers),
+        "baggage" or "Correlation-Context" => Shorten(value, MaxBaggageLength, MaxBaggageMembers),
+        _ => value,
+    };
+
+    internal static string Shorten(string list, int maxLength, int maxMembers)
+    {
+        if (list.Length <= maxLength && list.AsSpan().Count(',') < maxMembers)
+        {
+            return list;
+        }
+
+        var kept = new System.Text.StringBuilder(Math.Min(list.Length, maxLength));
+        var members = 0;
+        foreach (var range in list.AsSpan().Split(','))
+        {
+            var member = list.AsSpan(range).Trim();
+            if (member.Length > 0 && members < maxMembers && kept.Length + member.Length + (members > 0 ? 1 : 0) <= maxLength)
+            {
+                _ = members++ > 0 ? kept.Append(',').Append(member) : kept.Append(member);
+            }
+        }
+
+        return kept.ToString();
     }
 }

@@ -69,6 +69,12 @@ internal static class Decisions
     /// <summary>The reason of a decision that no rule made.</summary>
     public const string Unmatched = "unmatched";
 
+    /// <summary>A request's token is not believed, or is missing; reason: <c>missing</c>, <c>malformed</c>, <c>too_large</c>, <c>algorithm</c>, <c>critical</c>, <c>issuer</c>, <c>audience</c>, <c>expired</c>, <c>not_yet_valid</c>, <c>unknown_key</c>, <c>signature</c>, <c>keys_unavailable</c>.</summary>
+    public const string Unauthenticated = "unauthenticated";
+
+    /// <summary>A request can be read in more than one way; reason: <c>path</c>, <c>host</c>, <c>method</c>.</summary>
+    public const string Ambiguous = "ambiguous";
+
     /// <summary>An endpoint sits out; reason: <c>consecutive_failures</c>, <c>success_rate</c>, <c>failure_percentage</c>, <c>health_check</c>, <c>overloaded</c>.</summary>
     public const string Eject = "eject";
 

@@ -60,6 +60,11 @@ internal static class HttpFilterDecoder
             errors.Add(path, routers.Count == 0 ? "has no router filter" : $"has its router filter at [{string.Join(", ", routers)}]", "Put exactly one router, at the end.");
         }
 
+        if (known.Count(f => f.Settings is JwtAuthentication) > 1)
+        {
+            errors.Add(path, "has more than one filter for tokens (JwtAuthentication)", "Put the providers into one.");
+        }
+
         return known;
     }
 
@@ -92,7 +97,11 @@ internal static class HttpFilterDecoder
                 (config, optional) = (wrapped.Config, wrapped.IsOptional);
             }
 
-            if (TryDecode(config, inbound: true, isOverride: true, here, errors, out var settings))
+            if (config is not null && config.Is(Protos.Envoy.JwtAuthn.JwtAuthentication.Descriptor))
+            {
+                errors.Add(here, "replaces the filter for tokens at one route", "Say it in the filter's own rules, which match by path.");
+            }
+            else if (TryDecode(config, inbound: true, isOverride: true, here, errors, out var settings))
             {
                 (known ??= [])[name] = settings;
             }
@@ -103,6 +112,16 @@ internal static class HttpFilterDecoder
         }
 
         return known is null ? FilterOverrides.None : new FilterOverrides(known.ToFrozenDictionary(StringComparer.Ordinal));
+    }
+
+    /// <summary>Tokens are looked at before routes are: no route may turn that off.</summary>
+    public static void CheckTokensEverywhere(List<HttpFilter> filters, Config.RouteConfiguration routes, string path, DecodeErrors errors)
+    {
+        if (filters.Find(f => f.Settings is JwtAuthentication) is { } tokens
+            && routes.VirtualHosts.Any(h => h.FilterOverrides.ByName.ContainsKey(tokens.Name) || h.Routes.Any(r => r.FilterOverrides.ByName.ContainsKey(tokens.Name))))
+        {
+            errors.Add(path, $"overrides the filter '{tokens.Name}' at some routes", "Say it in the filter's own rules, which match by path.");
+        }
     }
 
     /// <summary>False when the type is not known here.</summary>
@@ -132,6 +151,9 @@ internal static class HttpFilterDecoder
                 return true;
             case "envoy.extensions.filters.http.rbac.v3.RBACPerRoute" when inbound && isOverride:
                 settings = errors.Unpack<RBACPerRoute>(config, path) is { } route ? RbacDecoder.Decode(route, path, errors) : null;
+                return true;
+            case "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication" when inbound:
+                settings = errors.Unpack<Protos.Envoy.JwtAuthn.JwtAuthentication>(config, path) is { } jwt ? JwtDecoder.Decode(jwt, path, errors) : null;
                 return true;
             default:
                 return false;

@@ -72,10 +72,9 @@ internal static class ListenerDecoder
 
                 return new HttpConnectionManager(given.Rds.RouteConfigName, null, duration) { Filters = filters };
             case Hcm.RouteSpecifierOneofCase.RouteConfig:
-                return new HttpConnectionManager(null, RouteConfigurationDecoder.Decode(given.RouteConfig, $"{path}.route_config.", errors), duration)
-                {
-                    Filters = filters,
-                };
+                var routes = RouteConfigurationDecoder.Decode(given.RouteConfig, $"{path}.route_config.", errors);
+                HttpFilterDecoder.CheckTokensEverywhere(filters, routes, $"{path}.route_config", errors);
+                return new HttpConnectionManager(null, routes, duration) { Filters = filters };
             default:
                 errors.Add(path, "has no routes that can be read here", "Set rds or route_config.");
                 return null;

@@ -1,0 +1,92 @@
+using Mesh.Hosting;
+using Mesh.Inbound;
+using Mesh.Traffic;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Mesh.Server;
+
+/// <summary>Makes a request mean one thing before anything looks at it: what policies see is what the app sees.</summary>
+internal static class CanonicalRequest
+{
+    private static readonly Rejection _path = Rejection.Ambiguous("path");
+    private static readonly Rejection _host = Rejection.Ambiguous("host");
+    private static readonly Rejection _method = Rejection.Ambiguous("method");
+
+    // Middleware that obeys them runs after the mesh, so that policies would judge another method.
+    private static readonly string[] _overrides = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
+
+    /// <summary>Null when the request has one meaning, or has got one.</summary>
+    public static Rejection? Apply(HttpContext context, MeshConnectionFeature connection, MeshAmbiguousRequests mode)
+    {
+        if (mode == MeshAmbiguousRequests.Pass)
+        {
+            return null;
+        }
+
+        var request = context.Request;
+        var target = context.Features.Get<IHttpRequestFeature>()?.RawTarget ?? string.Empty;
+        var path = request.Path.Value ?? string.Empty;
+        if (mode == MeshAmbiguousRequests.Refuse ? CanonicalPath.IsAmbiguous(path, target) : !TryNormalize(request, path, target))
+        {
+            return _path;
+        }
+
+        // ASP.NET's routing takes get for GET.
+        if (request.Method.AsSpan().ContainsAnyInRange('a', 'z'))
+        {
+            if (mode == MeshAmbiguousRequests.Refuse)
+            {
+                return _method;
+            }
+
+            request.Method = request.Method.ToUpperInvariant();
+        }
+
+        foreach (var name in _overrides)
+        {
+            request.Headers.Remove(name);
+        }
+
+        var host = connection.HostOf(request.Host.Value);
+        if (!host.IsValid || HasUser(target))
+        {
+            return _host;
+        }
+
+        if (!ReferenceEquals(host.Value, host.Given))
+        {
+            request.Host = new HostString(host.Value);
+        }
+
+        return null;
+    }
+
+    private static bool TryNormalize(HttpRequest request, string path, string target)
+    {
+        if (CanonicalPath.Normalize(path, target) is not { } canonical)
+        {
+            return false;
+        }
+
+        if (!ReferenceEquals(canonical, path))
+        {
+            request.Path = canonical;
+        }
+
+        return true;
+    }
+
+    // Kestrel takes user info in the absolute form and compares only what follows it with the Host header.
+    private static bool HasUser(string target)
+    {
+        if (target is [] or ['/', ..] || target.IndexOf("://", StringComparison.Ordinal) is not (> 0 and var scheme))
+        {
+            return false;
+        }
+
+        var authority = target.AsSpan(scheme + 3);
+        var end = authority.IndexOfAny('/', '?', '#');
+        return (end < 0 ? authority : authority[..end]).Contains('@');
+    }
+}
