@@ -1,5 +1,4 @@
 using System.CommandLine;
-using Mesh.Cli.Output;
 
 namespace Mesh.Cli.Commands;
 

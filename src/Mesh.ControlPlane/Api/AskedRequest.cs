@@ -12,6 +12,9 @@ internal sealed class AskedRequest(string method, string authority, string path,
     /// <summary>Null: from outside of the mesh.</summary>
     public SpiffeId? Caller { get; init; }
 
+    /// <summary>Its path can be read in more than one way.</summary>
+    public bool IsAmbiguous { get; init; }
+
     /// <summary>Where it comes from; null is in no network.</summary>
     public IPAddress? Source { get; init; }
 

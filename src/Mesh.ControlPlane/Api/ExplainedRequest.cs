@@ -18,7 +18,7 @@ internal sealed record ExplainedRouting(string Route, string? Where, string Acti
 /// <param name="Endpoints">Their addresses.</param>
 /// <param name="Plaintext">It arrives without mesh TLS.</param>
 /// <param name="Decision">For people.</param>
-/// <param name="Stage"><c>deny</c>, <c>allow</c>, <c>default</c>, <c>none</c>, or <c>plaintext</c> where plaintext is refused as such.</param>
+/// <param name="Stage"><c>deny</c>, <c>allow</c>, <c>default</c>, <c>none</c>; <c>plaintext</c> or <c>ambiguous</c> where it is refused as such.</param>
 /// <param name="Rule">The rule that decided, <c>namespace/policy/rule</c>; null where none did.</param>
 /// <param name="Where">File and line of that rule; null where it stands in no file.</param>
 /// <param name="Nearest">Where nothing allowed it: the rules that came nearest.</param>

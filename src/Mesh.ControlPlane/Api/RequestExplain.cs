@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Translation;
 using Mesh.Spiffe;
+using Mesh.Traffic;
 
 namespace Mesh.ControlPlane.Api;
 
@@ -79,9 +80,13 @@ internal static class RequestExplain
         }
 
         var question = path.IndexOf('?', StringComparison.Ordinal);
-        var authority = headers.FirstOrDefault(h => h.Key.Equals("host", StringComparison.OrdinalIgnoreCase)).Value ?? $"{name.Name}.{name.Namespace}";
-        var request = new AskedRequest(method, authority, question < 0 ? path : path[..question], question < 0 ? string.Empty : path[(question + 1)..], headers)
+        var host = headers.FirstOrDefault(h => h.Key.Equals("host", StringComparison.OrdinalIgnoreCase)).Value ?? $"{name.Name}.{name.Namespace}";
+        var target = question < 0 ? path : path[..question];
+        // As a server reads it: dot segments removed, decoded once but for slashes.
+        var read = Uri.TryCreate("http://mesh" + target, UriKind.Absolute, out var uri) ? PathString.FromUriComponent(uri).Value ?? target : target;
+        var request = new AskedRequest(method, CanonicalHost.Of(host).Name, read, question < 0 ? string.Empty : path[(question + 1)..], headers)
         {
+            IsAmbiguous = CanonicalPath.IsAmbiguous(read, target),
             Caller = identity,
             Source = address,
             Claims = claims,

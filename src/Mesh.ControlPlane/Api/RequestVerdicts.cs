@@ -75,10 +75,15 @@ internal sealed class RequestVerdicts(MeshModel model, ServerDefaults defaults, 
         var listener = Decode<Listener>(node, XdsTypes.Listener, XdsTypes.InboundPrefix + endpoint.HostPort);
         // Who has an identity uses it wherever the other side is in the mesh.
         var plaintext = request.Caller is null || !endpoint.Meshed;
-        var policy = InboundPolicy.From(listener, null, new LimitStates([], new Resilience.ServerLimits(null, null, null), TimeProvider.System));
+        var policy = InboundPolicy.From(listener, null, new LimitStates([], new Resilience.ServerLimits(null, null, null), TimeProvider.System), null, TimeProvider.System);
         if (plaintext && !policy.Plaintext)
         {
             return Verdict(false, "plaintext", "refused: the port takes mesh TLS only", null, [], null);
+        }
+
+        if (request.IsAmbiguous && policy.Guards(!plaintext).IsGuarded)
+        {
+            return Verdict(false, "ambiguous", "refused with 400: the path can be read in more than one way (Mesh:Server:AmbiguousPaths)", null, [], null);
         }
 
         if (policy.Authorizer(!plaintext) is not { } authorizer)
