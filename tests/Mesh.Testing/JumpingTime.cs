@@ -10,5 +10,7 @@ internal sealed class JumpingTime(DateTimeOffset start) : FakeTimeProvider(start
     /// <summary>Sets the wall clock forward or back; no timer is nearer for that.</summary>
     public void Jump(TimeSpan by) => Interlocked.Add(ref _offset, by.Ticks);
 
+    public override long GetTimestamp() => base.GetUtcNow().Ticks;
+
     public override DateTimeOffset GetUtcNow() => base.GetUtcNow() + TimeSpan.FromTicks(Interlocked.Read(ref _offset));
 }

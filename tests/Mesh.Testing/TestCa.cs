@@ -74,6 +74,7 @@ internal sealed class TestCa : IDisposable
         }
 
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(odd.IsAuthority, false, 0, true));
+        AddAuthorityKey(request, Issuer ?? Root);
         if (odd.KeyUsage is { } usage)
         {
             request.CertificateExtensions.Add(new X509KeyUsageExtension(usage, true));
@@ -133,8 +134,13 @@ internal sealed class TestCa : IDisposable
         return certificate.CopyWithPrivateKey(key);
     }
 
+    /// <summary>Authorities of one name, such as two roots during a rotation, are told apart by it.</summary>
+    private static void AddAuthorityKey(CertificateRequest request, X509Certificate2 issuer) =>
+        request.CertificateExtensions.Add(X509AuthorityKeyIdentifierExtension.CreateFromCertificate(issuer, includeKeyIdentifier: true, includeIssuerAndSerial: false));
+
     private X509Certificate2 Issue(CertificateRequest request, TimeSpan? life)
     {
+        AddAuthorityKey(request, Issuer ?? Root);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(false, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));
@@ -148,6 +154,7 @@ internal sealed class TestCa : IDisposable
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, true, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
         request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
+        AddAuthorityKey(request, Root);
         return request.Create(Root.SubjectName, X509SignatureGenerator.CreateForECDsa(_key), _time.GetUtcNow().AddHours(-1), _time.GetUtcNow().AddDays(20), Serial());
     }
 

@@ -52,14 +52,19 @@ internal sealed class WorkloadApiService(IWorkloadIdentitySource source, IHostAp
     private async Task StreamAsync(ServerCallContext context, Func<WorkloadIdentity, Task> send)
     {
         CheckHeader(context);
-        var newest = Channel.CreateBounded<WorkloadIdentity>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropOldest });
-        using var subscription = source.Subscribe(identity => newest.Writer.TryWrite(identity));
+        var changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+        using var subscription = source.Subscribe(_ => changes.Writer.TryWrite(true));
         using var either = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, lifetime.ApplicationStopping);
         try
         {
-            await foreach (var identity in newest.Reader.ReadAllAsync(either.Token))
+            WorkloadIdentity? sent = null;
+            await foreach (var _ in changes.Reader.ReadAllAsync(either.Token))
             {
-                await send(identity);
+                if (source.Current is { } newest && newest != sent)
+                {
+                    await send(newest);
+                    sent = newest;
+                }
             }
         }
         catch (OperationCanceledException) when (lifetime.ApplicationStopping.IsCancellationRequested)

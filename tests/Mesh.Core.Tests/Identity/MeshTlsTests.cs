@@ -248,7 +248,7 @@ public sealed class MeshTlsTests : IDisposable
             "self-signed" => (_ca.Odd(new OddLeaf { IsSelfSigned = true }), _ca.Bundle),
             "unknown authority" => (good, new TestCa("other.local").Bundle with { TrustDomain = _ca.TrustDomain }),
             "unknown authority of the same name" => (good, new TestCa("cluster.local").Bundle),
-            "issuer left out" => (new WorkloadIdentity(good.Svid with { Intermediates = [] }, _ca.Bundle, 1), _ca.Bundle),
+            "issuer left out" => (new WorkloadIdentity(_ca.SecondIssuer().Identity("shop", "cart").Svid with { Intermediates = [] }, _ca.Bundle, 1), _ca.Bundle),
             "other trust domain" => (_ca.Odd(new OddLeaf { Id = SpiffeId.Parse("spiffe://evil.local/ns/shop/sa/cart") }), _ca.Bundle),
             "an authority" => (_ca.Odd(new OddLeaf { IsAuthority = true }), _ca.Bundle),
             "may sign certificates" => (_ca.Odd(new OddLeaf { KeyUsage = X509KeyUsageFlags.DigitalSignature | X509KeyUsageFlags.CrlSign }), _ca.Bundle),
