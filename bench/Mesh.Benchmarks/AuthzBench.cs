@@ -79,7 +79,7 @@ internal static class AuthzBench
         [new RbacCondition.AllOf([Method("GET"), new RbacCondition.Path(new StringMatcher(path == "/" ? StringMatchKind.Exact : StringMatchKind.Prefix, path))])],
         [new RbacCondition.Authenticated(new StringMatcher(StringMatchKind.Exact, caller))]);
 
-    private static RbacCondition Method(string method) => new RbacCondition.Header(new HeaderMatcher(":method", HeaderMatchKind.Text, new StringMatcher(StringMatchKind.Exact, method)));
+    private static RbacCondition.Header Method(string method) => new(new HeaderMatcher(":method", HeaderMatchKind.Text, new StringMatcher(StringMatchKind.Exact, method)));
 
     private static string Other(int index) => string.Create(CultureInfo.InvariantCulture, $"spiffe://cluster.local/ns/bench/sa/other-{index}");
 

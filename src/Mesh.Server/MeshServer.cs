@@ -118,7 +118,7 @@ internal sealed class MeshServer(
     /// <summary>Where connections are judged and not requests.</summary>
     private bool IsAdmitted(ConnectionContext connection)
     {
-        if (connection.Features.Get<MeshConnectionFeature>() is not { } mesh || gate.Connections.Admits(connection, mesh))
+        if (connection.Features.Get<MeshConnectionFeature>() is not { } mesh || gate.Connections.Admits(connection, mesh, bringsRequests: true))
         {
             return true;
         }

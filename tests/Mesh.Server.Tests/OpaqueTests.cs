@@ -96,6 +96,22 @@ public sealed class OpaqueTests : IDisposable
     }
 
     [Fact]
+    public async Task Http_BecomesStrictOrGetsRules_WhatBringsNoRequestsIsClosed()
+    {
+        await using var app = await EchoAsync();
+        foreach (var change in new Action[] { () => LimitedApp.PublishChains(app, c => c, plaintext: false), () => LimitedApp.PublishChains(app, c => c with { Http = Http(Here) }) })
+        {
+            LimitedApp.PublishChains(app, c => c);
+            using var one = await DialAsync(app);
+            Assert.Equal("a\0", await EchoAsync(one, "a\0"));
+
+            change();
+
+            Assert.True(await IsClosedAsync(one));
+        }
+    }
+
+    [Fact]
     public async Task MeshTls_OpaqueChain_IsJudgedByIdentityAndRevoked()
     {
         await using var app = await MeshApp.StartAsync(_ca);
@@ -106,6 +122,8 @@ public sealed class OpaqueTests : IDisposable
 
         Assert.Contains("sa/web", await web.GetStringAsync(url, Token), StringComparison.Ordinal);
         await Assert.ThrowsAsync<HttpRequestException>(() => other.GetStringAsync(url, Token));
+        LimitedApp.PublishChains(app, c => c with { Http = Http(Allow(Rule("path", Path("/"), Web))) });
+        Assert.Contains("sa/web", await web.GetStringAsync(url, Token), StringComparison.Ordinal);
         Publish(app, Elsewhere);
         await Assert.ThrowsAsync<HttpRequestException>(() => web.GetStringAsync(url, Token));
     }

@@ -12,6 +12,7 @@ namespace Mesh.Server.Listening;
 /// <summary>Connections whose bytes only the app understands: judged when they come, and again at every change of policy; one whose right is revoked is closed. Thread-safe.</summary>
 internal sealed partial class JudgedConnections : IDisposable
 {
+    private static readonly PolicyDecision _closed = new(false, PolicyStage.Default, null);
     private readonly ConcurrentDictionary<ConnectionContext, MeshConnectionFeature> _live = new();
     private readonly ConcurrentDictionary<InboundAddress, Action> _watched = new();
     private readonly InboundCounters _counters;
@@ -30,10 +31,11 @@ internal sealed partial class JudgedConnections : IDisposable
     /// <summary>Connections that are watched.</summary>
     public int Count => _live.Count;
 
-    /// <summary>Whether an opaque connection may stay; one that may is watched until it closes. Others, whose requests are judged, always may.</summary>
-    public bool Admits(ConnectionContext connection, MeshConnectionFeature mesh)
+    /// <summary>Whether a connection may stay; one that may is watched until it closes. Where requests are judged those that bring them always may.</summary>
+    /// <param name="bringsRequests">It is HTTP, as far as can be seen.</param>
+    public bool Admits(ConnectionContext connection, MeshConnectionFeature mesh, bool bringsRequests)
     {
-        if (mesh.Address is not { Policy: { } first } address || !first.IsOpaque(mesh.IsMeshTls))
+        if (mesh.Address is not { Policy: { } first } address || (bringsRequests && !first.IsOpaque(mesh.IsMeshTls)))
         {
             return true;
         }
@@ -48,7 +50,15 @@ internal sealed partial class JudgedConnections : IDisposable
         }
 
         _live.TryRemove(connection, out _);
-        Refused(mesh, denied, address);
+        if (first.IsOpaque(mesh.IsMeshTls))
+        {
+            Refused(mesh, denied, address);
+        }
+        else
+        {
+            Closed(address, connection.ConnectionId);
+        }
+
         return false;
     }
 
@@ -69,16 +79,6 @@ internal sealed partial class JudgedConnections : IDisposable
         }
 
         _meter.Dispose();
-    }
-
-    /// <summary>Closed without a judgement: the address takes mesh TLS, or HTTP whose requests can be judged.</summary>
-    public void Closed(InboundAddress address, string connectionId)
-    {
-        _counters.Denied(null);
-        if (_refusals.IsDue($"{Decisions.Authorization}/connection", out var count))
-        {
-            Log.ConnectionClosed(_logger, count, address.Name, connectionId);
-        }
     }
 
     private void Watch(InboundAddress address)
@@ -109,7 +109,13 @@ internal sealed partial class JudgedConnections : IDisposable
         var policy = mesh.Address!.Policy!;
         if (!mesh.IsMeshTls && !policy.Plaintext)
         {
-            return new PolicyDecision(false, PolicyStage.Default, null);
+            return _closed;
+        }
+
+        if (!policy.IsOpaque(mesh.IsMeshTls))
+        {
+            // Requests are judged now: of mesh TLS, which is HTTP. What brings none cannot be judged.
+            return mesh.IsMeshTls || policy.OtherAuthorizer is null ? null : _closed;
         }
 
         mesh.Facts ??= InboundAuthorization.Facts(mesh, (connection.RemoteEndPoint as IPEndPoint)?.Address, connection.LocalEndPoint as IPEndPoint);
@@ -122,6 +128,16 @@ internal sealed partial class JudgedConnections : IDisposable
         if (_refusals.IsDue($"{Decisions.Authorization}/connection/{reason}", out var count))
         {
             Log.ConnectionRefused(_logger, count, address.Name, mesh.Peer?.Id.ToString() ?? mesh.Facts?.Source.ToString() ?? "unknown", denied.ToString());
+        }
+    }
+
+    /// <summary>The address takes mesh TLS, or HTTP whose requests can be judged.</summary>
+    private void Closed(InboundAddress address, string connectionId)
+    {
+        _counters.Denied(null);
+        if (_refusals.IsDue($"{Decisions.Authorization}/connection", out var count))
+        {
+            Log.ConnectionClosed(_logger, count, address.Name, connectionId);
         }
     }
 

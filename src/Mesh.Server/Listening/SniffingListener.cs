@@ -214,18 +214,23 @@ internal sealed partial class SniffingListener : IConnectionListener
             policy = await _address.GetAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        if (policy.OtherIsOpaque)
+        // Where nothing is restricted nobody waits for more bytes: what came tells, or it is taken for HTTP.
+        var isRestricted = !policy.Plaintext || policy.OtherAuthorizer is not null;
+        var bringsRequests = !mesh.IsPlaintext
+            || (!policy.OtherIsOpaque && (isRestricted ? await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false) : !IsSurelyNotHttp(connection)));
+        return _gate.Connections.Admits(connection, mesh, bringsRequests);
+    }
+
+    private static bool IsSurelyNotHttp(ConnectionContext connection)
+    {
+        if (!connection.Transport.Input.TryRead(out var read))
         {
-            return _gate.Connections.Admits(connection, mesh);
+            return false;
         }
 
-        if (!mesh.IsPlaintext || (policy.Plaintext && policy.OtherAuthorizer is null) || await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false))
-        {
-            return true;
-        }
-
-        _gate.Connections.Closed(_address, connection.ConnectionId);
-        return false;
+        var isHttp = HttpStart.Is(read.Buffer);
+        connection.Transport.Input.AdvanceTo(read.Buffer.Start);
+        return isHttp == false;
     }
 
     private async ValueTask<bool> IsHttpAsync(ConnectionContext connection, CancellationToken cancellationToken) =>

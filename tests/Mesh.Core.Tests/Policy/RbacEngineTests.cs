@@ -275,7 +275,7 @@ public sealed class RbacEngineTests
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(1), $"2,000 decisions took {clock.Elapsed}");
     }
 
-    private static RbacCondition Method(string method) => new RbacCondition.Header(new HeaderMatcher(":method", HeaderMatchKind.Text, new StringMatcher(StringMatchKind.Exact, method)));
+    private static RbacCondition.Header Method(string method) => new(new HeaderMatcher(":method", HeaderMatchKind.Text, new StringMatcher(StringMatchKind.Exact, method)));
 
     private static RbacPolicy Policy(string name, RbacCondition permission, RbacCondition principal) => new(name, [permission], [principal]);
 
