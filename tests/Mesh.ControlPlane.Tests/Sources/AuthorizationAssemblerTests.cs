@@ -19,7 +19,7 @@ public sealed class AuthorizationAssemblerTests
         var place = At(model);
         Assert.Equal(["shop/a/0", "shop/b/0"], place.Rules.Select(r => r.Name));
         Assert.Equal((AccessMode.Deny, MtlsMode.Permissive), (place.Access, place.Mtls));
-        Assert.Equal("in.yaml:26", place.Sources[ServerSettings.Access].Where);
+        Assert.Equal("in.yaml:38", place.Sources[ServerSettings.Access].Where);
     }
 
     [Fact]
@@ -148,7 +148,7 @@ public sealed class AuthorizationAssemblerTests
         var (endpoint, holds) = Assert.Single(EffectiveAuthorization.For(model, ServerDefaults.Default, new ServiceName("shop", "cart"), 80));
 
         Assert.Equal("127.0.0.1:8080", endpoint.HostPort);
-        Assert.Equal("in.yaml:20", Assert.Single(holds.All).Rule.Where);
+        Assert.Equal("in.yaml:22", Assert.Single(holds.All).Rule.Where);
         Assert.Equal((new ServiceName("shop", "cart"), 80), Assert.Single(holds.Services));
         Assert.Empty(EffectiveAuthorization.For(model, ServerDefaults.Default, new ServiceName("shop", "cart"), 81));
         Assert.Equal(["shop/p/0"], EffectiveAuthorization.For(model, ServerDefaults.Default, "shop", null, "127.0.0.1", 8080).All.Select(r => r.Name));

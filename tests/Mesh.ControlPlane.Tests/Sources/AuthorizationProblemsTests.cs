@@ -75,7 +75,7 @@ public sealed class AuthorizationProblemsTests
     [InlineData("jwksUri: https://a.example/k\n    claimHeaders: [{claim: sub, header: Authorization}]\n", 11, "It has a meaning of its own")]
     [InlineData("jwksUri: https://a.example/k\n    claimHeaders: [{claim: a, header: x-a}, {claim: b, header: X-A}]\n", 11, "writes the header 'x-a' twice")]
     [InlineData("jwksUri: https://a.example/k\n    fromHeaders: [{name: grpc-token}]\n", 11, "Headers of gRPC itself")]
-    public void BadAuthentication_IsRefused_AndClosesItsTarget(string rest, int line, string what) => Refused(AuthenticationSettings.Kind, Jwt + rest, line, what, "shop/p/closed-authentication");
+    public void BadAuthentication_IsRefused_AndClosesItsTarget(string rest, int line, string what) => Refused(AuthenticationSettings.Kind, Jwt + rest, line + 1, what, "shop/p/closed-authentication");
 
     [Theory]
     [InlineData("ServerPolicy", To + "  mtls: strict\n", 9, "spec.mtls is 'strict'. Use Permissive, Strict. Did you mean 'Strict'?")]
@@ -106,10 +106,10 @@ public sealed class AuthorizationProblemsTests
     private static void Refused(string kind, string spec, int line, string what, string? closed)
     {
         var yaml = Manifests.Service("cart") + "\n---\n" + $"apiVersion: policy.meshlib.io/v1alpha1\nkind: {kind}\nmetadata: {{name: p, namespace: shop}}\nspec:\n{spec}" + "---\n" + Manifests.Slice("cart", "127.0.0.1");
-        // The Service and the divider take 5 lines; the policy's own first is the sixth.
+        // The lines given are those of the policy alone, two lines down: the Service and the divider take five, its head three.
         var model = Manifests.Model(yaml);
 
-        Assert.True(model.Problems.Any(p => p.Where == $"in.yaml:{line + 1}" && p.What.Contains(what, StringComparison.Ordinal)), string.Join("\n", model.Problems.Select(p => $"{p.Where}: {p.What}")));
+        Assert.True(model.Problems.Any(p => p.Where == $"in.yaml:{line + 2}" && p.What.Contains(what, StringComparison.Ordinal)), string.Join("\n", model.Problems.Select(p => $"{p.Where}: {p.What}")));
         Assert.NotNull(Assert.Single(model.Policies).Invalid);
         var rules = new AuthorizationIndex(model, ServerDefaults.Default).At("shop", null, ["127.0.0.1"], 8080).Rules;
         Assert.Equal(closed is null ? [] : [closed], rules.Select(r => r.Name));

@@ -1,6 +1,5 @@
 using System.Net;
 using System.Text.RegularExpressions;
-using Google.Protobuf.WellKnownTypes;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.ControlPlane.Tests.Sources;

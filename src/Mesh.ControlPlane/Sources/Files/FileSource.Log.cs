@@ -22,5 +22,9 @@ internal sealed partial class FileSource
         [LoggerMessage(EventId = 4204, EventName = nameof(StepFailed), Level = LogLevel.Error,
             Message = "Reading the manifests failed unexpectedly; what was last read stays in force")]
         public static partial void StepFailed(ILogger logger, Exception exception);
+
+        [LoggerMessage(EventId = 4205, EventName = nameof(AuthorizationNotHeld), Level = LogLevel.Error,
+            Message = "{Policy} at {Where} can't be held: {What}")]
+        public static partial void AuthorizationNotHeld(ILogger logger, string policy, string where, string what);
     }
 }

@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources.Files.Policies;
 
 namespace Mesh.ControlPlane.Sources.Files;
 
@@ -31,6 +32,7 @@ internal sealed partial class FileSource : IModelSource
     private Dictionary<string, ManifestFile> _files = new(StringComparer.Ordinal);
     private List<FileStamp> _stamps = [];
     private HashSet<SourceProblem> _logged = [];
+    private HashSet<(string Policy, string Where, string What)> _unheld = [];
     private FileSystemWatcher? _watcher;
     private ITimer? _poll;
     private ITimer? _resolve;
@@ -246,7 +248,15 @@ internal sealed partial class FileSource : IModelSource
             Log.ManifestProblem(_logger, problem.Where, problem.What);
         }
 
-        _logged = [.. model.Problems];
+        var unheld = model.Policies.Where(p => PolicyKinds.Find(p.Kind) is { Closes: true })
+            .SelectMany(p => p is { Values.IsEmpty: true, Attachments.IsEmpty: true } ? [(p.ToString(), p.Where, "nothing is protected by it, because what it is about can't be read")]
+                : p.Attachments.Where(a => a.Closes).Select(a => (p.ToString(), p.Where, $"{a.Target} is closed but for probes"))).ToHashSet();
+        foreach (var (policy, where, what) in unheld.Except(_unheld))
+        {
+            Log.AuthorizationNotHeld(_logger, policy, where, what);
+        }
+
+        (_logged, _unheld) = ([.. model.Problems], unheld);
         if (before.Services.Count != model.Services.Count || before.Routes.Length != model.Routes.Length || before.Problems.Length != model.Problems.Length)
         {
             Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, model.Routes.Length, model.Problems.Length);
