@@ -23,7 +23,7 @@ internal sealed partial class HeaderTrust(MeshGate gate, ILogger<HeaderTrust> lo
         var trusted = TrustsForwarding(context.Connection.RemoteIpAddress);
         foreach (var header in context.Request.Headers)
         {
-            if (!IsKept(header.Key, trusted))
+            if (!MeshHeaders.MayComeFromOutside(header.Key, trusted))
             {
                 (taken ??= []).Add(header.Key);
             }
@@ -46,28 +46,8 @@ internal sealed partial class HeaderTrust(MeshGate gate, ILogger<HeaderTrust> lo
         }
     }
 
-    /// <param name="forwarding">Headers about the way of a request are kept; those about who somebody is never.</param>
-    internal static bool IsKept(string name, bool forwarding)
-    {
-        if (name.Length == 0 || (name[0] | 0x20) is not ('x' or 'm' or 'f' or 'r'))
-        {
-            return true;
-        }
-
-        if (Is(name, "forwarded") || Is(name, "x-real-ip") || Is(name, "x-envoy-external-address") || (Begins(name, "x-forwarded-") && !Is(name, "x-forwarded-client-cert")))
-        {
-            return forwarding;
-        }
-
-        return !(Begins(name, "x-forwarded-") || Begins(name, "x-envoy-") || Begins(name, "mesh-") || Begins(name, MeshHeaders.Prefix) || Is(name, DeadlineHeaders.Http));
-    }
-
     // Whoever may open a Unix socket is what its file says: a proxy on this machine.
     private bool TrustsForwarding(IPAddress? peer) => peer is null || gate.TrustedProxies.Contains(peer);
-
-    private static bool Is(string name, string other) => name.Equals(other, StringComparison.OrdinalIgnoreCase);
-
-    private static bool Begins(string name, string prefix) => name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
 
     private static partial class Log
     {

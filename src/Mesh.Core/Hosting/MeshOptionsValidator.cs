@@ -76,7 +76,7 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
     }
 
     private static void CheckNetworks(IEnumerable<string> networks, string where, List<string> problems) => problems.AddRange(
-        networks.Where(n => !AddressRanges.TryParse(n, out _)).Select(n => $"{where} holds '{n}'. Use networks such as 10.0.0.0/8 (no bits beyond the length) or addresses."));
+        networks.Where(n => !AddressRanges.TryParse(n, out _)).Select(n => $"{where} holds '{n}'. Use networks such as 10.0.0.0/8, or addresses."));
 
     private static void CheckLimits(MeshServerOptions server, List<string> problems)
     {

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Sockets;
 
 namespace Mesh.Traffic;
 
@@ -19,8 +20,9 @@ internal sealed class AddressRanges(IEnumerable<IPNetwork> networks)
             return true;
         }
 
-        // A zone is of this machine and no part of an address.
-        if (text.Contains('%', StringComparison.Ordinal) || text.Contains('/', StringComparison.Ordinal) || !IPAddress.TryParse(text, out var address))
+        // A zone is of this machine and no part of an address; 10.1 is another spelling of 10.0.0.1, and hardly meant.
+        if (text.Contains('%', StringComparison.Ordinal) || text.Contains('/', StringComparison.Ordinal) || !IPAddress.TryParse(text, out var address)
+            || (address.AddressFamily == AddressFamily.InterNetwork && address.ToString() != text))
         {
             return false;
         }

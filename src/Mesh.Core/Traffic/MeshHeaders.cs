@@ -8,4 +8,26 @@ internal static class MeshHeaders
 
     /// <summary>What was verified of a user's token: sent to mesh peers alone.</summary>
     public const string ClaimPrefix = "x-mesh-claim-";
+
+    /// <summary>Whether a caller that is no verified peer may say anything by this header.</summary>
+    /// <param name="fromProxy">A proxy that is trusted: it may tell of the way of a request, but of nobody who he is.</param>
+    public static bool MayComeFromOutside(string name, bool fromProxy)
+    {
+        // Almost all others are told by their first letter.
+        if (name.Length == 0 || (name[0] | 0x20) is not ('x' or 'm' or 'f' or 'r'))
+        {
+            return true;
+        }
+
+        if (Is(name, "forwarded") || Is(name, "x-real-ip") || Is(name, "x-envoy-external-address") || (Begins(name, "x-forwarded-") && !Is(name, "x-forwarded-client-cert")))
+        {
+            return fromProxy;
+        }
+
+        return !(Begins(name, "x-forwarded-") || Begins(name, "x-envoy-") || Begins(name, "mesh-") || Begins(name, Prefix) || Is(name, DeadlineHeaders.Http));
+    }
+
+    private static bool Is(string name, string other) => name.Equals(other, StringComparison.OrdinalIgnoreCase);
+
+    private static bool Begins(string name, string prefix) => name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase);
 }

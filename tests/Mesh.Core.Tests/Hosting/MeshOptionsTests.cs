@@ -34,7 +34,8 @@ public sealed class MeshOptionsTests : IDisposable
             ("Mesh:ControlPlane", "127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), ("Mesh:Namespace", "shop"), ("Mesh:ServiceAccount", "cart"),
             ("Mesh:Workload", "cart-v2"), ("Mesh:Region", "eu"), ("Mesh:Zone", "eu-a"), ("Mesh:TrustDomain", "mesh.example"), ("Mesh:ClusterDomain", "c.local"), ("Mesh:AdsVariant", "stateoftheworld"),
             ("Mesh:TelemetryInterval", "00:00:02"), ("Mesh:Server:ProbePaths:0", "/up"), ("Mesh:Server:ExcludedPorts", "9090, 9091"),
-            ("Mesh:Server:MaxConcurrentRequests", "200"), ("Mesh:Server:MaxQueuedRequests", "0"), ("Mesh:Server:QueueTimeout", "00:00:00.5"));
+            ("Mesh:Server:MaxConcurrentRequests", "200"), ("Mesh:Server:MaxQueuedRequests", "0"), ("Mesh:Server:QueueTimeout", "00:00:00.5"),
+            ("Mesh:Server:TrustedProxies", "10.0.0.0/8, 192.168.1.7"), ("Mesh:Server:AmbiguousPaths", "normalize"), ("Mesh:Jwks:AllowHttp", "true"), ("Mesh:Jwks:AllowedNetworks:0", "10.96.0.0/12"));
 
         Assert.True(MeshActivation.From(options).IsOn);
         Assert.Equal(("shop", "cart", "cart-v2", "mesh.example", "c.local"), (options.Namespace, options.ServiceAccount, options.Workload, options.TrustDomain, options.ClusterDomain));
@@ -42,6 +43,9 @@ public sealed class MeshOptionsTests : IDisposable
         Assert.Equal(["/up"], options.Server.ProbePaths);
         Assert.Equal([9090, 9091], options.Server.ExcludedPorts);
         Assert.Equal((200, 0, TimeSpan.FromMilliseconds(500)), (options.Server.MaxConcurrentRequests, options.Server.MaxQueuedRequests, options.Server.QueueTimeout));
+        Assert.Equal(["10.0.0.0/8", "192.168.1.7"], options.Server.TrustedProxies);
+        Assert.Equal((MeshAmbiguousRequests.Normalize, true), (options.Server.AmbiguousPaths, options.Jwks.AllowHttp));
+        Assert.Equal(["10.96.0.0/12"], options.Jwks.AllowedNetworks);
         var node = LocalNode.From(options);
         Assert.Equal(new Mesh.Config.Locality("eu", "eu-a", ""), node.Locality);
         Assert.Null(LocalNode.From(new MeshOptions()).Locality);
@@ -75,6 +79,10 @@ public sealed class MeshOptionsTests : IDisposable
     [InlineData("Mesh:Server:QueueTimeout", "00:00:00", "Use more than zero")]
     [InlineData("Mesh:Server:QueueTimeout", "00:10:01", "at most 00:10:00")]
     [InlineData("Mesh:Server:QueueTimeout", "1s", "Mesh:Server:QueueTimeout is '1s'")]
+    [InlineData("Mesh:Server:TrustedProxies", "ingress", "Mesh:Server:TrustedProxies holds 'ingress'")]
+    [InlineData("Mesh:Server:AmbiguousPaths", "Merge", "Mesh:Server:AmbiguousPaths is 'Merge'")]
+    [InlineData("Mesh:Jwks:AllowHttp", "yes", "Mesh:Jwks:AllowHttp is 'yes'. Use true or false.")]
+    [InlineData("Mesh:Jwks:AllowedNetworks", "10.0.0.0/33", "Mesh:Jwks:AllowedNetworks holds '10.0.0.0/33'")]
     public void Options_OneIsWrong_IsTheOneProblem(string key, string value, string expected)
     {
         var e = Assert.Throws<MeshConfigurationException>(() => Read(("Mesh:ControlPlane", "https://127.0.0.1:15012"), ("Mesh:TrustBundle", _bundle), ("Mesh:Token", "t"), (key, value)));

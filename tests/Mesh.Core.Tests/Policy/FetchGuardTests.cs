@@ -77,9 +77,10 @@ public sealed class FetchGuardTests
     [InlineData("10.0.0.0/8", true)]
     [InlineData("10.0.0.1", true)]
     [InlineData("::1", true)]
-    [InlineData("10.0.0.1/8", false)]
+    [InlineData("10.0.0.1/8", true)]
     [InlineData("10.0.0.0/33", false)]
     [InlineData("fe80::1%eth0", false)]
+    [InlineData("10.1", false)]
     [InlineData("localhost", false)]
     [InlineData("", false)]
     public void TryParse_Networks(string text, bool valid) => Assert.Equal(valid, AddressRanges.TryParse(text, out _));
