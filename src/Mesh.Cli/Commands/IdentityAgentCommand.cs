@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
 using System.Runtime.InteropServices;
 using Mesh.Cli.Agent;
 using Mesh.Hosting;
@@ -20,15 +22,25 @@ internal static class IdentityAgentCommand
         var trustDomain = new Option<string>("--trust-domain") { Description = "The mesh's trust domain", DefaultValueFactory = _ => "cluster.local" };
         var once = new Option<bool>("--once") { Description = "Write the files once, then end" };
         var timeout = CommonOptions.Time("--timeout", TimeSpan.FromSeconds(30), "How long to wait for the first certificate (default 30s)");
+        var serves = new Option<IPEndPoint[]>("--serves")
+        {
+            Description = "Where the workload serves mesh TLS with these files, as IP:PORT[,IP:PORT]: callers then use mesh TLS there, and never plaintext again",
+            CustomParser = ParseAddresses,
+        };
         var command = new Command("agent", "Keeps tls.crt, tls.key and ca.crt current in a folder, replaced all at once.")
         {
-            folder, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout,
+            folder, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout, serves,
         };
         command.Validators.Add(result =>
         {
             if ((result.GetValue(token) is null) == (result.GetValue(tokenFile) is null))
             {
                 result.AddError("Give one of --token and --token-file.");
+            }
+
+            if (result.GetValue(once) && result.GetResult(serves) is not null)
+            {
+                result.AddError("--serves is said on a stream that the agent keeps open: leave --once out.");
             }
         });
         command.SetAction(async (result, cancellationToken) =>
@@ -54,6 +66,9 @@ internal static class IdentityAgentCommand
             try
             {
                 await using var identity = await OpenAsync(context, options, either.Token);
+                using var served = result.GetValue(serves) is { Length: > 0 } addresses
+                    ? new ServedAddresses(identity.Config, addresses, context.Error.WriteLine)
+                    : null;
                 var files = new IdentityFiles(Path.GetFullPath(result.GetValue(folder)!));
                 await new IdentityAgent(identity.Source, files, context).RunAsync(result.GetValue(once), result.GetValue(timeout), either.Token);
             }
@@ -65,6 +80,23 @@ internal static class IdentityAgentCommand
             return ExitCodes.Ok;
         });
         return command;
+    }
+
+    private static IPEndPoint[] ParseAddresses(ArgumentResult result)
+    {
+        var addresses = new List<IPEndPoint>();
+        foreach (var text in result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries)))
+        {
+            if (!ServedAddresses.TryParse(text, out var address))
+            {
+                result.AddError($"--serves does not take '{text}': give IP:PORT as the Service's endpoint has it, such as 10.0.0.7:8080 or [::1]:8080; 0.0.0.0 and [::] are every address of this machine.");
+                break;
+            }
+
+            addresses.Add(address);
+        }
+
+        return [.. addresses];
     }
 
     private static string Existing(string file, string option) => File.Exists(file)

@@ -38,25 +38,38 @@ internal static class ListenerTranslator
         },
     };
 
-    /// <summary>What a server asks for: mesh TLS with a client certificate, and plaintext beside it (permissive).</summary>
-    /// <param name="limits">What the workload takes on at most; null is no limit.</param>
-    public static Listener Inbound(string name, string address, int port, HttpFilter? limits) => new()
+    /// <summary>What a server of ours asks for: mesh TLS with a client certificate, and plaintext beside it (permissive).</summary>
+    /// <param name="address">As in the name: an IP literal without brackets.</param>
+    /// <param name="filters">What a request passes before the app, in order (<see cref="InboundFilters"/>).</param>
+    public static Listener Inbound(string name, string address, int port, IReadOnlyList<HttpFilter> filters)
     {
-        Name = name,
-        Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
-        TrafficDirection = TrafficDirection.Inbound,
-        FilterChains =
+        var listener = Inbound(name, address, port);
+        listener.FilterChains.Add(new FilterChain
         {
-            new FilterChain
-            {
-                Name = "mesh-tls",
-                FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
-                TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
-                Filters = { InboundHcm(limits) },
-            },
-        },
-        DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm(limits) } },
-    };
+            Name = "mesh-tls",
+            FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
+            TransportSocket = DownstreamTls(),
+            Filters = { InboundHcm(filters) },
+        });
+        listener.DefaultFilterChain = new FilterChain { Name = "plaintext", Filters = { InboundHcm(filters) } };
+        return listener;
+    }
+
+    /// <summary>What a gRPC server that is not ours asks for: one chain (gRFC A36), for such a server cannot tell TLS from plaintext by the first bytes.</summary>
+    /// <param name="tls">Mesh TLS with a client certificate, and nothing else; false is plaintext.</param>
+    public static Listener GrpcServer(string name, string address, int port, bool tls, IReadOnlyList<HttpFilter> filters)
+    {
+        // No filter_chain_match: to grpc-js an empty one matches nothing.
+        var chain = new FilterChain { Name = tls ? "mesh-tls" : "plaintext", Filters = { InboundHcm(filters) } };
+        if (tls)
+        {
+            chain.TransportSocket = DownstreamTls();
+        }
+
+        var listener = Inbound(name, address, port);
+        listener.FilterChains.Add(chain);
+        return listener;
+    }
 
     public static ConfigSource Ads() => new() { Ads = new AggregatedConfigSource(), ResourceApiVersion = ApiVersion.V3 };
 
@@ -64,7 +77,14 @@ internal static class ListenerTranslator
 
     private static IEnumerable<HttpFilter> Filters(params ReadOnlySpan<HttpFilter> before) => [.. before, Router()];
 
-    private static Filter InboundHcm(HttpFilter? limits) => new()
+    private static Listener Inbound(string name, string address, int port) => new()
+    {
+        Name = name,
+        Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
+        TrafficDirection = TrafficDirection.Inbound,
+    };
+
+    private static Filter InboundHcm(IReadOnlyList<HttpFilter> filters) => new()
     {
         Name = HcmFilter,
         TypedConfig = Any.Pack(new HttpConnectionManager
@@ -83,20 +103,24 @@ internal static class ListenerTranslator
                     },
                 },
             },
-            HttpFilters = { limits is null ? Filters() : Filters(limits) },
+            HttpFilters = { Filters([.. filters]) },
         }),
     };
 
-    private static DownstreamTlsContext DownstreamTls() => new()
+    private static TransportSocket DownstreamTls() => new()
     {
-        RequireClientCertificate = true,
-        CommonTlsContext = new CommonTlsContext
+        Name = TlsTransportSocket,
+        TypedConfig = Any.Pack(new DownstreamTlsContext
         {
-            TlsCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
-            ValidationContext = new CertificateValidationContext
+            RequireClientCertificate = true,
+            CommonTlsContext = new CommonTlsContext
             {
-                CaCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+                TlsCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+                ValidationContext = new CertificateValidationContext
+                {
+                    CaCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+                },
             },
-        },
+        }),
     };
 }

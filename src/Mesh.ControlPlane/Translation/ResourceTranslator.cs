@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
@@ -41,7 +42,12 @@ internal sealed class ResourceTranslator : IResourceTranslator
     {
         if (name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
         {
-            return Inbound(model, node, name);
+            return Inbound(model, node, name, XdsTypes.InboundPrefix);
+        }
+
+        if (name.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal))
+        {
+            return Inbound(model, node, name, XdsTypes.GrpcServerPrefix);
         }
 
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
@@ -88,24 +94,35 @@ internal sealed class ResourceTranslator : IResourceTranslator
         return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 
-    private TranslatedResource Inbound(MeshModel model, NodeContext node, string name)
+    /// <param name="prefix">What stands before the address in the name: it tells servers of ours from others.</param>
+    private TranslatedResource Inbound(MeshModel model, NodeContext node, string name, string prefix)
     {
-        var address = name[XdsTypes.InboundPrefix.Length..];
-        if (!ResourceNames.TryAddress(address, out var ip, out var port))
+        var bound = name[prefix.Length..];
+        if (!ResourceNames.TryAddress(bound, out var ip, out var port))
         {
-            return None($"'{address}' is no address with port. Ask for {XdsTypes.InboundPrefix}<ip>:<port>, IPv6 in brackets.");
+            return None($"'{bound}' is no address with port. Ask for {prefix}<ip>:<port>, IPv6 in brackets.");
         }
 
         var index = IndexOf(model);
-        var anywhere = ip.Equals(System.Net.IPAddress.Any) || ip.Equals(System.Net.IPAddress.IPv6Any);
+        var anywhere = ip.Equals(IPAddress.Any) || ip.Equals(IPAddress.IPv6Any);
         string[] addresses = anywhere
-            ? [.. node.InstanceIps.Where(own => System.Net.IPAddress.TryParse(own, out _)).Select(own => ModelIndex.HostPort(System.Net.IPAddress.Parse(own).ToString(), port))]
+            ? [.. node.InstanceIps.Where(own => IPAddress.TryParse(own, out _)).Select(own => ModelIndex.HostPort(IPAddress.Parse(own).ToString(), port))]
             : [ModelIndex.HostPort(ip.ToString(), port)];
-        return addresses.Any(index.IsEndpoint)
-            ? new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port, InboundLimitsTranslator.Filter([.. addresses.SelectMany(index.BehindWhich)])), null)
-            : None(anywhere
+        if (!addresses.Any(index.IsEndpoint))
+        {
+            return None(anywhere
                 ? $"No Service has an endpoint at port {port} of {(node.InstanceIps.IsDefaultOrEmpty ? "the node, which told no address (INSTANCE_IPS)" : string.Join(", ", node.InstanceIps))}. Add it to an EndpointSlice."
-                : $"No Service has an endpoint at {address}. Add it to an EndpointSlice.");
+                : $"No Service has an endpoint at {bound}. Add it to an EndpointSlice.");
+        }
+
+        // As it was asked: a gRPC server compares the text with what it has bound (gRFC A36).
+        var address = bound[..bound.LastIndexOf(':')].Trim('[', ']');
+        var filters = InboundFilters.For(index, node, addresses);
+        return new TranslatedResource(
+            prefix == XdsTypes.GrpcServerPrefix
+                ? ListenerTranslator.GrpcServer(name, address, port, node.HasDefaultTls, filters)
+                : ListenerTranslator.Inbound(name, address, port, filters),
+            null);
     }
 
     private TranslatedResource Routes(MeshModel model, NodeContext node, string name)
