@@ -45,7 +45,7 @@ public sealed class FuzzTests
             await Task.WhenAny(running, look.WaitForNextTickAsync(TestContext.Current.CancellationToken).AsTask());
             if (fuzzer.Hanging is { } input)
             {
-                Assert.Fail(new FuzzFailure(name, fuzzer.Seed, fuzzer.Count, input, $"is still reading after {Fuzzer.LongestRun.TotalSeconds:0} s").ToString());
+                Assert.Fail(new FuzzFailure(name, fuzzer.Seed, fuzzer.Count, input, $"is still reading after {fuzzer.LongestRun.TotalSeconds:0} s").ToString());
             }
         }
 

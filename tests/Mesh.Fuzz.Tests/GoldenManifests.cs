@@ -13,11 +13,11 @@ internal static class GoldenManifests
 {
     private const int MaxServices = 12;
     private static readonly TranslationOptions _options = new(TrustDomain.Parse("cluster.local"), "cluster.local");
-    private static readonly Lazy<IReadOnlyList<GoldenResource>> _resources = new(() =>
-        [.. All.SelectMany(yaml => Translate(ModelAssembler.Assemble([ManifestFile.Read("in.yaml", yaml, null)], _options.TrustDomain, new ManifestTarget.EveryOther(), _ => ["10.0.0.9"])))]);
-
     public static IReadOnlyList<string> All { get; } =
         [.. Directory.GetFiles(Path.Combine(AppContext.BaseDirectory, "Golden"), "in.yaml", SearchOption.AllDirectories).Order(StringComparer.Ordinal).Select(File.ReadAllText)];
+
+    private static readonly Lazy<IReadOnlyList<GoldenResource>> _resources = new(() =>
+        [.. All.SelectMany(yaml => Translate(ModelAssembler.Assemble([ManifestFile.Read("in.yaml", yaml, null)], _options.TrustDomain, new ManifestTarget.EveryOther(), _ => ["10.0.0.9"])))]);
 
     /// <summary>Of all manifests.</summary>
     public static IReadOnlyList<GoldenResource> Resources => _resources.Value;

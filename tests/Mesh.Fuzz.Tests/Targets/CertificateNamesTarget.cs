@@ -1,7 +1,6 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mesh.Spiffe;
-using Mesh.Testing;
 using Org.BouncyCastle.Asn1;
 using Org.BouncyCastle.Asn1.X509;
 
@@ -16,7 +15,7 @@ internal sealed class CertificateNamesTarget : IFuzzTarget
 
     public int Iterations => 15_000;
 
-    public IReadOnlyList<byte[]> Corpus { get; } = MakeCorpus();
+    public IReadOnlyList<byte[]> Corpus { get; } = CorpusFiles.Of("certificate-names");
 
     public IReadOnlyList<IMutation> Mutations { get; } = [DerMutation.Instance];
 
@@ -61,21 +60,5 @@ internal sealed class CertificateNamesTarget : IFuzzTarget
         {
             return null;
         }
-    }
-
-    private static List<byte[]> MakeCorpus()
-    {
-        using var ca = new TestCa("cluster.local");
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=many names", key, HashAlgorithmName.SHA256);
-        var names = new SubjectAlternativeNameBuilder();
-        names.AddDnsName("cart.shop.svc");
-        names.AddUri(new Uri("spiffe://cluster.local/ns/shop/sa/cart"));
-        names.AddUri(new Uri("spiffe://cluster.local/ns/shop/sa/payments"));
-        names.AddIpAddress(System.Net.IPAddress.Loopback);
-        names.AddEmailAddress("a@b.c");
-        request.CertificateExtensions.Add(names.Build());
-        using var many = request.CreateSelfSigned(DateTimeOffset.UnixEpoch.AddYears(50), DateTimeOffset.UnixEpoch.AddYears(80));
-        return [ca.Identity("shop", "cart").Svid.Leaf.RawData, ca.Server("mesh-control-plane").RawData, ca.Root.RawData, many.RawData];
     }
 }

@@ -1,6 +1,4 @@
 using System.Buffers;
-using System.Net.Security;
-using Mesh.Identity;
 using Mesh.Server.Listening;
 
 namespace Mesh.Fuzz.Tests.Targets;
@@ -12,8 +10,7 @@ internal sealed class ClientHelloTarget : IFuzzTarget
 
     public IReadOnlyList<byte[]> Corpus { get; } =
     [
-        Hello(MeshTls.Marker, SslApplicationProtocol.Http2), Hello(SslApplicationProtocol.Http2, MeshTls.Marker), Hello(SslApplicationProtocol.Http11), Hello(),
-        Records(Hello(MeshTls.Marker), 7), Records(Hello(MeshTls.Marker, SslApplicationProtocol.Http2), 100),
+        .. CorpusFiles.Of("client-hello"), .. CorpusFiles.Of("client-hello").Select(hello => Records(hello, 7)), .. CorpusFiles.Of("client-hello").Select(hello => Records(hello, 100)),
         "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"u8.ToArray(), [0x16], [0x16, 3], [],
     ];
 
@@ -50,23 +47,7 @@ internal sealed class ClientHelloTarget : IFuzzTarget
         return first is null ? ReadOnlySequence<byte>.Empty : new ReadOnlySequence<byte>(first, 0, last!, last!.Memory.Length);
     }
 
-    /// <summary>What this platform sends.</summary>
-    private static byte[] Hello(params SslApplicationProtocol[] protocols)
-    {
-        var wire = new FirstWrite();
-        using var tls = new SslStream(wire);
-        try
-        {
-            tls.AuthenticateAsClient(new SslClientAuthenticationOptions { TargetHost = "mesh.invalid", ApplicationProtocols = protocols.Length == 0 ? null : [.. protocols] });
-        }
-        catch (IOException)
-        {
-            // Nobody answers.
-        }
-
-        return wire.ToArray();
-    }
-
+    /// <summary>The same hello in small records.</summary>
     private static byte[] Records(byte[] hello, int size)
     {
         var records = new List<byte>();
@@ -76,14 +57,6 @@ internal sealed class ClientHelloTarget : IFuzzTarget
         }
 
         return [.. records];
-    }
-
-    /// <summary>Keeps what is written and has nothing to read.</summary>
-    private sealed class FirstWrite : MemoryStream
-    {
-        public override int Read(byte[] buffer, int offset, int count) => 0;
-
-        public override int Read(Span<byte> buffer) => 0;
     }
 
     private sealed class Piece : ReadOnlySequenceSegment<byte>

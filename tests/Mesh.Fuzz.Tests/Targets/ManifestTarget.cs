@@ -1,7 +1,6 @@
 using System.Text;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Files;
-using Mesh.ControlPlane.Translation;
 using Mesh.Spiffe;
 using Mesh.Xds.Decoding;
 

@@ -44,7 +44,8 @@ internal sealed partial class PathTemplateTarget : IFuzzTarget
         var values = template.Capture(path);
         Holds.That(matches == values is not null, "what matches is captured, and nothing else");
         Holds.That(values is null || (values.Length == template.Variables.Count && values.All(v => path.Contains(v, StringComparison.Ordinal))), "values are parts of the path");
-        if (PathCharacters().IsMatch(path))
+        // Short ones only: the platform's matcher has a limit that peers do not have.
+        if (PathCharacters().IsMatch(path) && template.Text.Length < 500)
         {
             var peers = new Regex($@"\A(?:{PathTemplateRegex.Of(template.Text)})\z", RegexOptions.NonBacktracking | RegexOptions.CultureInvariant).IsMatch(path);
             Holds.That(peers == matches, $"'{template}' and '{path}': here {matches}, at peers {peers}");

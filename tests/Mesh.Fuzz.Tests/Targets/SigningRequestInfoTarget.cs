@@ -8,14 +8,10 @@ namespace Mesh.Fuzz.Tests.Targets;
 internal sealed class SigningRequestInfoTarget : IFuzzTarget
 {
     private static readonly byte[] _ecdsaWithSha256 = Convert.FromHexString("300a06082a8648ce3d040302");
-    private readonly ECDsa _key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+    private readonly ECDsa _key = ECDsa.Create(new ECParameters { Curve = ECCurve.NamedCurves.nistP256, D = SHA256.HashData("always the same, for the same inputs"u8) });
 
-    public SigningRequestInfoTarget()
-    {
-        var request = Ask(new CertificateRequest("CN=x", _key, HashAlgorithmName.SHA256)).CreateSigningRequest();
-        var both = new AsnReader(request, AsnEncodingRules.DER).ReadSequence();
-        Corpus = [both.ReadEncodedValue().ToArray(), new AsnReader(new CertificateRequest("CN=x", _key, HashAlgorithmName.SHA256).CreateSigningRequest(), AsnEncodingRules.DER).ReadSequence().ReadEncodedValue().ToArray()];
-    }
+    public SigningRequestInfoTarget() =>
+        Corpus = [Info(Ask(new CertificateRequest("CN=x", _key, HashAlgorithmName.SHA256))), Info(new CertificateRequest("CN=x", _key, HashAlgorithmName.SHA256))];
 
     public string Name => "csr-info";
 
@@ -39,7 +35,9 @@ internal sealed class SigningRequestInfoTarget : IFuzzTarget
         return SigningRequestTarget.Check(PemEncoding.WriteString("CERTIFICATE REQUEST", der));
     }
 
-    internal static CertificateRequest Ask(CertificateRequest request)
+    private static byte[] Info(CertificateRequest request) => new AsnReader(request.CreateSigningRequest(), AsnEncodingRules.DER).ReadSequence().ReadEncodedValue().ToArray();
+
+    private static CertificateRequest Ask(CertificateRequest request)
     {
         var names = new SubjectAlternativeNameBuilder();
         names.AddUri(new Uri("spiffe://cluster.local/ns/shop/sa/cart"));

@@ -13,7 +13,7 @@ internal sealed class SigningRequestTarget : IFuzzTarget
 
     public int Iterations => 5_000;
 
-    public IReadOnlyList<byte[]> Corpus { get; } = MakeCorpus();
+    public IReadOnlyList<byte[]> Corpus { get; } = [.. CorpusFiles.Of("csr"), "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"u8.ToArray(), []];
 
     public IReadOnlyList<IMutation> Mutations { get; } =
         [new TextMutation("-----BEGIN CERTIFICATE REQUEST-----\n", "-----END CERTIFICATE REQUEST-----\n", "-----BEGIN NEW CERTIFICATE REQUEST-----", "-----BEGIN EC PRIVATE KEY-----", "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n", "MII", "=", "\n")];
@@ -26,11 +26,11 @@ internal sealed class SigningRequestTarget : IFuzzTarget
         Holds.That(request is null == problem is not null, "either a request or a problem");
         if (request is null)
         {
-            return problem![..Math.Min(45, problem.Length)];
+            return problem![..Math.Min(45, problem!.Length)];
         }
 
         var id = SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/cart");
-        if (request.NamesProblem(id) is not null)
+        if (request!.NamesProblem(id) is not null)
         {
             return $"{request.Names.Count} other names";
         }
@@ -40,19 +40,5 @@ internal sealed class SigningRequestTarget : IFuzzTarget
         var names = read.CertificateExtensions.Where(e => e.Oid?.Value == "2.5.29.17").ToList();
         Holds.That(names.Count == 1 && Encoding.Latin1.GetString(names[0].RawData).Contains(id.ToString(), StringComparison.Ordinal), $"{names.Count} extensions of names, or not the one that was read");
         return "exactly the identity";
-    }
-
-    private static List<byte[]> MakeCorpus()
-    {
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using var rsa = RSA.Create(2048);
-        return
-        [
-            Encoding.ASCII.GetBytes(SigningRequestInfoTarget.Ask(new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256)).CreateSigningRequestPem()),
-            Encoding.ASCII.GetBytes(SigningRequestInfoTarget.Ask(new CertificateRequest("CN=x", rsa, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1)).CreateSigningRequestPem()),
-            Encoding.ASCII.GetBytes(new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256).CreateSigningRequestPem()),
-            Encoding.ASCII.GetBytes(key.ExportECPrivateKeyPem()),
-            [],
-        ];
     }
 }
