@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mesh.Cli.Agent;
+using Mesh.Config;
 using Mesh.Identity;
 using Mesh.Spiffe;
 
@@ -8,6 +9,7 @@ namespace Mesh.Cli.Tests;
 
 public sealed class IdentityAgentTests : IDisposable
 {
+    private readonly InMemoryConfigSource _config = new();
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mesh-cli-");
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -110,16 +112,52 @@ public sealed class IdentityAgentTests : IDisposable
 
     private string InFolder(string name) => Path.Combine(_folder.FullName, name);
 
-    private async Task<CliRun> RunAgentAsync(IWorkloadIdentitySource source, bool once, CancellationToken cancellationToken)
+    [Fact]
+    public async Task Agent_Serves_AsksForEachAddressAndSaysWhichIsNoEndpoint()
+    {
+        var endpoint = new Listener("meshlib/inbound?address=10.0.0.7:8080");
+        _config.Set(MeshSnapshot.Empty with { Listeners = MeshSnapshot.Empty.Listeners.Add(endpoint.Name, new ListenerResult.Found(endpoint, null)) });
+        using var stop = new CancellationTokenSource();
+        var running = RunAgentAsync(new FixedIdentitySource(Identity(1)), once: false, stop.Token, "--serves", "10.0.0.7:8080,[::1]:9000");
+
+        while (!File.Exists(InFolder("tls.crt")))
+        {
+            Assert.False(running.IsCompleted);
+            await Task.Yield();
+        }
+
+        Assert.Contains("meshlib/inbound?address=[::1]:9000", _config.Snapshots.Current.Listeners.Keys);
+        await stop.CancelAsync();
+        var run = await running;
+        Assert.Contains("[::1]:9000 is no endpoint of a Service", run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("10.0.0.7:8080", run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("10.0.0.7", false, "does not take '10.0.0.7'")]
+    [InlineData("10.0.0.7:0", false, "does not take '10.0.0.7:0'")]
+    [InlineData("localhost:80", false, "does not take 'localhost:80'")]
+    [InlineData("10.0.0.7:80,", false, "does not take ''")]
+    [InlineData("::1", false, "does not take '::1'")]
+    [InlineData("10.0.0.7:80", true, "leave --once out")]
+    public async Task Agent_ServesNoAddressOrOnce_Exits64(string serves, bool once, string expected)
+    {
+        var run = await RunAgentAsync(new FixedIdentitySource(Identity(1)), once, CancellationToken.None, "--serves", serves);
+
+        Assert.Equal(64, run.ExitCode);
+        Assert.Contains(expected, run.Error, StringComparison.Ordinal);
+    }
+
+    private async Task<CliRun> RunAgentAsync(IWorkloadIdentitySource source, bool once, CancellationToken cancellationToken, params string[] more)
     {
         var bundle = InFolder("bundle.pem");
         await File.WriteAllTextAsync(bundle, "-", CancellationToken.None);
         string[] args = ["identity", "agent", "--out", _folder.FullName, "--namespace", "shop", "--service-account", "cart",
-            "--control-plane", "https://127.0.0.1:1", "--trust-bundle", bundle, "--token", "t", "--timeout", "500ms"];
+            "--control-plane", "https://127.0.0.1:1", "--trust-bundle", bundle, "--token", "t", "--timeout", "500ms", .. more];
         return await CliRun.RunAsync([], once ? [.. args, "--once"] : args, (options, _) =>
         {
             Assert.Equal(("shop", "cart", "t"), (options.Namespace, options.ServiceAccount, options.Token));
-            return Task.FromResult(new OpenedIdentity(source, new Nothing()));
+            return Task.FromResult(new OpenedIdentity(source, _config, new Nothing()));
         }, cancellationToken);
     }
 

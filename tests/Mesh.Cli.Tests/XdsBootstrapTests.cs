@@ -12,14 +12,14 @@ public sealed class XdsBootstrapTests
         var expected = JsonNode.Parse("""
             {
               "xds_servers":[{"server_uri":"127.0.0.1:15010","channel_creds":[{"type":"insecure"}],"server_features":["xds_v3"]}],
-              "node":{"id":"foreign~host1~shop","cluster":"shop","locality":{},"metadata":{"NAMESPACE":"shop","MESH_TLS":"default"}},
+              "node":{"id":"foreign~host1~shop","cluster":"shop","locality":{},"metadata":{"NAMESPACE":"shop","INSTANCE_IPS":"127.0.0.1,10.0.0.7","MESH_TLS":"default"}},
               "certificate_providers":{"default":{"plugin_name":"file_watcher","config":{
                 "certificate_file":"/certs/tls.crt","private_key_file":"/certs/tls.key","ca_certificate_file":"/certs/ca.crt","refresh_interval":"5s"}}},
               "server_listener_resource_name_template":"grpc/server?xds.resource.listening_address=%s"
             }
             """);
 
-        Assert.True(JsonNode.DeepEquals(expected, XdsBootstrapCommand.Build("shop", "/certs", "127.0.0.1:15010", "host1")));
+        Assert.True(JsonNode.DeepEquals(expected, XdsBootstrapCommand.Build("shop", "/certs", "127.0.0.1:15010", "host1", ["127.0.0.1", "10.0.0.7"])));
     }
 
     [Fact]

@@ -24,6 +24,8 @@ internal sealed class ChildProcess : IAsyncDisposable
 
     public string Output => Read(_output);
 
+    public bool HasExited => _process.HasExited;
+
     public string Errors => Read(_errors);
 
     public static ChildProcess Start(string file, string[] arguments, IReadOnlyDictionary<string, string>? environment = null, string? folder = null)

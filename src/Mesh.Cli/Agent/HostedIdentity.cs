@@ -1,4 +1,5 @@
 using System.Globalization;
+using Mesh.Config;
 using Mesh.Hosting;
 using Mesh.Identity;
 using Microsoft.Extensions.Configuration;
@@ -34,7 +35,7 @@ internal static class HostedIdentity
         try
         {
             await host.StartAsync(cancellationToken);
-            return new OpenedIdentity(host.Services.GetRequiredService<IWorkloadIdentitySource>(), lifetime);
+            return new OpenedIdentity(host.Services.GetRequiredService<IWorkloadIdentitySource>(), host.Services.GetRequiredService<IConfigSource>(), lifetime);
         }
         catch
         {

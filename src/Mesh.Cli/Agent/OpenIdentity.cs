@@ -1,3 +1,4 @@
+using Mesh.Config;
 using Mesh.Hosting;
 using Mesh.Identity;
 
@@ -7,7 +8,8 @@ namespace Mesh.Cli.Agent;
 internal delegate Task<OpenedIdentity> OpenIdentity(MeshOptions options, CancellationToken cancellationToken);
 
 /// <summary>An identity that is kept current until this is disposed.</summary>
-internal sealed record OpenedIdentity(IWorkloadIdentitySource Source, IAsyncDisposable Lifetime) : IAsyncDisposable
+/// <param name="Config">The identity's own stream to the control plane.</param>
+internal sealed record OpenedIdentity(IWorkloadIdentitySource Source, IConfigSource Config, IAsyncDisposable Lifetime) : IAsyncDisposable
 {
     public ValueTask DisposeAsync() => Lifetime.DisposeAsync();
 }

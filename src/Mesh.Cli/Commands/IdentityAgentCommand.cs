@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Net;
 using System.Runtime.InteropServices;
 using Mesh.Cli.Agent;
 using Mesh.Hosting;
@@ -22,9 +24,14 @@ internal static class IdentityAgentCommand
         var trustDomain = new Option<string>("--trust-domain") { Description = "The mesh's trust domain", DefaultValueFactory = _ => "cluster.local" };
         var once = new Option<bool>("--once") { Description = "Write the files once, then end" };
         var timeout = CommonOptions.Time("--timeout", TimeSpan.FromSeconds(30), "How long to wait for the first certificate (default 30s)");
+        var serves = new Option<IPEndPoint[]>("--serves")
+        {
+            Description = "Where the workload serves mesh TLS with these files, as IP:PORT[,IP:PORT]: callers then use mesh TLS there, and never plaintext again",
+            CustomParser = ParseAddresses,
+        };
         var command = new Command("agent", "Keeps tls.crt, tls.key and ca.crt current in a folder, replaced all at once, and serves the identity as a SPIFFE Workload API.")
         {
-            folder, socket, users, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout,
+            folder, socket, users, @namespace, account, controlPlane, bundle, token, tokenFile, trustDomain, once, timeout, serves,
         };
         command.Validators.Add(result =>
         {
@@ -46,6 +53,11 @@ internal static class IdentityAgentCommand
             if (result.GetValue(users) is { Length: > 0 } && result.GetValue(socket) is null)
             {
                 result.AddError("--allow-uid is about --socket, which is not given.");
+            }
+
+            if (result.GetValue(once) && result.GetResult(serves) is not null)
+            {
+                result.AddError("--serves is said on a stream that the agent keeps open: leave --once out.");
             }
         });
         command.SetAction(async (result, cancellationToken) =>
@@ -73,6 +85,9 @@ internal static class IdentityAgentCommand
                 await using var identity = await OpenAsync(context, options, either.Token);
                 await using var api = result.GetValue(socket) is { } path ? await ServeAsync(path, result.GetValue(users) ?? [], identity, context, either.Token) : null;
                 var files = result.GetValue(folder) is { } target ? new IdentityFiles(Path.GetFullPath(target)) : null;
+                using var served = result.GetValue(serves) is { Length: > 0 } addresses
+                    ? new ServedAddresses(identity.Config, addresses, context.Error.WriteLine)
+                    : null;
                 await new IdentityAgent(identity.Source, files, context).RunAsync(result.GetValue(once), result.GetValue(timeout), either.Token);
             }
             catch (OperationCanceledException) when (terminated.IsCancellationRequested)
@@ -88,6 +103,23 @@ internal static class IdentityAgentCommand
     private static Task<WorkloadApiServer> ServeAsync(string path, uint[] users, OpenedIdentity identity, CliContext context, CancellationToken cancellationToken) => OperatingSystem.IsLinux()
         ? WorkloadApiServer.StartAsync(Path.GetFullPath(path), users, identity.Source, context, cancellationToken)
         : throw new CliException(ExitCodes.Usage, "the Workload API cannot be served here", "it needs Linux to know who connects", "leave --socket out");
+
+    private static IPEndPoint[] ParseAddresses(ArgumentResult result)
+    {
+        var addresses = new List<IPEndPoint>();
+        foreach (var text in result.Tokens.SelectMany(token => token.Value.Split(',', StringSplitOptions.TrimEntries)))
+        {
+            if (!ServedAddresses.TryParse(text, out var address))
+            {
+                result.AddError($"--serves does not take '{text}': give IP:PORT as the Service's endpoint has it, such as 10.0.0.7:8080 or [::1]:8080; 0.0.0.0 and [::] are every address of this machine.");
+                break;
+            }
+
+            addresses.Add(address);
+        }
+
+        return [.. addresses];
+    }
 
     private static string Existing(string file, string option) => File.Exists(file)
         ? Path.GetFullPath(file)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using Mesh.Hosting;
 
 namespace Mesh.Cli.Commands;
 
@@ -23,7 +24,7 @@ internal static class XdsBootstrapCommand
         command.SetAction(async (result, _) =>
         {
             var folder = result.GetValue(certificates) is { Length: > 0 } given ? System.IO.Path.GetFullPath(given) : null;
-            await context.Out.WriteLineAsync(Build(result.GetValue(@namespace)!, folder, result.GetValue(server)!, Environment.MachineName).ToJsonString(ControlPlaneApi.Json));
+            await context.Out.WriteLineAsync(Build(result.GetValue(@namespace)!, folder, result.GetValue(server)!, Environment.MachineName, LocalNode.FindIps()).ToJsonString(ControlPlaneApi.Json));
             if (folder is not null && !Directory.Exists(folder))
             {
                 await context.Error.WriteLineAsync($"{folder} does not exist yet: start 'mesh identity agent --out {folder} …' before the peer.");
@@ -34,9 +35,10 @@ internal static class XdsBootstrapCommand
         return command;
     }
 
-    internal static JsonObject Build(string @namespace, string? certificates, string adsServer, string host)
+    internal static JsonObject Build(string @namespace, string? certificates, string adsServer, string host, IReadOnlyList<string> instanceIps)
     {
-        var metadata = new JsonObject { ["NAMESPACE"] = @namespace };
+        // The addresses tell the control plane which endpoints a server means that listens on 0.0.0.0 or [::].
+        var metadata = new JsonObject { ["NAMESPACE"] = @namespace, ["INSTANCE_IPS"] = string.Join(',', instanceIps) };
         var bootstrap = new JsonObject
         {
             ["xds_servers"] = new JsonArray(new JsonObject

@@ -12,6 +12,9 @@ internal sealed record NodeContext(string Id, string Namespace, SpiffeId? Identi
     /// <summary>One of our own data planes (user agent <c>mesh</c>): reads our endpoint metadata.</summary>
     public bool IsMesh { get; init; }
 
+    /// <summary>What the node calls its program, such as <c>gRPC C-core linux Python</c>: peers differ in what they understand (docs/foreign-servers.md).</summary>
+    public string UserAgent { get; init; } = string.Empty;
+
     /// <summary>Metadata <c>MESH_TLS: "default"</c>: has a certificate provider of that name, so it gets the cluster's UpstreamTlsContext.</summary>
     public bool HasDefaultTls { get; init; }
 

@@ -39,30 +39,39 @@ internal static class ListenerTranslator
     };
 
     /// <summary>What a server of ours asks for: mesh TLS with a client certificate, and beside it plaintext, where that is served.</summary>
+    /// <param name="address">As in the name: an IP literal without brackets.</param>
     public static Listener Inbound(string name, string address, int port, InboundChains chains)
     {
-        var listener = new Listener
+        var listener = Inbound(name, address, port);
+        listener.FilterChains.Add(new FilterChain
         {
-            Name = name,
-            Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
-            TrafficDirection = TrafficDirection.Inbound,
-            FilterChains =
-            {
-                new FilterChain
-                {
-                    Name = "mesh-tls",
-                    FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
-                    TransportSocket = new TransportSocket { Name = TlsTransportSocket, TypedConfig = Any.Pack(DownstreamTls()) },
-                },
-            },
-        };
-        listener.FilterChains[0].Filters.AddRange(chains.Mesh);
+            Name = "mesh-tls",
+            FilterChainMatch = new FilterChainMatch { TransportProtocol = "tls" },
+            TransportSocket = DownstreamTls(),
+            Filters = { chains.Mesh },
+        });
         if (chains.Plaintext is { } plaintext)
         {
-            listener.DefaultFilterChain = new FilterChain { Name = chains.PlaintextName };
-            listener.DefaultFilterChain.Filters.AddRange(plaintext);
+            listener.DefaultFilterChain = new FilterChain { Name = chains.PlaintextName, Filters = { plaintext } };
         }
 
+        return listener;
+    }
+
+    /// <summary>What a gRPC server that is not ours asks for: one chain (gRFC A36), for such a server cannot tell TLS from plaintext by the first bytes.</summary>
+    /// <param name="tls">Mesh TLS with a client certificate, and nothing else; false is plaintext.</param>
+    /// <param name="http">What becomes of requests (<see cref="InboundHttp"/>).</param>
+    public static Listener GrpcServer(string name, string address, int port, bool tls, Filter http)
+    {
+        // No filter_chain_match: to grpc-js an empty one matches nothing.
+        var chain = new FilterChain { Name = tls ? "mesh-tls" : "plaintext", Filters = { http } };
+        if (tls)
+        {
+            chain.TransportSocket = DownstreamTls();
+        }
+
+        var listener = Inbound(name, address, port);
+        listener.FilterChains.Add(chain);
         return listener;
     }
 
@@ -71,6 +80,13 @@ internal static class ListenerTranslator
     private static HttpFilter Router() => new() { Name = RouterFilter, TypedConfig = Any.Pack(new Router()) };
 
     private static IEnumerable<HttpFilter> Filters(params ReadOnlySpan<HttpFilter> before) => [.. before, Router()];
+
+    private static Listener Inbound(string name, string address, int port) => new()
+    {
+        Name = name,
+        Address = new Address { SocketAddress = new SocketAddress { Address = address, PortValue = (uint)port } },
+        TrafficDirection = TrafficDirection.Inbound,
+    };
 
     /// <summary>Requests of an inbound chain.</summary>
     /// <param name="filters">Before the router, in order.</param>
@@ -92,17 +108,21 @@ internal static class ListenerTranslator
         };
     }
 
-    private static DownstreamTlsContext DownstreamTls() => new()
+    private static TransportSocket DownstreamTls() => new()
     {
-        RequireClientCertificate = true,
-        CommonTlsContext = new CommonTlsContext
+        Name = TlsTransportSocket,
+        TypedConfig = Any.Pack(new DownstreamTlsContext
         {
-            TlsCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
-            ValidationContext = new CertificateValidationContext
+            RequireClientCertificate = true,
+            CommonTlsContext = new CommonTlsContext
             {
-                CaCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+                TlsCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+                ValidationContext = new CertificateValidationContext
+                {
+                    CaCertificateProviderInstance = new CertificateProviderPluginInstance { InstanceName = ProviderInstance },
+                },
             },
-        },
+        }),
     };
 }
 

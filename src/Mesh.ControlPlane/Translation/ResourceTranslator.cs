@@ -1,3 +1,4 @@
+using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
@@ -46,7 +47,12 @@ internal sealed class ResourceTranslator : IResourceTranslator
     {
         if (name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
         {
-            return Inbound(model, node, name);
+            return Inbound(model, node, name, XdsTypes.InboundPrefix);
+        }
+
+        if (name.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal))
+        {
+            return Inbound(model, node, name, XdsTypes.GrpcServerPrefix);
         }
 
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
@@ -93,12 +99,13 @@ internal sealed class ResourceTranslator : IResourceTranslator
         return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
     }
 
-    private TranslatedResource Inbound(MeshModel model, NodeContext node, string name)
+    /// <param name="prefix">What stands before the address in the name: it tells servers of ours from others.</param>
+    private TranslatedResource Inbound(MeshModel model, NodeContext node, string name, string prefix)
     {
-        var address = name[XdsTypes.InboundPrefix.Length..];
-        if (!ResourceNames.TryAddress(address, out var ip, out var port))
+        var bound = name[prefix.Length..];
+        if (!ResourceNames.TryAddress(bound, out var ip, out var port))
         {
-            return None($"'{address}' is no address with port. Ask for {XdsTypes.InboundPrefix}<ip>:<port>, IPv6 in brackets.");
+            return None($"'{bound}' is no address with port. Ask for {prefix}<ip>:<port>, IPv6 in brackets.");
         }
 
         var index = IndexOf(model);
@@ -108,10 +115,17 @@ internal sealed class ResourceTranslator : IResourceTranslator
         {
             return None(InboundPlace.IsAny(ip)
                 ? $"No Service has an endpoint at port {port} of {(node.InstanceIps.IsDefaultOrEmpty ? "the node, which told no address (INSTANCE_IPS)" : string.Join(", ", node.InstanceIps))}. Add it to an EndpointSlice."
-                : $"No Service has an endpoint at {address}. Add it to an EndpointSlice.");
+                : $"No Service has an endpoint at {bound}. Add it to an EndpointSlice.");
         }
 
-        return new TranslatedResource(ListenerTranslator.Inbound(name, ip.ToString(), port, Chains(index, InboundPlace.Find(index.Authorization, node, ip, port), addresses)), null);
+        // As it was asked: a gRPC server compares the text with what it has bound (gRFC A36).
+        var address = bound[..bound.LastIndexOf(':')].Trim('[', ']');
+        var place = InboundPlace.Find(index.Authorization, node, ip, port);
+        return new TranslatedResource(
+            prefix == XdsTypes.GrpcServerPrefix
+                ? ListenerTranslator.GrpcServer(name, address, port, node.HasDefaultTls, ListenerTranslator.InboundHttp(_authorization.Filters(place, forMesh: false), _authorization.Routes(place, index.Policies, forMesh: false)))
+                : ListenerTranslator.Inbound(name, address, port, Chains(index, place, addresses)),
+            null);
     }
 
     private InboundChains Chains(ModelIndex index, EffectiveAuthorization place, IReadOnlyList<string> hostPorts)

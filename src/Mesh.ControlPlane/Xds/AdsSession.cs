@@ -189,9 +189,9 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
             }
 
             added.Add(name);
-            if (type.TypeUrl == XdsTypes.Listener && identity is not null && name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
+            if (type.TypeUrl == XdsTypes.Listener && identity is not null && ServedAddress(name) is { } bound)
             {
-                MarkInbound(name[XdsTypes.InboundPrefix.Length..]);
+                MarkInbound(bound);
             }
         }
 
@@ -227,6 +227,12 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         parts.Clients.CountNack();
         Log.Nack(parts.Logger, Node.Id, type.TypeUrl, type.VersionSent, text);
     }
+
+    /// <summary>What a node serves mesh TLS at when it asks for this listener; null when it is none of that kind.</summary>
+    private string? ServedAddress(string listener) =>
+        listener.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal) ? listener[XdsTypes.InboundPrefix.Length..]
+        : Node.HasDefaultTls && listener.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal) ? listener[XdsTypes.GrpcServerPrefix.Length..]
+        : null;
 
     private void MarkInbound(string bound)
     {

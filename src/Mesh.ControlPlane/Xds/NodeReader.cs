@@ -31,6 +31,7 @@ internal static class NodeReader
         return new NodeContext(node.Id, ns, identity)
         {
             IsMesh = node.UserAgentName == "mesh",
+            UserAgent = node.UserAgentName.Length <= MaxText ? node.UserAgentName : node.UserAgentName[..MaxText],
             HasDefaultTls = Text(node, "MESH_TLS") == "default",
             InstanceIps = [.. (Text(node, "INSTANCE_IPS") ?? string.Empty)
                 .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(MaxInstanceIps)],

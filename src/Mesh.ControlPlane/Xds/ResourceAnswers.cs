@@ -46,7 +46,7 @@ internal sealed partial class ResourceAnswers(
         }
 
         // An inbound listener depends on who asks, and so do routes where a rule is for certain callers; all else only on the asker's kind.
-        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Id} {node.Identity} {string.Join(',', node.InstanceIps)}"
+        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Id} {node.UserAgent} {node.Identity} {string.Join(',', node.InstanceIps)}"
             : typeUrl == XdsTypes.RouteConfiguration && generation.RoutesDependOnCaller ? $"{node.Identity}"
             : string.Empty;
         var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.HasDefaultTls, who);

@@ -25,7 +25,8 @@ internal sealed record LocalNode(string Id, string Namespace, string ServiceAcco
         };
     }
 
-    private static List<string> FindIps()
+    /// <summary>Every address of this host that others may list as an endpoint, and loopback.</summary>
+    public static IReadOnlyList<string> FindIps()
     {
         List<string> ips = Socket.OSSupportsIPv6 ? ["127.0.0.1", "::1"] : ["127.0.0.1"];
         try

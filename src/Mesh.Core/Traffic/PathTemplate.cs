@@ -83,7 +83,14 @@ internal sealed class PathTemplate : IEquatable<PathTemplate>
             }
         }
 
-        return new PathTemplate(text, expression.ToString(), variables);
+        try
+        {
+            return new PathTemplate(text, expression.ToString(), variables);
+        }
+        catch (NotSupportedException e)
+        {
+            throw new FormatException("It is too large to be matched in linear time. Shorten it.", e);
+        }
     }
 
     public bool Matches(string path) => _expression.IsMatch(path);

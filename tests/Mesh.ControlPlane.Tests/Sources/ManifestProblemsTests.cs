@@ -14,6 +14,7 @@ public class ManifestProblemsTests
 
     [Theory]
     [InlineData("a: [", "in.yaml:2", "is no valid YAML")]
+    [InlineData(": \n{\n\ufffd", "in.yaml:1", "is no valid YAML")]
     [InlineData("a: 1\nb:\n  c: 2\n\td: 3\n", "in.yaml:4", "is no valid YAML")]
     [InlineData("a: 1\nspec:\n\tports: [\n", "in.yaml:3", "found invalid tab as indentation")]
     [InlineData("a: 1\nb: {x\n", "in.yaml", "Correct the line. Nothing of it is used.")]

@@ -55,6 +55,27 @@ public sealed class MeshMarksTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    [Trait("gRFC", "A36")]
+    public async Task GrpcServerListener_OfAuthenticatedNode_IsMarkedOnlyWhenItServesMeshTls(bool tls)
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        using var certificate = await controlPlane.JoinAsync("shop", "cart");
+        using var channel = controlPlane.TlsChannel(certificate);
+        await using var stream = new DeltaTestStream(channel);
+        var node = TestNode.Create();
+        node.UserAgentName = "gRPC C-core";
+        node.Metadata.Fields["MESH_TLS"] = Google.Protobuf.WellKnownTypes.Value.ForString(tls ? "default" : "");
+        await stream.SendAsync(new DeltaDiscoveryRequest { Node = node, TypeUrl = XdsTypes.Listener, ResourceNamesSubscribe = { XdsTypes.GrpcServerPrefix + "127.0.0.1:8080" } });
+        await stream.ReadAsync();
+        // Marks are made in order: when the second is there, the first would be.
+        await stream.SendAsync(new DeltaDiscoveryRequest { TypeUrl = XdsTypes.Listener, ResourceNamesSubscribe = { XdsTypes.InboundPrefix + "127.0.0.1:9090" } });
+        await Eventually.Async(() => controlPlane.Source.Marks.IsMeshed("127.0.0.1:9090", Cart), "the last mark to be in use");
+        Assert.Equal(tls, controlPlane.Source.Marks.IsMeshed("127.0.0.1:8080", Cart));
+    }
+
     [Fact]
     public async Task InboundListener_OnPlaintextPort_IsNotMarked()
     {

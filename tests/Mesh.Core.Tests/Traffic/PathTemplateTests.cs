@@ -32,6 +32,11 @@ public sealed class PathTemplateTests
         Assert.Equal(expected, string.Join(' ', parsed.Variables.Zip(parsed.Capture(path)!, (n, v) => $"{n}={v}")));
     }
 
+    /// <summary>Found by the fuzzer: the platform's limit came out as another exception, which no decoder expects.</summary>
+    [Fact]
+    public void Parse_TooLargeForTheMatcher_SaysSo() =>
+        Assert.Contains("too large", Assert.Throws<FormatException>(() => PathTemplate.Parse($"/*{new string('+', 2_000)}*/*{new string('+', 2_000)}")).Message, StringComparison.Ordinal);
+
     [Fact]
     public void Capture_OtherPath_IsNull() => Assert.Null(PathTemplate.Parse("/a/{b}").Capture("/b/a"));
 

@@ -76,9 +76,9 @@ internal static class ManifestParser
         {
             throw new ManifestSyntaxException($"{file}:{LineOf(e, text)}", $"The file is no valid YAML: {Reason(e)} Correct the line.");
         }
-        catch (ArgumentException e)
+        catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
-            // What YamlDotNet throws for a few malformed documents, such as an alias to what contains it.
+            // What YamlDotNet throws for a few malformed documents, such as an alias to what contains it, or broken text in braces after an empty key.
             throw new ManifestSyntaxException($"{file}:1", $"The file is no valid YAML: {e.Message} Correct it.");
         }
     }
