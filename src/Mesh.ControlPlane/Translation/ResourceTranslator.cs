@@ -1,4 +1,3 @@
-using System.Net;
 using System.Runtime.CompilerServices;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
