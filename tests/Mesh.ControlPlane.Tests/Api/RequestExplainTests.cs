@@ -51,7 +51,7 @@ public sealed class RequestExplainTests
             backendRefs: [{name: catalog, port: 80}]
         """);
 
-    private static readonly MeshModel Model = Manifests.Model(Yaml);
+    private static readonly MeshModel Model = Manifests.Model(Yaml, "127.0.0.1:8080");
 
     [Theory]
     [InlineData("shop/storefront", "GET", "/items/7", true, "allow", "shop/catalog/readers")]
