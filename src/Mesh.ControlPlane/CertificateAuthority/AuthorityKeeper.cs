@@ -79,9 +79,9 @@ internal sealed partial class AuthorityKeeper : BackgroundService
                 Tick();
                 _failure = null;
             }
-            catch (Exception e) when (e is IOException or UnauthorizedAccessException or InvalidOperationException)
+            catch (Exception e)
             {
-                // A full disk, for one: what could not be saved has not happened and is tried again.
+                // A full disk, for one: what could not be saved has not happened and is tried again. Nothing may end this loop, or roots would end unseen.
                 if (_failure != e.Message)
                 {
                     _failure = e.Message;

@@ -56,10 +56,7 @@ internal sealed class CertificateMaker(TrustDomain trustDomain, CaKeyKind kind, 
         generator.AddExtension(X509Extensions.BasicConstraints, true, new BasicConstraints(0));
         generator.AddExtension(X509Extensions.KeyUsage, true, new KeyUsage(KeyUsage.KeyCertSign));
         generator.AddExtension(X509Extensions.AuthorityKeyIdentifier, false, Certificates.SignerKey(root.Certificate));
-        // Of identities it can certify those of this trust domain and no other (RFC 5280 §4.2.1.10: the host of a URI, exactly).
-        generator.AddExtension(
-            X509Extensions.NameConstraints, true,
-            new NameConstraints(new GeneralSubtrees(new GeneralSubtree(new GeneralName(GeneralName.UniformResourceIdentifier, trustDomain.Name))), null));
+        generator.AddExtension(X509Extensions.NameConstraints, true, Names);
         var issuer = new SigningPair(generator.Generate(new Asn1SignatureFactory(root.SignatureAlgorithm, root.Key, random)), pair.Private);
         return new SigningAuthority(origin, root.Certificate, root.Key, issuer, [issuer.Certificate]);
     }
@@ -72,6 +69,14 @@ internal sealed class CertificateMaker(TrustDomain trustDomain, CaKeyKind kind, 
         bytes[0] = (byte)((bytes[0] & 0x7f) | 0x40);
         return new BigInteger(1, bytes);
     }
+
+    /// <summary>Whether its issuer, where we made it, is for this trust domain: the control plane may have been given another since.</summary>
+    public bool Fits(SigningAuthority authority) =>
+        authority.Origin == AuthorityOrigin.GivenIssuer || authority.RootSignsLeaves
+        || (authority.Issuer.Certificate.GetExtensionValue(X509Extensions.NameConstraints) is { } names && names.GetOctets().AsSpan().SequenceEqual(Names.GetDerEncoded()));
+
+    /// <summary>Of identities an issuer can certify those of this trust domain and no other (RFC 5280 §4.2.1.10: the host of a URI, exactly).</summary>
+    private NameConstraints Names => new(new GeneralSubtrees(new GeneralSubtree(new GeneralName(GeneralName.UniformResourceIdentifier, trustDomain.Name))), null);
 
     private AsymmetricCipherKeyPair NewKey(CaKeyKind of)
     {

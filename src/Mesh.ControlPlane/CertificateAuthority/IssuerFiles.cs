@@ -31,7 +31,7 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
     public GivenIssuer Load()
     {
         var contents = Read();
-        var issuer = Parse(contents);
+        var issuer = TryParse(contents);
         _taken = _seen = Hash(contents);
         Problem = null;
         return issuer;
@@ -53,7 +53,7 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
                 return null;
             }
 
-            var issuer = Parse(contents);
+            var issuer = TryParse(contents);
             _taken = _seen = hash;
             Problem = null;
             return issuer;
@@ -78,6 +78,19 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
 
     private static byte[] Hash((string Certificate, string Key, string Anchors) contents) =>
         SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{contents.Certificate}\0{contents.Key}\0{contents.Anchors}"));
+
+    private GivenIssuer TryParse((string Certificate, string Key, string Anchors) contents)
+    {
+        try
+        {
+            return Parse(contents);
+        }
+        catch (Exception e) when (e is not InvalidDataException)
+        {
+            // Two libraries read here, and both throw many types for broken certificates.
+            throw new InvalidDataException($"The issuer in '{certificateFile}' can't be used with the roots in '{anchorFile}': {e.Message}", e);
+        }
+    }
 
     private GivenIssuer Parse((string Certificate, string Key, string Anchors) contents)
     {

@@ -70,6 +70,12 @@ internal sealed partial class MeshAuthority
         lock (_lock)
         {
             var next = _state.Adopt(given.Authority, _time.GetUtcNow());
+            if (ReferenceEquals(next, _state))
+            {
+                // Not now: a change of the root is on its way that has to end first.
+                return;
+            }
+
             if (next.Phase == RotationPhase.Distributing && _state.Phase != RotationPhase.Distributing)
             {
                 Log.RotationBegan(_logger, _state.Signing.RootId, given.Authority.RootId, "the issuer's files name another root");
@@ -117,14 +123,15 @@ internal sealed partial class MeshAuthority
 
     private SigningAuthority Renewed(SigningAuthority authority)
     {
-        if (authority.RenewIssuerAt is not { } at || _time.GetUtcNow() < at)
+        var fits = _maker.Fits(authority);
+        if (authority.RenewIssuerAt is not { } at || (_time.GetUtcNow() < at && fits))
         {
             return authority;
         }
 
         var renewed = _maker.WithNewIssuer(authority.Origin, new SigningPair(authority.Root, authority.RootKey!));
         // Near the root's end a new one would end with it just as the old one does.
-        if (Certificates.NotAfter(renewed.Issuer.Certificate) <= Certificates.NotAfter(authority.Issuer.Certificate))
+        if (fits && Certificates.NotAfter(renewed.Issuer.Certificate) <= Certificates.NotAfter(authority.Issuer.Certificate))
         {
             return authority;
         }

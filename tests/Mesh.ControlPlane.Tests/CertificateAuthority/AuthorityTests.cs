@@ -118,6 +118,17 @@ public sealed class AuthorityTests : IDisposable
     }
 
     [Fact]
+    public void TrustDomain_GivenAnother_GetsAnIssuerForIt()
+    {
+        var root = _ca.Start().State.Signing.RootId;
+        _ca.Options.TrustDomain = "other.example";
+
+        var leaf = _ca.Start().Leaf(id: Mesh.Spiffe.SpiffeId.Parse("spiffe://other.example/ns/shop/sa/cart"));
+
+        Assert.Equal((X509ChainStatusFlags.NoError, root), (_ca.Verify(leaf), leaf.Authority.RootId));
+    }
+
+    [Fact]
     public void Leaf_NeverOutlivesItsIssuer()
     {
         var leaf = _ca.Start().Leaf(life: TimeSpan.FromDays(365));

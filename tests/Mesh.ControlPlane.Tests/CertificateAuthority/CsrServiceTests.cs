@@ -142,6 +142,40 @@ public sealed class CsrServiceTests
     }
 
     [Fact]
+    public async Task CreateCertificate_NamesThatLookLikeTheIdentity_ArePermissionDenied()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        using var channel = controlPlane.TlsChannel();
+        var token = controlPlane.Token("shop", "cart");
+        const int Uri = 6, Dns = 2, Mail = 1;
+        (int Tag, string Value)[][] names =
+        [
+            [],
+            [(Uri, Cart + "\0.evil.example")],
+            [(Uri, Cart), (Uri, Cart)],
+            [(Uri, Cart), (Uri, "https://cart.shop")],
+            [(Uri, Cart), (Dns, "cart")],
+            [(Uri, Cart), (Mail, "cart@shop")],
+            [(Dns, Cart)],
+            [(Uri, "SPIFFE://cluster.local/ns/shop/sa/cart")],
+            [(Uri, "spiffe://Cluster.Local/ns/shop/sa/cart")],
+            [(Uri, "spiffe://cluster.local/ns/shop/sa/../sa/cart")],
+            [(Uri, "spiffe://cluster.local/ns/shop/sa/c%61rt")],
+            [(Uri, "spiffe://cluster.local:443/ns/shop/sa/cart")],
+            [(Uri, Cart + "/")],
+            [(Uri, Cart + "?x")],
+            [(Uri, Cart + new string('a', 2049))],
+        ];
+        foreach (var wanted in names)
+        {
+            var refused = await Assert.ThrowsAsync<RpcException>(() => Csr.SendAsync(channel, Csr.Raw(wanted), token));
+            Assert.Equal(StatusCode.PermissionDenied, refused.StatusCode);
+        }
+
+        await Csr.SendAsync(channel, Csr.Raw((Uri, Cart)), token);
+    }
+
+    [Fact]
     public async Task CreateCertificate_BadRequests_AreInvalidArgument()
     {
         await using var controlPlane = await TestControlPlane.StartAsync();

@@ -126,6 +126,34 @@ public sealed class IssuerFilesTests : IDisposable
     }
 
     [Fact]
+    public void Given_ThirdRootDuringAChange_WaitsForItsTurn()
+    {
+        Put(_root.Issuer("first"), _root.Pem);
+        _ca.Start().Leaf("away", TimeSpan.FromHours(1));
+        using var second = new GivenCa("second root", _ca.Time);
+        Put(second.Issuer("second"), second.Pem);
+        _ca.Keeper.Tick();
+        _ca.Leaf("away", TimeSpan.FromHours(1));
+        _ca.Keeper.Tick();
+        Assert.Equal(RotationPhase.Issuing, _ca.State.Phase);
+        using var third = new GivenCa("third root", _ca.Time);
+        Put(third.Issuer("third"), third.Pem);
+        var before = _ca.State;
+        _ca.Keeper.Tick();
+        _ca.Keeper.Tick();
+        Assert.Same(before, _ca.State);
+
+        _ca.Time.Advance(TimeSpan.FromHours(2));
+        for (var i = 0; i < 6; i++)
+        {
+            _ca.Keeper.Tick();
+        }
+
+        Assert.Equal((RotationPhase.Stable, "CN=third"), (_ca.State.Phase, _ca.Leaf().Leaf.IssuerDN.ToString()));
+        Assert.Equal([third.Certificate.RawData], _ca.Trust.Current.Roots.Select(r => r.GetEncoded()));
+    }
+
+    [Fact]
     public void Given_UnderAnotherRootWhileStopped_KeepsTheOldOneTrusted()
     {
         Put(_root.Issuer("first"), _root.Pem);

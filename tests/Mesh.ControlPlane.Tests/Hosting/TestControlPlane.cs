@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Formats.Asn1;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -185,6 +186,24 @@ internal static class Csr
         more?.Invoke(names);
         request.CertificateExtensions.Add(names.Build());
         return (request.CreateSigningRequestPem(), key);
+    }
+
+    /// <summary>Names as no builder would make them.</summary>
+    public static string Raw(params (int Tag, string Value)[] names)
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var request = new CertificateRequest(new X500DistinguishedName(string.Empty), key, HashAlgorithmName.SHA256);
+        var writer = new AsnWriter(AsnEncodingRules.DER);
+        using (writer.PushSequence())
+        {
+            foreach (var (tag, value) in names)
+            {
+                writer.WriteCharacterString(UniversalTagNumber.IA5String, value, new Asn1Tag(TagClass.ContextSpecific, tag));
+            }
+        }
+
+        request.CertificateExtensions.Add(new X509Extension("2.5.29.17", writer.Encode(), critical: true));
+        return request.CreateSigningRequestPem();
     }
 
     public static async Task<IstioCertificateResponse> SendAsync(GrpcChannel channel, string pem, string? token, long seconds = 0)
