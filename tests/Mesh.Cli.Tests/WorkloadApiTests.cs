@@ -161,7 +161,7 @@ public sealed class WorkloadApiTests : IDisposable
     {
         await using (await StartAsync())
         {
-            Assert.Contains("another process serves it", (await Assert.ThrowsAsync<CliException>(() => StartAsync())).ToString(), StringComparison.Ordinal);
+            Assert.Contains("another process serves it", (await Assert.ThrowsAsync<CliException>(() => StartAsync())).Why, StringComparison.Ordinal);
             Assert.Equal("spiffe://cluster.local/ns/shop/sa/cart", await IdAsync());
         }
 
