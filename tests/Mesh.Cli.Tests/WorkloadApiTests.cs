@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Mesh.Cli.Agent;
@@ -12,6 +13,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 namespace Mesh.Cli.Tests;
 
 /// <summary>The agent as a SPIFFE Workload API: our own client against it, and callers that it must refuse.</summary>
+[SupportedOSPlatform("linux")]
 public sealed class WorkloadApiTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("mesh-wapi-");
@@ -19,7 +21,11 @@ public sealed class WorkloadApiTests : IDisposable
     private readonly StringWriter _error = new();
     private readonly FixedIdentitySource _identity;
 
-    public WorkloadApiTests() => _identity = new FixedIdentitySource(_ca.Identity("shop", "cart"));
+    public WorkloadApiTests()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "The agent serves the Workload API on Linux only.");
+        _identity = new FixedIdentitySource(_ca.Identity("shop", "cart"));
+    }
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
@@ -103,7 +109,6 @@ public sealed class WorkloadApiTests : IDisposable
     [Fact]
     public async Task Socket_IsTheOwnersAlone_WithOtherUsersItsGroupsToo()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux(), "Unix file modes and peer credentials are Linux's.");
         await using (await StartAsync())
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(Socket));
@@ -119,7 +124,7 @@ public sealed class WorkloadApiTests : IDisposable
     [Fact]
     public async Task Socket_OtherUser_IsRefusedUnlessAllowed()
     {
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Environment.UserName == "root", "Only root can take another user's place.");
+        Assert.SkipUnless(Environment.UserName == "root", "Only root can take another user's place.");
         // /tmp folders are 0700: another user must get as far as the socket.
         File.SetUnixFileMode(_folder.FullName, (UnixFileMode)0b111_101_101);
         await using (await StartAsync())
@@ -156,7 +161,7 @@ public sealed class WorkloadApiTests : IDisposable
     {
         await using (await StartAsync())
         {
-            Assert.Contains("another process serves it", (await Assert.ThrowsAsync<CliException>(() => StartAsync())).ToString(), StringComparison.Ordinal);
+            Assert.Contains("another process serves it", (await Assert.ThrowsAsync<CliException>(() => StartAsync())).Why, StringComparison.Ordinal);
             Assert.Equal("spiffe://cluster.local/ns/shop/sa/cart", await IdAsync());
         }
 
@@ -193,10 +198,8 @@ public sealed class WorkloadApiTests : IDisposable
         return call.ResponseStream.Current.Svids[0].SpiffeId;
     }
 
-#pragma warning disable CA1416 // The tests that use it are skipped elsewhere.
     private Task<WorkloadApiServer> StartAsync(params uint[] users) => WorkloadApiServer.StartAsync(
         Socket, users, _identity, new CliContext(TextWriter.Null, _error, _ => null, TimeProvider.System, (_, _) => throw new InvalidOperationException()), Token);
-#pragma warning restore CA1416
 
     /// <summary>How many bytes another user's process is answered to an HTTP/2 preface.</summary>
     private async Task<int> ReceivedAsAsync(int uid)

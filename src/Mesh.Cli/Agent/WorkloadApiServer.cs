@@ -37,17 +37,17 @@ internal sealed class WorkloadApiServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(path, listen =>
         {
             listen.Protocols = HttpProtocols.Http2;
-            listen.Use(next => connection =>
+            listen.Use(next => async connection =>
             {
                 var uid = WorkloadApiSocket.PeerUid(connection.Features.Get<IConnectionSocketFeature>()!.Socket);
                 if (allowed.Contains(uid))
                 {
-                    return next(connection);
+                    await next(connection);
+                    return;
                 }
 
-                context.Error.WriteLine($"user {uid} asked for the identity at {path} and was refused: --allow-uid does not name it");
+                await context.Error.WriteLineAsync($"user {uid} asked for the identity at {path} and was refused: --allow-uid does not name it");
                 connection.Abort();
-                return Task.CompletedTask;
             });
         }));
         builder.Services.AddRoutingCore();

@@ -50,7 +50,7 @@ internal static class IdentityAgentCommand
                 result.AddError("--once ends the agent, and with it --socket: leave one of them out.");
             }
 
-            if (result.GetValue(users) is { Length: > 0 } && result.GetValue(socket) is null)
+            if (result.GetResult(users) is { Tokens.Count: > 0 } && result.GetValue(socket) is null)
             {
                 result.AddError("--allow-uid is about --socket, which is not given.");
             }
