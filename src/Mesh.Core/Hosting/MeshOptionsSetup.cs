@@ -88,7 +88,9 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
         options.Server.ExplainDenials = Flag(server, nameof(MeshServerOptions.ExplainDenials), problems) ?? options.Server.ExplainDenials;
         if (Text(server, nameof(MeshServerOptions.UnlistedAccess)) is { } access)
         {
-            if (Enum.TryParse<UnlistedAccess>(access.Replace("-", string.Empty, StringComparison.Ordinal), ignoreCase: true, out var parsed) && Enum.IsDefined(parsed))
+            // A comma would make one value of two.
+            if (!access.Contains(',', StringComparison.Ordinal) && Enum.TryParse<UnlistedAccess>(access.Replace("-", string.Empty, StringComparison.Ordinal), ignoreCase: true, out var parsed)
+                && Enum.IsDefined(parsed) && !char.IsAsciiDigit(access[0]))
             {
                 options.Server.UnlistedAccess = parsed;
             }
