@@ -7,7 +7,6 @@ using Mesh.Telemetry;
 using Mesh.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
-using Microsoft.Extensions.Logging.Testing;
 using Xunit;
 using static Mesh.Server.Tests.Rules;
 

@@ -133,7 +133,7 @@ public sealed class OpaqueTests : IDisposable
     {
         await using var app = await EchoAsync();
         Publish(app, Here);
-        var judged = app.Services.GetRequiredService<Listening.JudgedConnections>();
+        var judged = app.Services.GetRequiredService<Mesh.Server.Listening.JudgedConnections>();
         using (var one = await DialAsync(app))
         {
             Assert.Equal("ab", await EchoAsync(one, "ab"));

@@ -99,7 +99,15 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
         options.Server.ExplainDenials = Flag(server, nameof(MeshServerOptions.ExplainDenials), problems) ?? options.Server.ExplainDenials;
         if (Text(server, nameof(MeshServerOptions.UnlistedAccess)) is { } access)
         {
-            if (Enum.TryParse<UnlistedAccess>(access.Replace("-", string.Empty, StringComparison.Ordinal), ignoreCase: true, out var parsed) && Enum.IsDefined(parsed))
+            // By hand: Enum.TryParse takes numbers and lists.
+            UnlistedAccess? known = access.Replace("-", string.Empty, StringComparison.Ordinal).ToUpperInvariant() switch
+            {
+                "ALLOW" => UnlistedAccess.Allow,
+                "ALLOWAUTHENTICATED" => UnlistedAccess.AllowAuthenticated,
+                "DENY" => UnlistedAccess.Deny,
+                _ => null,
+            };
+            if (known is { } parsed)
             {
                 options.Server.UnlistedAccess = parsed;
             }

@@ -26,7 +26,7 @@ public sealed class RbacEngineTests
                 Assert.Equal(expected, engine.Explain(request).Decision);
             }
         },
-        iter: 4_000);
+        iter: 2_000);
 
     [Fact]
     public void Decide_OtherOrderOfFiltersAndPolicies_IsTheSame() => Gen.Select(RbacGen.Rules.Array[1, 4], RbacGen.Request.Array[1, 8], Gen.Int[0, 1_000]).Sample(
@@ -45,7 +45,7 @@ public sealed class RbacEngineTests
                 }
             }
         },
-        iter: 1_000);
+        iter: 500);
 
     [Fact]
     public void Decide_OneRuleMoreThatDenies_NeverAllowsMore() => Gen.Select(RbacGen.Rules.Array[0, 3], RbacGen.Rules, RbacGen.Request.Array[1, 8]).Sample(
@@ -55,7 +55,7 @@ public sealed class RbacEngineTests
             var stricter = new RbacEngine([.. rules.Select(r => new RbacFilter(r, null)), new RbacFilter(more with { Action = RbacAction.Deny }, null)]);
             Assert.All(requests, r => Assert.True(engine.Decide(r).IsAllowed || !stricter.Decide(r).IsAllowed));
         },
-        iter: 1_000);
+        iter: 500);
 
     [Fact]
     public void DecideShadow_IsWhatEnforcementOfTheSameRulesDecides_AndChangesNothing() => Gen.Select(RbacGen.Rules.Array[0, 2], RbacGen.Rules.Array[1, 3], RbacGen.Request.Array[1, 8]).Sample(
@@ -70,7 +70,7 @@ public sealed class RbacEngineTests
                 Assert.Equal(enforced.Explain(request).ToString(), audited.ExplainShadow(request).ToString());
             }
         },
-        iter: 1_000);
+        iter: 500);
 
     [Fact]
     public void Decide_NoRules_IsUnrestricted_ButAnEmptyAllowListDeniesAll()

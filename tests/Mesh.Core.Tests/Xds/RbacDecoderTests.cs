@@ -173,7 +173,7 @@ public sealed class RbacDecoderTests
         many.Policies["a"].Permissions.Add(Enumerable.Range(0, RbacConditionDecoder.MaxRegexes + 1).Select(i => Regex("a")));
         Assert.Contains("is regular expression number 1025", Assert.Single(Errors(With(new RBAC { Rules = many }))).Problem, StringComparison.Ordinal);
         var large = Rules(default, ("a", Anything, Anybody));
-        large.Policies["a"].Permissions.Add(Enumerable.Range(0, 17).Select(i => Regex(new string('a', 4_000))));
+        large.Policies["a"].Permissions.Add(Enumerable.Range(0, 35).Select(i => Regex(new string('a', 1_900))));
         Assert.Single(Errors(With(new RBAC { Rules = large })));
         Assert.Contains("regex", Assert.Single(Errors(With(new RBAC { Rules = Rules(default, ("a", Regex(new string('a', 5_000)), Anybody)) }))).Path, StringComparison.Ordinal);
 
@@ -298,7 +298,7 @@ public sealed class RbacDecoderTests
                 var result = ResourceDecoder.Decode(XdsTypes.Listener, given.ToByteString());
                 Assert.Equal(result.IsValid, result.Errors.Count == 0);
             },
-            iter: 3_000);
+            iter: 1_000);
     }
 
     private static MetadataMatcher.Types.PathSegment Segment(string key) => new() { Key = key };
