@@ -45,8 +45,8 @@ internal sealed partial class ResourceAnswers(
             _generation = generation = new Generation(model);
         }
 
-        // An inbound listener depends on who asks, and so do routes where a rule is for certain callers; all else only on the asker's kind.
-        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Id} {node.UserAgent} {node.Identity} {string.Join(',', node.InstanceIps)}"
+        // An inbound listener depends on who proved to ask (whose policies hold) and where it is, and so do routes where a rule is for certain callers; all else only on the asker's kind.
+        var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Identity} {node.UserAgent} {string.Join(',', node.InstanceIps)}"
             : typeUrl == XdsTypes.RouteConfiguration && generation.RoutesDependOnCaller ? $"{node.Identity}"
             : string.Empty;
         var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.HasDefaultTls, who);

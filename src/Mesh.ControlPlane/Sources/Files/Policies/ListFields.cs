@@ -92,13 +92,13 @@ internal static partial class ListFields
             return null;
         }
 
-        if (!IPNetwork.TryParse($"{ip}/{length}", out var network))
+        if (!Mask(ip, length).Equals(ip))
         {
             problem = $"It has bits set beyond its prefix length. Write {Mask(ip, length)}/{length}, or {ip} for the one address.";
             return null;
         }
 
-        return network;
+        return new IPNetwork(ip, length);
     }
 
     public static void Regex(YamlMap map, string field, string expression)
