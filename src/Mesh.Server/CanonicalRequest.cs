@@ -48,7 +48,8 @@ internal static class CanonicalRequest
             request.Headers.Remove(name);
         }
 
-        var host = connection.HostOf(request.Host.Value);
+        // Not request.Host, which shows international names decoded.
+        var host = connection.HostOf(request.Headers.Host.ToString());
         if (!host.IsValid || HasUser(target))
         {
             return _host;

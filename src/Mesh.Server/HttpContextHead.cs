@@ -16,8 +16,8 @@ internal sealed class HttpContextHead(HttpRequest request) : RequestHead
 
     public override string Method => request.Method;
 
-    /// <summary>Without a port, in lower case: another spelling of the host is no way around either.</summary>
-    public override string Authority => (request.HttpContext.Features.Get<MeshConnectionFeature>()?.HostOf(request.Host.Value) ?? CanonicalHost.Of(request.Host.Value ?? string.Empty)).Name;
+    /// <summary>Without a port, in lower case, international names as they came (<c>xn--</c>): another spelling of the host is no way around either.</summary>
+    public override string Authority => (request.HttpContext.Features.Get<MeshConnectionFeature>()?.HostOf(request.Headers.Host.ToString()) ?? CanonicalHost.Of(request.Headers.Host.ToString())).Name;
 
     /// <summary>A target without a path (<c>OPTIONS *</c>, CONNECT) is routed as <c>/</c>.</summary>
     public override string Path => request.PathBase.HasValue ? request.PathBase.Value + request.Path.Value : request.Path.Value is { Length: > 0 } path ? path : "/";

@@ -51,9 +51,8 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
     private CanonicalHost _host = CanonicalHost.None;
 
     /// <summary>The one form of a request's host.</summary>
-    public CanonicalHost HostOf(string? given)
+    public CanonicalHost HostOf(string given)
     {
-        given ??= string.Empty;
         var last = _host;
         return last.Given == given ? last : _host = CanonicalHost.Of(given);
     }

@@ -100,7 +100,11 @@ public sealed class CanonicalFormTests : IAsyncLifetime
     public async Task Path_OverMeshTlsAndHttp2(string target, int status)
     {
         using var client = _guarded.Client("2.0");
-        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"http://{_guarded.Address}{target}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }));
+        using var request = new HttpRequestMessage(HttpMethod.Get, new Uri($"http://{_guarded.Address}{target}", new UriCreationOptions { DangerousDisablePathAndQueryCanonicalization = true }))
+        {
+            Version = client.DefaultRequestVersion,
+            VersionPolicy = client.DefaultVersionPolicy,
+        };
 
         using var response = await client.SendAsync(request, Cancel);
 
@@ -209,7 +213,8 @@ public sealed class CanonicalFormTests : IAsyncLifetime
                 var (status, seen, _) = await app.GetAsync(target, Cancel);
                 if (seen is null)
                 {
-                    Assert.True(status is 400 or 404 or 405, $"seed {seed}: {target} was answered {status}");
+                    // 200 is the endpoint at the root.
+                    Assert.True(status is 200 or 400 or 404 or 405, $"seed {seed}: {target} was answered {status}");
                     continue;
                 }
 

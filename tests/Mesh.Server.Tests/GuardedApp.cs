@@ -106,7 +106,7 @@ internal sealed class GuardedApp : IAsyncDisposable
             }
 
             return JsonSerializer.Serialize(new Seen(
-                endpoint, request.Method, request.Path.Value!, request.QueryString.Value!, request.Host.Value!,
+                endpoint, request.Method, request.Path.Value!, request.QueryString.Value!, request.Host.ToUriComponent(),
                 request.Headers.ToDictionary(h => h.Key.ToLowerInvariant(), h => h.Value.ToString()), claims,
                 context.User.Identity?.IsAuthenticated ?? false, (context.User.Identity as ClaimsIdentity)?.Name));
         }

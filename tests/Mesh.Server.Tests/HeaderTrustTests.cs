@@ -109,7 +109,7 @@ public sealed class HeaderTrustTests : IDisposable
     {
         using (client)
         {
-            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(app.Url, "/admin"));
+            using var request = new HttpRequestMessage(HttpMethod.Get, new Uri(app.Url, "/admin")) { Version = client.DefaultRequestVersion, VersionPolicy = client.DefaultVersionPolicy };
             foreach (var name in _identity.Concat(_forwarding).Concat(_others))
             {
                 request.Headers.TryAddWithoutValidation(name, name switch { "request-timeout" => "5", "grpc-timeout" => "5S", _ => "1000" });

@@ -356,7 +356,7 @@ public sealed class JwtTests : IAsyncLifetime
     private async Task<(int Status, GuardedApp.Seen? Seen)> GetAsync(string? token, string? version = null, params (string Name, string Value)[] headers)
     {
         using var client = _app.Client(version);
-        using var request = Ask(_app, token);
+        using var request = Ask(_app, token, client);
         foreach (var (name, value) in headers)
         {
             request.Headers.TryAddWithoutValidation(name, value);
@@ -370,14 +370,14 @@ public sealed class JwtTests : IAsyncLifetime
     private static async Task<int> StatusAsync(GuardedApp app, string? token)
     {
         using var client = app.Client();
-        using var request = Ask(app, token);
+        using var request = Ask(app, token, client);
         using var response = await client.SendAsync(request, Cancel);
         return (int)response.StatusCode;
     }
 
-    private static HttpRequestMessage Ask(GuardedApp app, string? token)
+    private static HttpRequestMessage Ask(GuardedApp app, string? token, HttpClient client)
     {
-        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(app.Url, "/admin"));
+        var request = new HttpRequestMessage(HttpMethod.Get, new Uri(app.Url, "/admin")) { Version = client.DefaultRequestVersion, VersionPolicy = client.DefaultVersionPolicy };
         if (token is not null)
         {
             request.Headers.TryAddWithoutValidation("Authorization", $"Bearer {token}");
