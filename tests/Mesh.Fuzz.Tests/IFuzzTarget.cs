@@ -13,7 +13,7 @@ internal interface IFuzzTarget
     IReadOnlyList<IMutation> Mutations { get; }
 
     /// <summary>How many inputs a run of the tests tries: less where one costs more.</summary>
-    int Iterations => 20_000;
+    int Iterations => 8_000;
 
     /// <summary>Reads the input and checks what must hold of the outcome, whatever it is.</summary>
     /// <returns>The kind of outcome: an input with a new one is worth mutating further.</returns>

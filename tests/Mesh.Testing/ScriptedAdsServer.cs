@@ -54,7 +54,8 @@ internal sealed class ScriptedAdsServer : IAdsConnector, IAsyncDisposable
     }
 
     /// <summary>The next stream that a client opens.</summary>
-    public Task<ScriptedStream> NextStreamAsync() => ScriptedStream.Within(_streams.Opened.Reader.ReadAsync().AsTask(), "a client opens a stream");
+    /// <param name="limit">10 s when null; a client that is another program takes longer to start.</param>
+    public Task<ScriptedStream> NextStreamAsync(TimeSpan? limit = null) => ScriptedStream.Within(_streams.Opened.Reader.ReadAsync().AsTask(), "a client opens a stream", limit);
 
     public async ValueTask DisposeAsync()
     {
@@ -101,15 +102,16 @@ internal abstract class ScriptedStream
         }
     }
 
-    internal static async Task<T> Within<T>(Task<T> task, string what)
+    internal static async Task<T> Within<T>(Task<T> task, string what, TimeSpan? limit = null)
     {
+        var longest = limit ?? TimeSpan.FromSeconds(10);
         try
         {
-            return await task.WaitAsync(TimeSpan.FromSeconds(10));
+            return await task.WaitAsync(longest);
         }
         catch (TimeoutException)
         {
-            throw new TimeoutException($"After 10 s still not: {what}.");
+            throw new TimeoutException($"After {longest.TotalSeconds:0} s still not: {what}.");
         }
     }
 

@@ -84,7 +84,7 @@ internal sealed record SigningRequest(AsymmetricKeyParameter PublicKey, IReadOnl
                     // RFC 5280 §4.1: an object identifier, "critical" or nothing, the value. With more, which of them counts is a matter of the reader.
                     if (parts.Count is not (2 or 3) || (parts.Count == 3 && parts[1] is not DerBoolean))
                     {
-                        throw new ArgumentException($"an extension has {parts.Count} parts, or its second is no boolean.");
+                        throw new InvalidDataException($"an extension has {parts.Count} parts, or its second is no boolean.");
                     }
 
                     if (DerObjectIdentifier.GetInstance(parts[0]).Equals(X509Extensions.SubjectAlternativeName))

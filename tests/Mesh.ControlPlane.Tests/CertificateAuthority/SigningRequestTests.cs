@@ -48,17 +48,39 @@ public sealed class SigningRequestTests
     /// <param name="values">What follows the object identifier of the extension with the names.</param>
     private static string Pem(Action<AsnWriter> values)
     {
-        var writer = new AsnWriter(AsnEncodingRules.DER);
-        using (writer.PushSequence())
-        using (writer.PushSequence())
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        var info = new AsnWriter(AsnEncodingRules.DER);
+        using (info.PushSequence())
         {
-            writer.WriteObjectIdentifier("2.5.29.17");
-            values(writer);
+            info.WriteInteger(0);
+            info.WriteEncodedValue([0x30, 0x00]);
+            info.WriteEncodedValue(key.ExportSubjectPublicKeyInfo());
+            using (info.PushSetOf(new Asn1Tag(TagClass.ContextSpecific, 0)))
+            using (info.PushSequence())
+            {
+                info.WriteObjectIdentifier("1.2.840.113549.1.9.14");
+                using (info.PushSetOf())
+                using (info.PushSequence())
+                using (info.PushSequence())
+                {
+                    info.WriteObjectIdentifier("2.5.29.17");
+                    values(info);
+                }
+            }
         }
 
-        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest("CN=x", key, HashAlgorithmName.SHA256);
-        request.OtherRequestAttributes.Add(new AsnEncodedData("1.2.840.113549.1.9.14", writer.Encode()));
-        return request.CreateSigningRequestPem();
+        var request = new AsnWriter(AsnEncodingRules.DER);
+        using (request.PushSequence())
+        {
+            request.WriteEncodedValue(info.Encode());
+            using (request.PushSequence())
+            {
+                request.WriteObjectIdentifier("1.2.840.10045.4.3.2");
+            }
+
+            request.WriteBitString(key.SignData(info.Encode(), HashAlgorithmName.SHA256, DSASignatureFormat.Rfc3279DerSequence));
+        }
+
+        return PemEncoding.WriteString("CERTIFICATE REQUEST", request.Encode());
     }
 }

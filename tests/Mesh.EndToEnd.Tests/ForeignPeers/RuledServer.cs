@@ -43,7 +43,7 @@ public abstract class RuledServer(string peer, bool rules = true) : IAsyncLifeti
         var bootstrap = Path.Combine(_folder, "bootstrap.json");
         await File.WriteAllTextAsync(bootstrap, XdsBootstrapCommand.Build("shop", certificates, _ads.Address.Authority, "host", ["127.0.0.1"]).ToJsonString());
         _server = await ForeignServer.StartAsync(peer, bootstrap, $"127.0.0.1:{_port}", peer, [RuleCases.Add, RuleCases.Remove, RuleCases.AddInLowerCase, RuleCases.Reset], rules);
-        _stream = (SotwStream)await _ads.NextStreamAsync();
+        _stream = (SotwStream)await _ads.NextStreamAsync(TimeSpan.FromSeconds(60));
         var request = await _stream.NextAsync(XdsTypes.Listener);
         UserAgent = request.Node.UserAgentName;
         _name = Assert.Single(request.ResourceNames);

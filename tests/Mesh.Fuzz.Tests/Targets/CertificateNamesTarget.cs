@@ -13,7 +13,7 @@ internal sealed class CertificateNamesTarget : IFuzzTarget
 
     public string Name => "certificate-names";
 
-    public int Iterations => 15_000;
+    public int Iterations => 6_000;
 
     public IReadOnlyList<byte[]> Corpus { get; } = CorpusFiles.Of("certificate-names");
 

@@ -13,7 +13,7 @@ internal sealed class ManifestTarget : IFuzzTarget
 
     public string Name => "manifest";
 
-    public int Iterations => 1_500;
+    public int Iterations => 600;
 
     public IReadOnlyList<byte[]> Corpus { get; } =
     [

@@ -10,7 +10,7 @@ internal sealed partial class PathTemplateTarget : IFuzzTarget
 {
     public string Name => "path-template";
 
-    public int Iterations => 4_000;
+    public int Iterations => 1_500;
 
     public IReadOnlyList<byte[]> Corpus { get; } =
     [

@@ -14,7 +14,7 @@ internal abstract class ResourceTarget(string name, string type, params IReadOnl
 
     public string Name => name;
 
-    public int Iterations => 10_000;
+    public int Iterations => 4_000;
 
     public IReadOnlyList<byte[]> Corpus { get; } =
         [.. corpus, .. GoldenManifests.Resources.Where(r => r.Type == type).Select(r => r.Bytes.ToByteArray()).DistinctBy(Convert.ToHexString), .. _nonsense];

@@ -15,7 +15,7 @@ internal sealed class SigningRequestInfoTarget : IFuzzTarget
 
     public string Name => "csr-info";
 
-    public int Iterations => 5_000;
+    public int Iterations => 2_000;
 
     public IReadOnlyList<byte[]> Corpus { get; }
 

@@ -11,7 +11,7 @@ internal sealed class SigningRequestTarget : IFuzzTarget
 {
     public string Name => "csr";
 
-    public int Iterations => 5_000;
+    public int Iterations => 2_000;
 
     public IReadOnlyList<byte[]> Corpus { get; } = [.. CorpusFiles.Of("csr"), "-----BEGIN CERTIFICATE REQUEST-----\nMAA=\n-----END CERTIFICATE REQUEST-----\n"u8.ToArray(), []];
 

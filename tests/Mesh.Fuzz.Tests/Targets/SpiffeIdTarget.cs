@@ -9,7 +9,7 @@ internal sealed partial class SpiffeIdTarget : IFuzzTarget
 {
     public string Name => "spiffe-id";
 
-    public int Iterations => 60_000;
+    public int Iterations => 20_000;
 
     public IReadOnlyList<byte[]> Corpus { get; } =
     [
