@@ -13,7 +13,7 @@ namespace Mesh.ControlPlane.Translation;
 /// All rules of these routes stand there in the order in which they are asked, so that a request is judged as the rule that takes it. A rule's requests in another case, of the path or the method, or
 /// with another slash at the end may be the same to the app (ASP.NET's routing) and may not: they come after the exact ones of the same rank, and get in only as both would let them in.
 /// </remarks>
-internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator rbac, bool forMesh)
+internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator rbac)
 {
     private const string InDoubt = "~";
 
@@ -26,14 +26,13 @@ internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator
         {
             foreach (var matched in rank)
             {
-                foreach (var match in MatchTranslator.Translate(matched.Match, forMesh))
+                foreach (var match in MatchTranslator.Translate(matched.Match, mesh: true))
                 {
                     yield return Written(matched, match, Of(matched), inDoubt: false);
                 }
             }
 
-            // gRPC servers of other languages take a path exactly or not at all.
-            foreach (var matched in rank.Where(m => forMesh && !Of(m).IsEmpty))
+            foreach (var matched in rank.Where(m => !Of(m).IsEmpty))
             {
                 foreach (var match in MatchTranslator.Translate(matched.Match, mesh: true).SelectMany(Spellings))
                 {

@@ -12,6 +12,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <remarks>
 /// Doubt falls on the safe side: ASP.NET's routing ignores case and a slash at the end, so a Deny does too; an Allow takes the exact text. Header values of several lines reach some engines
 /// joined by commas: a Deny finds its value among others. Ports are settled here, each listener being of one port.
+/// For servers that are not ours every text is an expression in one group, without switches: it is the one spelling that all of them read alike (docs/foreign-servers.md).
 /// </remarks>
 internal static class PermissionTranslator
 {
@@ -46,9 +47,9 @@ internal static class PermissionTranslator
             }
         }
 
-        AddAny(all, to.Paths.SelectMany(p => Path(p, isAllow)));
-        AddAny(all, to.Grpc.SelectMany(g => Grpc(g, isAllow)));
-        AddAny(all, to.Hosts.Select(h => Host(h, isAllow)));
+        AddAny(all, to.Paths.SelectMany(p => Path(p, isAllow, audience)));
+        AddAny(all, to.Grpc.SelectMany(g => Path(g.Method is null ? $"/{g.Service}/*" : $"/{g.Service}/{g.Method}", isAllow, audience)));
+        AddAny(all, to.Hosts.Select(h => Host(h, isAllow, audience)));
         all.AddRange(to.Headers.Select(h => new Permission { Header = Header(h, isAllow) }));
         return all.Count switch { 0 => Anything, 1 => all[0], _ => And(all) };
     }
@@ -62,7 +63,7 @@ internal static class PermissionTranslator
         }
 
         Permission[] each = [.. probes.Where(p => audience.IsMesh || p.Grpc).Select(p => And(
-            [ByPath(new StringMatcher { Exact = p.Path }), .. audience.IsMesh ? (Permission[])[Method(p.Grpc ? "POST" : "GET", isAllow: true)] : []]))];
+            [ByPath(audience.IsMesh ? new StringMatcher { Exact = p.Path } : Regex(Re2.Literal(p.Path))), .. audience.IsMesh ? (Permission[])[Method(p.Grpc ? "POST" : "GET", isAllow: true)] : []]))];
         return each.Length == 0 ? null : Or(each);
     }
 
@@ -78,7 +79,7 @@ internal static class PermissionTranslator
         return new Permission { AndRules = set };
     }
 
-    private static Permission Or(IReadOnlyList<Permission> permissions)
+    public static Permission Or(IReadOnlyList<Permission> permissions)
     {
         if (permissions is [var one])
         {
@@ -106,11 +107,16 @@ internal static class PermissionTranslator
             : new HeaderMatcher { Name = ":method", StringMatch = new StringMatcher { Exact = method, IgnoreCase = true } },
     };
 
-    private static IEnumerable<Permission> Path(string path, bool isAllow)
+    private static IEnumerable<Permission> Path(string path, bool isAllow, RuleAudience audience)
     {
         if (path == "/*")
         {
             return [Anything];
+        }
+
+        if (!audience.IsMesh)
+        {
+            return [ByPath(Regex(Expression(path, isAllow)))];
         }
 
         var below = path.EndsWith("/*", StringComparison.Ordinal);
@@ -131,12 +137,23 @@ internal static class PermissionTranslator
         return [.. itself, ByPath(below ? new StringMatcher { Prefix = start + "/", IgnoreCase = true } : new StringMatcher { Exact = start + "/", IgnoreCase = true })];
     }
 
-    private static IEnumerable<Permission> Grpc(GrpcMatch grpc, bool isAllow) => Path(grpc.Method is null ? $"/{grpc.Service}/*" : $"/{grpc.Service}/{grpc.Method}", isAllow);
+    private static string Expression(string path, bool isAllow)
+    {
+        var below = path.EndsWith("/*", StringComparison.Ordinal);
+        var start = below ? path[..^2] : path;
+        return isAllow ? Re2.Segments(start) + (below ? "/.*" : string.Empty)
+            : Re2.Segments(start.TrimEnd('/'), anyCase: true) + (below ? "(?:/.*)?" : "/?");
+    }
 
     /// <remarks>gRPC's :authority has the port that was called.</remarks>
-    private static Permission Host(string host, bool isAllow) => new()
+    private static Permission Host(string host, bool isAllow, RuleAudience audience) => new()
     {
-        Header = new HeaderMatcher { Name = ":authority", SafeRegexMatch = Expression($"{(isAllow ? string.Empty : "(?i)")}{Re2.Literal(host)}{(isAllow ? string.Empty : @"\.?")}(:[0-9]+)?") },
+        Header = new HeaderMatcher
+        {
+            Name = ":authority",
+            SafeRegexMatch = Expression(
+                (isAllow ? Re2.Literal(host) : (audience.IsMesh ? "(?i)" + Re2.Literal(host) : Re2.AnyCase(host)) + @"\.?") + "(:[0-9]+)?"),
+        },
     };
 
     private static HeaderMatcher Header(HeaderCondition header, bool isAllow)
@@ -152,7 +169,7 @@ internal static class PermissionTranslator
             (HeaderConditionType.Exact, _) => Among(Re2.Literal(value), Before, After),
             (HeaderConditionType.Prefix, _) => Among(Re2.Literal(value), Before, ".*"),
             (HeaderConditionType.Suffix, _) => Among(Re2.Literal(value), ".*", After),
-            _ => Among($"(?:{value})", Before, After),
+            _ => Among(Re2.Group(value), Before, After),
         };
 
         HeaderMatcher Among(string expression, string before, string after) => new() { Name = header.Name, SafeRegexMatch = Expression(before + expression + after) };
@@ -163,7 +180,35 @@ internal static class PermissionTranslator
 
     private static Permission ByPath(StringMatcher path) => new() { UrlPath = new PathMatcher { Path = path } };
 
+    /// <summary>What a server that is not ours takes for a route's: the exact text.</summary>
+    /// <returns>Null when no gRPC call can be it.</returns>
+    public static Permission? OfForeign(RuleMatch match)
+    {
+        if (match.QueryParameters.Length > 0 || match.Method is not (null or "POST"))
+        {
+            return null;
+        }
+
+        var all = new List<Permission>();
+        if (match.Path is { IsEverything: false } path)
+        {
+            all.Add(ByPath(Regex(path.Kind switch
+            {
+                PathMatchKind.Exact => Re2.Literal(path.Value),
+                PathMatchKind.RegularExpression => path.Value,
+                PathMatchKind.Template => PathTemplateRegex.Of(path.Value),
+                _ => Re2.Literal(path.Value.TrimEnd('/')) + "(?:/.*)?",
+            })));
+        }
+
+        all.AddRange(match.Headers.Select(h => new Permission
+        {
+            Header = h.IsRegularExpression ? new HeaderMatcher { Name = h.Name, SafeRegexMatch = Expression(h.Value) } : new HeaderMatcher { Name = h.Name, ExactMatch = h.Value },
+        }));
+        return all.Count == 0 ? Anything : And(all);
+    }
+
     private static StringMatcher Regex(string expression) => new() { SafeRegex = Expression(expression) };
 
-    private static RegexMatcher Expression(string expression) => new() { GoogleRe2 = new Empty(), Regex = expression };
+    private static RegexMatcher Expression(string expression) => new() { GoogleRe2 = new Empty(), Regex = Re2.Group(expression) };
 }

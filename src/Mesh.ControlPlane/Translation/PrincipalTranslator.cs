@@ -13,7 +13,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <summary>Writes who calls, as RBAC principals.</summary>
 /// <remarks>
 /// A principal is the URI in the peer's certificate (gRFC A41), so every condition on identities is one on a SPIFFE ID's text: exact, by prefix up to a '/', or by a regular
-/// expression whose literal parts are escaped. Networks are those of the peer itself.
+/// expression whose literal parts are escaped. Networks are those of the peer itself. For servers that are not ours every name is an expression (docs/foreign-servers.md).
 /// </remarks>
 internal sealed class PrincipalTranslator(TrustDomain trustDomain, ServerDefaults defaults)
 {
@@ -23,14 +23,14 @@ internal sealed class PrincipalTranslator(TrustDomain trustDomain, ServerDefault
     public static Principal Nobody => new() { NotId = Anybody };
 
     /// <summary>Who has an identity of the mesh.</summary>
-    public Principal Authenticated => Identity(new StringMatcher { Prefix = $"spiffe://{trustDomain}/" });
+    private Principal Authenticated(RuleAudience audience) => Below($"spiffe://{trustDomain}/", audience);
 
     /// <summary>Whom an access mode lets in; null is everybody.</summary>
-    public Principal? Of(AccessMode access, bool mesh)
+    public Principal? Of(AccessMode access, RuleAudience audience)
     {
-        var identity = AccessModes.AsksForIdentity(access) ? Authenticated : null;
-        var network = AccessModes.AsksForNetwork(access) ? Networks(defaults.ClusterNetworks, mesh) : null;
-        return access == AccessMode.Deny ? Nobody
+        var identity = AccessModes.AsksForIdentity(access) ? Authenticated(audience) : null;
+        var network = AccessModes.AsksForNetwork(access) ? Networks(defaults.ClusterNetworks) : null;
+        return access == AccessMode.Deny || (network is not null && !audience.KnowsNetworks) ? Nobody
             : (identity, network) switch
             {
                 (null, null) => null,
@@ -44,16 +44,24 @@ internal sealed class PrincipalTranslator(TrustDomain trustDomain, ServerDefault
     public Principal? Of(CallerMatch from, bool isAllow, IReadOnlyList<IssuerInForce> issuers, RuleAudience audience)
     {
         var all = new List<Principal>();
-        AddAny(all, from.Identities, i => Identity(IdentityPattern(i)));
-        AddAny(all, from.ServiceAccounts, a => Identity(new StringMatcher { Exact = $"spiffe://{trustDomain}/ns/{a.Namespace}/sa/{a.Name}" }));
-        AddAny(all, from.Namespaces, n => Identity(new StringMatcher { Prefix = $"spiffe://{trustDomain}/ns/{n}/" }));
-        AddAny(all, from.TrustDomains, d => Identity(new StringMatcher { Prefix = $"spiffe://{d}/" }));
+        AddAny(all, from.Identities, i => Pattern(i, audience));
+        AddAny(all, from.ServiceAccounts, a => Exactly($"spiffe://{trustDomain}/ns/{a.Namespace}/sa/{a.Name}", audience));
+        AddAny(all, from.Namespaces, n => Below($"spiffe://{trustDomain}/ns/{n}/", audience));
+        AddAny(all, from.TrustDomains, d => Below($"spiffe://{d}/", audience));
         if (from.Authenticated is { } authenticated)
         {
-            all.Add(authenticated ? Authenticated : new Principal { NotId = Authenticated });
+            all.Add(authenticated ? Authenticated(audience) : new Principal { NotId = Authenticated(audience) });
         }
 
-        AddAny(all, from.Networks, n => Network(n, audience.IsMesh));
+        if (audience.KnowsNetworks)
+        {
+            AddAny(all, from.Networks, Network);
+        }
+        else if (!from.Networks.IsEmpty && isAllow)
+        {
+            return null;
+        }
+
         if (!from.Claims.IsEmpty)
         {
             if (audience.KnowsClaims)
@@ -108,24 +116,25 @@ internal sealed class PrincipalTranslator(TrustDomain trustDomain, ServerDefault
 
     private static Principal Identity(StringMatcher name) => new() { Authenticated = new Principal.Types.Authenticated { PrincipalName = name } };
 
-    private static StringMatcher IdentityPattern(string pattern)
+    private static Principal Exactly(string id, RuleAudience audience) => Identity(audience.IsMesh ? new StringMatcher { Exact = id } : Regex(Re2.Literal(id)));
+
+    private static Principal Below(string start, RuleAudience audience) => Identity(audience.IsMesh ? new StringMatcher { Prefix = start } : Regex(Re2.Literal(start) + ".*"));
+
+    private static Principal Pattern(string pattern, RuleAudience audience)
     {
         var rest = pattern.EndsWith("/**", StringComparison.Ordinal);
         var start = rest ? pattern[..^2] : pattern;
-        return !start.Contains('*', StringComparison.Ordinal) ? rest ? new StringMatcher { Prefix = start } : new StringMatcher { Exact = start }
-            : Regex(Re2.Segments(start) + (rest ? ".+" : string.Empty));
+        return start.Contains('*', StringComparison.Ordinal) ? Identity(Regex(Re2.Segments(start) + (rest ? ".+" : string.Empty)))
+            : rest ? Below(start, audience) : Exactly(start, audience);
     }
 
-    private static Principal Network(NetworkMatch network, bool mesh)
+    private static Principal Network(NetworkMatch network)
     {
-        var within = Networks([network.Cidr], mesh);
-        return network.Except.IsEmpty ? within : And([within, new Principal { NotId = Networks(network.Except, mesh) }]);
+        var within = Networks([network.Cidr]);
+        return network.Except.IsEmpty ? within : And([within, new Principal { NotId = Networks(network.Except) }]);
     }
 
-    /// <remarks>gRPC servers that listen on both families see IPv4 peers in IPv6 form and don't turn them back (grpc-js): for them the range stands in both.</remarks>
-    private static Principal Networks(ImmutableArray<IPNetwork> networks, bool mesh) =>
-        Or([.. networks.SelectMany(n => mesh || n.BaseAddress.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? (Principal[])[Source(n.BaseAddress, n.PrefixLength)]
-            : [Source(n.BaseAddress, n.PrefixLength), Source(n.BaseAddress.MapToIPv6(), n.PrefixLength + 96)])]);
+    private static Principal Networks(ImmutableArray<IPNetwork> networks) => Or([.. networks.Select(n => Source(n.BaseAddress, n.PrefixLength))]);
 
     private static Principal Source(IPAddress address, int length) =>
         new() { DirectRemoteIp = new CidrRange { AddressPrefix = address.ToString(), PrefixLen = (uint)length } };
@@ -161,5 +170,5 @@ internal sealed class PrincipalTranslator(TrustDomain trustDomain, ServerDefault
         return new ValueMatcher { OrMatch = any };
     }
 
-    private static StringMatcher Regex(string expression) => new() { SafeRegex = new RegexMatcher { GoogleRe2 = new Empty(), Regex = expression } };
+    private static StringMatcher Regex(string expression) => new() { SafeRegex = new RegexMatcher { GoogleRe2 = new Empty(), Regex = Re2.Group(expression) } };
 }

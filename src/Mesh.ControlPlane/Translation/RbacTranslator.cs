@@ -23,13 +23,16 @@ internal sealed class RbacTranslator(PrincipalTranslator principals, EffectiveAu
     private const string ProbesName = "probes";
     private readonly Permission? _probes = PermissionTranslator.Probes(place.Probes, audience);
 
+    /// <summary>Requests that are a route's, where its rules stand among all others: for servers that apply no overrides. Empty where routes override.</summary>
+    public FoldedRoutes Routes { get; init; } = FoldedRoutes.None;
+
     /// <summary>Refuses everything but probes.</summary>
     public RbacPair OnlyProbes() => new(
         Write(RBAC.Types.Action.Deny, new() { [Strict] = new RbacPolicy { Permissions = { ButProbes(PermissionTranslator.Anything) }, Principals = { PrincipalTranslator.Anybody } } }), null);
 
     public RbacPair Deny(IEnumerable<RuleInForce> rules)
     {
-        RuleInForce[] deny = [.. rules.Where(r => !r.IsAllow)];
+        RuleInForce[] deny = [.. rules.Concat(Routes.Rules).Where(r => !r.IsAllow)];
         var enforced = Policies(deny.Where(r => !r.Audit));
         var counted = audience.Audits ? Policies(deny.Where(r => r.Audit)) : [];
         return new RbacPair(enforced.Count == 0 ? null : Write(RBAC.Types.Action.Deny, enforced), counted.Count == 0 ? null : Write(RBAC.Types.Action.Deny, counted));
@@ -41,10 +44,12 @@ internal sealed class RbacTranslator(PrincipalTranslator principals, EffectiveAu
         RuleInForce[] allow = [.. rules.Where(r => r.IsAllow)];
         var audit = place.Access == AccessMode.Audit;
         RuleInForce[] enforced = audit ? [] : Array.FindAll(allow, r => !r.Audit);
+        RuleInForce[] ofRoutes = audit ? [] : [.. Routes.Rules.Where(r => r is { IsAllow: true, Audit: false })];
         RuleInForce[] counted = audit ? allow : Array.FindAll(allow, r => r.Audit);
         var word = $"default/{AccessModes.WordOf(place.Access)}";
-        var standard = principals.Of(place.Access, audience.IsMesh);
-        RBAC? written = enforced.Length > 0 ? Write(RBAC.Types.Action.Allow, Whole(Policies(enforced, within ? standard : null)))
+        var standard = principals.Of(place.Access, audience);
+        RBAC? written = enforced.Length > 0 ? Write(RBAC.Types.Action.Allow, Whole(Policies([.. enforced, .. ofRoutes], within ? standard : null)))
+            : ofRoutes.Length > 0 ? Write(RBAC.Types.Action.Allow, Whole(Beside(ofRoutes, word, standard)))
             : standard is not null ? Write(RBAC.Types.Action.Allow, Whole(new() { [word] = Of(standard) }))
             : null;
         RBAC? shadow = !audience.Audits ? null
@@ -52,6 +57,18 @@ internal sealed class RbacTranslator(PrincipalTranslator principals, EffectiveAu
             : audit ? Write(RBAC.Types.Action.Allow, Whole(new() { [word] = Of(PrincipalTranslator.Nobody) }))
             : null;
         return new RbacPair(written, shadow);
+    }
+
+    /// <summary>Requests of routes with Allow rules get in by these; all others as the access mode says.</summary>
+    private SortedDictionary<string, RbacPolicy> Beside(RuleInForce[] ofRoutes, string word, Principal? standard)
+    {
+        var policies = Policies(ofRoutes);
+        policies.Add(word, new RbacPolicy
+        {
+            Permissions = { new Permission { NotRule = Routes.WhereAny(ofRoutes) } },
+            Principals = { standard ?? PrincipalTranslator.Anybody },
+        });
+        return policies;
     }
 
     private static RbacPolicy Of(Principal principal) => new() { Permissions = { PermissionTranslator.Anything }, Principals = { principal } };
@@ -97,6 +114,11 @@ internal sealed class RbacTranslator(PrincipalTranslator principals, EffectiveAu
         if (from.Length == 0 || to.Length == 0)
         {
             return null;
+        }
+
+        if (Routes.Where(rule) is { } when)
+        {
+            to = [.. to.Select(t => PermissionTranslator.And([when.Clone(), t]))];
         }
 
         var policy = new RbacPolicy();

@@ -24,6 +24,22 @@ internal static class Re2
         return result.ToString();
     }
 
+    /// <summary>A text in any case, for readers that have no switch for it (JavaScript).</summary>
+    public static string AnyCase(string text)
+    {
+        var result = new StringBuilder(text.Length * 4);
+        foreach (var c in text)
+        {
+            result.Append(char.IsAsciiLetter(c) ? $"[{char.ToLowerInvariant(c)}{char.ToUpperInvariant(c)}]" : Literal(c.ToString()));
+        }
+
+        return result.ToString();
+    }
+
+    /// <summary>One whole: some readers anchor only the first and the last of several alternatives (grpc-js).</summary>
+    public static string Group(string expression) => $"(?:{expression})";
+
     /// <summary>A path whose <c>*</c> are whole segments.</summary>
-    public static string Segments(string path) => string.Join('/', path.Split('/').Select(s => s == "*" ? Segment : Literal(s)));
+    /// <param name="anyCase">Its texts in any case.</param>
+    public static string Segments(string path, bool anyCase = false) => string.Join('/', path.Split('/').Select(s => s == "*" ? Segment : anyCase ? AnyCase(s) : Literal(s)));
 }

@@ -122,7 +122,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         var place = InboundPlace.Find(index.Authorization, node, ip, port);
         return new TranslatedResource(
             prefix == XdsTypes.GrpcServerPrefix
-                ? ListenerTranslator.GrpcServer(name, address, port, node.HasDefaultTls, ListenerTranslator.InboundHttp(_authorization.Filters(place, forMesh: false), _authorization.Routes(place, index.Policies, forMesh: false)))
+                ? ListenerTranslator.GrpcServer(name, address, port, node.HasDefaultTls, ListenerTranslator.InboundHttp(_authorization.Filters(place, index.Policies, RuleAudience.Of(node)), []))
                 : ListenerTranslator.Inbound(name, address, port, Chains(index, place, addresses)),
             null);
     }
@@ -137,8 +137,8 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
         // Who may not call must not use up anyone's limits.
         HttpFilter[] limits = InboundLimitsTranslator.Filter([.. hostPorts.SelectMany(index.BehindWhich)]) is { } limit ? [limit] : [];
-        var routes = _authorization.Routes(place, index.Policies, forMesh: true).ToArray();
-        Filter[] http = [ListenerTranslator.InboundHttp([.. _authorization.Filters(place, forMesh: true), .. limits], routes)];
+        var routes = _authorization.Routes(place, index.Policies, RuleAudience.OfMesh).ToArray();
+        Filter[] http = [ListenerTranslator.InboundHttp([.. _authorization.Filters(place, index.Policies, RuleAudience.OfMesh), .. limits], routes)];
         return place.Mtls != MtlsMode.Strict ? new InboundChains(http, http)
             : new InboundChains(http, _authorization.OnlyProbes(place) is { } probes ? [ListenerTranslator.InboundHttp([probes, .. limits], [])] : null) { PlaintextName = "probes" };
     }

@@ -145,6 +145,47 @@ public sealed class AuthorizationTests
         Assert.Equal((false, "shop/p/d"), Ask(model, new AskedRequest("spiffe://cluster.local/ns/shop/sa/bad", "POST", "/s/m"), forMesh: false));
     }
 
+    private const string Routed = """
+        apiVersion: gateway.networking.k8s.io/v1
+        kind: GRPCRoute
+        metadata: {name: r, namespace: shop}
+        spec:
+          parentRefs: [{group: "", kind: Service, name: cart}]
+          rules:
+          - {name: put, matches: [{method: {service: s, method: Put}}], backendRefs: [{name: cart, port: 80}]}
+          - {name: any, matches: [{method: {service: s}}], backendRefs: [{name: cart, port: 80}]}
+        """;
+
+    /// <summary>grpc-js takes overrides of routes and never applies them: what holds along a route stands in the filters there, and the verdict is that of ours.</summary>
+    [Theory]
+    [InlineData("/s/Put", "front", true)]
+    [InlineData("/s/Put", "other", false)]
+    [InlineData("/s/Get", "front", false)]
+    [InlineData("/s/Get", "reader", true)]
+    [InlineData("/s/Putt", "front", false)]
+    [InlineData("/t/Get", "other", true)]
+    [InlineData("/s/Get", "bad", false)]
+    [InlineData("/s/Put", "bad", true)]
+    public void GrpcServer_OfOthers_HasTheRulesOfRoutesInItsFilters(string path, string caller, bool allowed)
+    {
+        var model = Cart(
+            Routed,
+            Policy("put", "rules: [{name: a, action: Allow, from: [{serviceAccounts: [front, bad]}]}]").Replace("{group: \"\", kind: Service, name: cart}", "{group: gateway.networking.k8s.io, kind: GRPCRoute, name: r, sectionName: put}", StringComparison.Ordinal),
+            Policy("any", "rules: [{name: a, action: Allow, from: [{serviceAccounts: [reader, bad]}]}, {name: d, action: Deny, from: [{serviceAccounts: [bad]}]}]").Replace("{group: \"\", kind: Service, name: cart}", "{group: gateway.networking.k8s.io, kind: GRPCRoute, name: r, sectionName: any}", StringComparison.Ordinal));
+        Assert.Empty(model.Problems);
+        var request = new AskedRequest($"spiffe://cluster.local/ns/shop/sa/{caller}", "POST", path);
+
+        Assert.Equal(allowed, Ask(model, request, forMesh: false).Allowed);
+        Assert.Equal(allowed, Ask(model, request).Allowed);
+    }
+
+    [Theory]
+    [InlineData("gRPC Node Pure JS", false)]
+    [InlineData("gRPC C-core linux Python", true)]
+    [InlineData("grpc-go", false)]
+    public void GrpcServer_OfOthers_IsAskedAboutNetworksOnlyIfItKnowsThem(string agent, bool knows) =>
+        Assert.Equal(knows, RuleAudience.Of(new NodeContext("n", "shop", null) { UserAgent = agent }).KnowsNetworks);
+
     /// <summary>Checklist B 22: neither the order of files, of objects nor of rules changes a byte or a verdict.</summary>
     [Fact]
     public void Order_ChangesNothing()

@@ -33,8 +33,8 @@ internal static class RbacOracle
     {
         var place = new AuthorizationIndex(model, defaults).At(ns, null, [address], port);
         var translator = new AuthorizationTranslator(Manifests.TrustDomain, defaults);
-        var routes = translator.Routes(place, new EffectivePolicies(model), forMesh);
-        return Ask(ListenerTranslator.InboundHttp(translator.Filters(place, forMesh), routes).TypedConfig.Unpack<HttpConnectionManager>(), request);
+        var (policies, audience) = (new EffectivePolicies(model), forMesh ? RuleAudience.OfMesh : new RuleAudience(IsMesh: false, IsHttp: true, KnowsNetworks: true));
+        return Ask(ListenerTranslator.InboundHttp(translator.Filters(place, policies, audience), translator.Routes(place, policies, audience)).TypedConfig.Unpack<HttpConnectionManager>(), request);
     }
 
     public static (bool Allowed, string By) Ask(HttpConnectionManager manager, AskedRequest request)
