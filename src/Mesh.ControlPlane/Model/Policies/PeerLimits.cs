@@ -11,18 +11,14 @@ internal static class PeerLimits
         {
             if (value.Value is AuthorizationRules rules)
             {
-                var claims = rules.Rules.Where(r => r.HasClaims).ToArray();
-                if (claims.Length > 0)
+                if (Without(rules, r => r.HasClaims, "claims") is { } claims)
                 {
-                    var allow = claims.Where(r => r.Action == RuleAction.Allow).Select(r => r.Name).ToArray();
-                    var deny = claims.Where(r => r.Action == RuleAction.Deny).Select(r => r.Name).ToArray();
-                    string[] what =
-                    [
-                        .. allow.Length > 0 ? (string[])[$"nobody gets in by {Names(allow)}"] : [],
-                        .. deny.Length > 0 ? (string[])[$"{Names(deny)} refuses without asking for claims"] : [],
-                        .. allow.Length + deny.Length == 0 ? (string[])["nothing is counted"] : [],
-                    ];
-                    yield return $"{Foreign} verify no tokens: there {string.Join(", ", what)}.";
+                    yield return $"{Foreign} verify no tokens: there {claims}.";
+                }
+
+                if (Without(rules, r => r.From.Any(f => !f.Networks.IsEmpty), "networks") is { } networks)
+                {
+                    yield return $"{Foreign}, but for those of C-core, can't tell where a connection comes from: there {networks}.";
                 }
 
                 string[] audited = [.. rules.Rules.Where(r => rules.Audit || r.Action == RuleAction.Audit).Select(r => r.Name)];
@@ -35,11 +31,35 @@ internal static class PeerLimits
             {
                 yield return $"{Foreign} verify no tokens: their apps get every request with the token that it came with.";
             }
+            else if (value.Setting == ServerSettings.Access && value.Value is AccessMode access && AccessModes.AsksForNetwork(access))
+            {
+                yield return $"{Foreign}, but for those of C-core, can't tell where a connection comes from: there nobody gets in by access {AccessModes.WordOf(access)}.";
+            }
             else if (value.Setting == ServerSettings.Mtls && value.Value is MtlsMode.Strict)
             {
                 yield return $"{Foreign} take plaintext or mesh TLS as their own credentials say: start them with xDS credentials.";
             }
         }
+    }
+
+    /// <summary>What becomes of rules that ask for what can't be told; null when there are none.</summary>
+    private static string? Without(AuthorizationRules rules, Func<AuthorizationRule, bool> asks, string what)
+    {
+        var found = rules.Rules.Where(asks).ToArray();
+        if (found.Length == 0)
+        {
+            return null;
+        }
+
+        string[] allow = [.. found.Where(r => r.Action == RuleAction.Allow).Select(r => r.Name)];
+        string[] deny = [.. found.Where(r => r.Action == RuleAction.Deny).Select(r => r.Name)];
+        string[] become =
+        [
+            .. allow.Length > 0 ? (string[])[$"nobody gets in by {Names(allow)}"] : [],
+            .. deny.Length > 0 ? (string[])[$"{Names(deny)} refuses without asking for {what}"] : [],
+            .. allow.Length + deny.Length == 0 ? (string[])["nothing is counted"] : [],
+        ];
+        return string.Join(", ", become);
     }
 
     /// <summary>What opaque ports can't tell of a rule.</summary>
