@@ -3,6 +3,8 @@ using System.Text;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.ControlPlane.Sources.Files;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Testing;
 using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Sources;
@@ -152,6 +154,35 @@ public sealed class AuthorizationAssemblerTests
         Assert.Equal((new ServiceName("shop", "cart"), 80), Assert.Single(holds.Services));
         Assert.Empty(EffectiveAuthorization.For(model, ServerDefaults.Default, new ServiceName("shop", "cart"), 81));
         Assert.Equal(["shop/p/0"], EffectiveAuthorization.For(model, ServerDefaults.Default, "shop", null, "127.0.0.1", 8080).All.Select(r => r.Name));
+    }
+
+    [Fact]
+    public async Task WhatIsNotHeld_IsLoggedAtError_Once()
+    {
+        var folder = Directory.CreateTempSubdirectory("mesh-authorization-").FullName;
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, "in.yaml"), Cart(Rules("p", "Alow"), Rules("q", "Deny").Replace("kind: Service,", "kind: Servce,", StringComparison.Ordinal)), TestContext.Current.CancellationToken);
+            var (store, logger) = (new ModelStore(), new FakeLogger());
+            await using (var source = new FileSource(new FileSourceOptions { Folder = folder, TrustDomain = Manifests.TrustDomain }, new FakeMarks(), store, TimeProvider.System, logger))
+            {
+                var published = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+                await source.StartAsync(TestContext.Current.CancellationToken);
+                using var again = store.Subscribe(_ => published.TrySetResult());
+                source.Refresh();
+                await published.Task.WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
+            }
+
+            Assert.Equal(
+            [
+                "AuthorizationPolicy 'shop/p' at in.yaml:22 can't be held: Service 'cart' is closed but for probes",
+                "AuthorizationPolicy 'shop/q' at in.yaml:29 can't be held: nothing is protected by it, because what it is about can't be read",
+            ], logger.Collector.GetSnapshot().Where(l => l.Level == LogLevel.Error).Select(l => l.Message).Order(StringComparer.Ordinal));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
     }
 
     [Fact]

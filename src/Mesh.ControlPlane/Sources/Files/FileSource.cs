@@ -248,9 +248,7 @@ internal sealed partial class FileSource : IModelSource
             Log.ManifestProblem(_logger, problem.Where, problem.What);
         }
 
-        var unheld = model.Policies.Where(p => PolicyKinds.Find(p.Kind) is { Closes: true })
-            .SelectMany(p => p is { Values.IsEmpty: true, Attachments.IsEmpty: true } ? [(p.ToString(), p.Where, "nothing is protected by it, because what it is about can't be read")]
-                : p.Attachments.Where(a => a.Closes).Select(a => (p.ToString(), p.Where, $"{a.Target} is closed but for probes"))).ToHashSet();
+        var unheld = UnheldPolicies.Find(model);
         foreach (var (policy, where, what) in unheld.Except(_unheld))
         {
             Log.AuthorizationNotHeld(_logger, policy, where, what);
