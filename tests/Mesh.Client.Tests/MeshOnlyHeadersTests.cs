@@ -1,4 +1,5 @@
 using Mesh.Config;
+using Mesh.Identity;
 using Mesh.Outbound;
 using Mesh.Testing;
 using WireMock.RequestBuilders;
