@@ -89,6 +89,8 @@ internal sealed class Fuzzer(IFuzzTarget target, int seed)
         }
         catch (Exception e)
         {
+            // What is tried while it is made shorter is not the input that whoever watches would name.
+            Volatile.Write(ref _startedAt, 0);
             var shrunk = Shrink(input, Kind(e));
             return new FuzzFailure(target.Name, seed, Count, shrunk, Failure(shrunk)?.ToString() ?? e.ToString());
         }
