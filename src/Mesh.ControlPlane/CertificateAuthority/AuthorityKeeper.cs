@@ -17,6 +17,7 @@ internal sealed partial class AuthorityKeeper : BackgroundService
     private volatile string? _fileProblem;
     private string? _failure;
     private GivenIssuer? _given;
+    private DateTimeOffset? _waitedForNobodySince;
 
     public AuthorityKeeper(
         MeshAuthority authority, GivenFiles given, TrustBundleStore trust, IssuanceLog issued, ITrustHolders holders, LeafPolicyStore leafPolicy, TimeProvider time,
@@ -25,6 +26,9 @@ internal sealed partial class AuthorityKeeper : BackgroundService
         (_authority, _files, _trust, _issued, _holders, _leafPolicy, _time, _logger) = (authority, given.Files, trust, issued, holders, leafPolicy, time, logger);
         holders.SubscribeHolders(Wake);
     }
+
+    /// <summary>How long nobody must be waited for before a phase ends. An identity agent answers when it has written its files; who reads them does so every 5 s (<c>mesh xds bootstrap</c>).</summary>
+    public TimeSpan Settle { get; init; } = TimeSpan.FromSeconds(10);
 
     /// <summary>Why the operator's issuer files are not in force as they are; null when they are, or there are none.</summary>
     public string? FileProblem => _fileProblem;
@@ -55,8 +59,16 @@ internal sealed partial class AuthorityKeeper : BackgroundService
                 _leafPolicy.Rotate();
             }
 
-            if (state.Phase != RotationPhase.Stable && Waiting(state).Count == 0)
+            if (state.Phase == RotationPhase.Stable || Waiting(state).Count > 0)
             {
+                _waitedForNobodySince = null;
+                return;
+            }
+
+            _waitedForNobodySince ??= _time.GetUtcNow();
+            if (_time.GetUtcNow() - _waitedForNobodySince >= Settle)
+            {
+                _waitedForNobodySince = null;
                 _authority.Advance(state);
             }
         }

@@ -120,6 +120,11 @@ internal sealed class ResourceTranslator : IResourceTranslator
         // As it was asked: a gRPC server compares the text with what it has bound (gRFC A36).
         var address = bound[..bound.LastIndexOf(':')].Trim('[', ']');
         var place = InboundPlace.Find(index.Authorization, node, ip, port);
+        if (prefix == XdsTypes.GrpcServerPrefix && place.Mtls == MtlsMode.Strict && !node.HasDefaultTls)
+        {
+            return None($"{bound} takes mesh TLS only, and {node.Id} has no certificates. Print its bootstrap with --certs, or let plaintext in with a ServerPolicy.");
+        }
+
         return new TranslatedResource(
             prefix == XdsTypes.GrpcServerPrefix
                 ? ListenerTranslator.GrpcServer(name, address, port, node.HasDefaultTls, ListenerTranslator.InboundHttp(_authorization.Filters(place, index.Policies, RuleAudience.Of(node)), []))

@@ -33,6 +33,8 @@ internal sealed class AuthorityFixture : IDisposable
 
     public FakeHolders Holders { get; } = new();
 
+    public TimeSpan Settle { get; set; } = TimeSpan.Zero;
+
     public DataFolder Data => _data!;
 
     public TrustBundleStore Trust { get; private set; } = null!;
@@ -66,7 +68,7 @@ internal sealed class AuthorityFixture : IDisposable
         Issued = new IssuanceLog(_data, Time, _loggers.CreateLogger<IssuanceLog>());
         Issuer = new Issuer(Authority, Issued, Time);
         LeafPolicy = new LeafPolicyStore(_data, Time, Options.LeafLife);
-        Keeper = new AuthorityKeeper(Authority, new GivenFiles(files), Trust, Issued, Holders, LeafPolicy, Time, _loggers.CreateLogger<AuthorityKeeper>());
+        Keeper = new AuthorityKeeper(Authority, new GivenFiles(files), Trust, Issued, Holders, LeafPolicy, Time, _loggers.CreateLogger<AuthorityKeeper>()) { Settle = Settle };
         return this;
     }
 

@@ -63,6 +63,24 @@ public sealed class RotationTests : IDisposable
         Assert.Equal(waits, string.Join(',', found.Select(w => $"{w.Node} {w.For}")));
     }
 
+    /// <summary>Files that an agent has written are read every few seconds.</summary>
+    [Fact]
+    public void Phase_EndsOnlyWhenNobodyWasWaitedForForAWhile()
+    {
+        _ca.Settle = TimeSpan.FromSeconds(10);
+        _ca.Start();
+        Assert.Null(_ca.Authority.Rotate("test"));
+
+        _ca.Keeper.Tick();
+        _ca.Time.Advance(TimeSpan.FromSeconds(9));
+        _ca.Keeper.Tick();
+        Assert.Equal(RotationPhase.Distributing, _ca.State.Phase);
+
+        _ca.Time.Advance(TimeSpan.FromSeconds(1));
+        _ca.Keeper.Tick();
+        Assert.Equal(RotationPhase.Issuing, _ca.State.Phase);
+    }
+
     [Fact]
     public void Rotation_GoesItsWayAlone_AndNobodyIsEverLeftWithoutTrust()
     {
