@@ -29,7 +29,7 @@ internal sealed class PolicyLint(MeshModel model, ServerDefaults defaults, strin
 
     public IReadOnlyList<LintFinding> Run()
     {
-        foreach (var policy in model.Policies.Where(p => p.Kind is AuthorizationSettings.Kind or AuthenticationSettings.Kind or ServerPolicyReader.Kind.Name))
+        foreach (var policy in model.Policies.Where(p => p.Kind is AuthorizationSettings.Kind or AuthenticationSettings.Kind || p.Kind == ServerPolicyReader.Kind.Name))
         {
             Attachments(policy);
             Peers(policy);

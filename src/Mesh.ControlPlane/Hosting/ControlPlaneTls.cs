@@ -37,6 +37,8 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
         {
             ServerCertificateContext = serving.Current,
             EnabledSslProtocols = SslProtocols.Tls13,
+            // A resumed session has the client's leaf alone: under an issuer that was renewed since it could not be verified (ADR 11). Streams live long; a full handshake is cheap.
+            AllowTlsResume = false,
             ApplicationProtocols = Protocols,
             // Asks for one; whether one must come is decided below.
             ClientCertificateRequired = true,

@@ -124,7 +124,7 @@ public sealed class AuthorizerTests
         }
     }
 
-    private InboundTable Table(Unlisted? unlisted) => new(_source, "meshlib/inbound?address=", ServerLimits.None, TimeProvider.System, _logger, unlisted);
+    private InboundTable Table(Unlisted? unlisted) => new(_source, "meshlib/inbound?address=", ServerLimits.None, TimeProvider.System, _logger, unlisted: unlisted);
 
     private void Publish(params FilterChain[] chains) => _source.Set(MeshSnapshot.Empty with
     {
