@@ -48,14 +48,18 @@ internal sealed class SimulatedInbound : IDisposable
         var gate = new MeshGate(_services);
         // Without the process' own CPU time: that is no part of the simulation.
         var load = new MeshLoadReporter(world.Time, static () => TimeSpan.Zero);
+        var (counters, refusals) = (new InboundCounters(_services.GetRequiredService<IMeterFactory>()), new RefusalLog(world.Time));
         _middleware = new MeshMiddleware(
             ServeAsync,
             gate,
             new InboundMetrics(new MetricAggregate(), new LocalNode("app~1~sim", "sim", "app", "app", [])),
-            new InboundCounters(_services.GetRequiredService<IMeterFactory>()),
-            new RefusalLog(world.Time),
+            counters,
+            refusals,
             new LoadResponses(load, gate),
             new LoadStream(load, gate, _services),
+            new HeaderTrust(gate, NullLogger<HeaderTrust>.Instance),
+            new InboundAuthentication(gate, counters, refusals, NullLogger<InboundAuthentication>.Instance),
+            new InboundAuthorization(gate, counters, refusals, NullLogger<InboundAuthorization>.Instance),
             NullLogger<MeshMiddleware>.Instance);
     }
 

@@ -49,7 +49,7 @@ public sealed class InboundAnswersTests
     /// <summary>The real translator and decoders over the control plane's model.</summary>
     private static ResourceAnswers Answers(TestControlPlane controlPlane) => new(
         controlPlane.Services.GetRequiredService<ModelStore>(), new ResourceTranslator(new TranslationOptions(Manifests.TrustDomain, "cluster.local")),
-        new OutgoingCheck(ResourceDecoder.Decode), controlPlane.Services.GetRequiredService<LeafPolicyStore>(), NullLogger<ResourceAnswers>.Instance);
+        new OutgoingCheck(ResourceDecoder.Decode), controlPlane.Services.GetRequiredService<LeafPolicyStore>(), controlPlane.Services.GetRequiredService<TrustBundleStore>(), NullLogger<ResourceAnswers>.Instance);
 
     private static NodeContext Node(string id, string ns) => new(id, ns, SpiffeId.ForServiceAccount(Manifests.TrustDomain, ns, "sa")) { IsMesh = true };
 }

@@ -128,7 +128,7 @@ public abstract class RuledServer(string peer, bool rules = true) : IAsyncLifeti
     /// <returns>Why it was refused; null when it was taken.</returns>
     private async Task<string?> SendAsync(IReadOnlyList<HttpFilter> filters, IReadOnlyDictionary<string, Mesh.Protos.Envoy.Filters.RBACPerRoute> overrides)
     {
-        var listener = ListenerTranslator.GrpcServer(_name, "127.0.0.1", _port, tls: true, filters);
+        var listener = ListenerTranslator.GrpcServer(_name, "127.0.0.1", _port, tls: true, ListenerTranslator.InboundHttp([.. filters], []));
         if (overrides.Count > 0)
         {
             var manager = listener.FilterChains[0].Filters[0].TypedConfig.Unpack<HttpConnectionManager>();
