@@ -18,7 +18,8 @@ namespace Mesh.Server.Tests;
 public sealed class RateLimitTests : IDisposable
 {
     private static readonly InboundLimits ThreeAnHour = new() { RateLimits = [new RateLimit("per-caller", 1, TimeSpan.FromHours(1), 3, RateLimitScope.Caller, null, [])] };
-    private readonly TestCa _ca = new("cluster.local");
+    // Clocks move by an hour here.
+    private readonly TestCa _ca = new("cluster.local") { LeafLife = TimeSpan.FromDays(1) };
     private readonly FakeTimeProvider _time = new(TimeProvider.System.GetUtcNow());
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;

@@ -50,6 +50,9 @@ internal sealed class TestCa : IDisposable
 
     public string RootPem => Root.ExportCertificatePem();
 
+    /// <summary>Where a test does not say it.</summary>
+    public TimeSpan LeafLife { get; init; } = TimeSpan.FromHours(1);
+
     public WorkloadIdentity Identity(string ns, string sa, TimeSpan? life = null, int generation = 1)
     {
         var id = SpiffeId.ForServiceAccount(TrustDomain, ns, sa);
@@ -145,7 +148,7 @@ internal sealed class TestCa : IDisposable
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.DigitalSignature, true));
         request.CertificateExtensions.Add(new X509EnhancedKeyUsageExtension([new Oid("1.3.6.1.5.5.7.3.1"), new Oid("1.3.6.1.5.5.7.3.2")], false));
         var now = _time.GetUtcNow();
-        return request.Create((Issuer ?? Root).SubjectName, X509SignatureGenerator.CreateForECDsa(_signing), now.AddMinutes(-5), now + (life ?? TimeSpan.FromHours(1)), Serial());
+        return request.Create((Issuer ?? Root).SubjectName, X509SignatureGenerator.CreateForECDsa(_signing), now.AddMinutes(-5), now + (life ?? LeafLife), Serial());
     }
 
     private X509Certificate2 CreateIssuer()

@@ -54,14 +54,6 @@ internal sealed class PolicyLint(MeshModel model, ServerDefaults defaults, strin
         {
             Find(refused.Reason == PolicyReason.TargetNotFound ? "no-target" : "refused", "error", policy, null, policy.Where, $"{refused.Target}: {refused.Message}", "Correct the target, or remove it.");
         }
-
-        foreach (var selector in policy.Attachments.Where(a => a.IsAccepted && a.Target.Kind == PolicyTargetKind.Workload))
-        {
-            if (!model.Workloads.Any(w => w.Namespace == policy.Name.Namespace && selector.Target.Selects(w.Labels)))
-            {
-                Find("selects-nothing", "warning", policy, null, policy.Where, $"No workload of namespace '{policy.Name.Namespace}' has the labels {selector.Target.Name}.", "Correct matchLabels, or remove the policy.");
-            }
-        }
     }
 
     private void Peers(TrafficPolicy policy)

@@ -72,4 +72,12 @@ internal static class Pems
             return null;
         }
     }
+
+    /// <summary>The bytes of the first object.</summary>
+    /// <exception cref="IOException">There is none.</exception>
+    public static byte[] Content(string text)
+    {
+        using var reader = new Org.BouncyCastle.Utilities.IO.Pem.PemReader(new StringReader(text));
+        return reader.ReadPemObject()?.Content ?? throw new IOException("No PEM object was found.");
+    }
 }

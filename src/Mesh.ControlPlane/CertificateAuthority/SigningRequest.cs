@@ -31,6 +31,13 @@ internal sealed record SigningRequest(AsymmetricKeyParameter PublicKey, IReadOnl
 
         try
         {
+            // What is written in another way than DER (X.690 §10) may be read in another way.
+            if (!request.GetDerEncoded().AsSpan().SequenceEqual(Pems.Content(pem)))
+            {
+                problem = "The CSR is not DER. Make it with a library that writes X.509 as it is specified.";
+                return null;
+            }
+
             if (!request.Verify())
             {
                 problem = "The CSR's signature is not made with its own key.";

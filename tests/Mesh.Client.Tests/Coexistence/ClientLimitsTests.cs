@@ -166,7 +166,7 @@ public sealed class ClientLimitsTests : IAsyncLifetime
         Assert.Equal(
             [
                 "Mesh:TrustBundle is not set. Give the path of the PEM file with the control plane's root certificate (trust_bundle in its ready line).",
-                "Neither Mesh:Token nor Mesh:TokenFile is set. Give a join token for this namespace and service account.",
+                "Neither Mesh:Token nor Mesh:TokenFile is set. Give a join token for this namespace and service account, or another source of certificates: Mesh:CertificateFile and Mesh:KeyFile, or Mesh:WorkloadApi.",
                 "Mesh:Clients:shop:Timeout is 00:00:00. Use 00:00:00.010 to 1.00:00:00, or leave it out for the route's.",
                 "Mesh:Services:catalog:MaxConcurrentRequests is 0. Use at least 1, or leave it out for the cluster's.",
                 "ConfigureMesh of client 'orders': AttemptTimeout is 00:00:02, longer than Timeout, 00:00:01. An attempt ends with its call: shorten it or leave it out.",

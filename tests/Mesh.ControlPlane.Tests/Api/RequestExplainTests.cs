@@ -36,7 +36,7 @@ public sealed class RequestExplainTests
         metadata: {name: users, namespace: shop}
         spec:
           targetRefs: [{group: "", kind: Service, name: catalog}]
-          jwt: [{issuer: "https://login.example.com", jwks: "{\"keys\":[]}"}]
+          jwt: [{issuer: "https://login.example.com", jwks: '{"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4", "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}'}]
         """, """
         apiVersion: gateway.networking.k8s.io/v1
         kind: HTTPRoute

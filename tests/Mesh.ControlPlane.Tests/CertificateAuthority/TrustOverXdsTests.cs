@@ -71,7 +71,7 @@ public sealed class TrustOverXdsTests
         controlPlane.Services.GetRequiredService<TrustBundleStore>().Revoke(new Revocation(null, "ab", null, DateTimeOffset.UtcNow, DateTimeOffset.UtcNow.AddDays(1)));
         Assert.Equal(["ab"], (await stream.ReadAsync()).RevokedSerials);
         await stream.AnswerAsync();
-        await Eventually.Async(async () => (await RootAsync(controlPlane)).GetProperty("phase").GetString() == "issuing", "the new root to sign");
+        await Eventually.Async(async () => (await RootAsync(controlPlane)).GetProperty("phase").GetString() == "issuing", "the new root to sign", TimeSpan.FromSeconds(40));
 
         // What the workload holds is under the old root still: that is what the next step waits for, and it may renew by it.
         wait = Assert.Single((await RootAsync(controlPlane)).GetProperty("waiting").EnumerateArray());

@@ -72,6 +72,7 @@ public sealed class AuthorizationProblemsTests
     [InlineData("jwks: '{\"keys\": []}'\n", 10, "has no keys")]
     [InlineData("jwks: '{\"keys\": [{\"kty\": \"oct\", \"k\": \"AA\"}]}'\n", 10, "could sign with it")]
     [InlineData("jwks: '{\"keys\": [{\"kty\": \"EC\", \"d\": \"AA\"}]}'\n", 10, "has a private key")]
+    [InlineData("jwks: '{\"keys\": [{\"kty\": \"EC\", \"crv\": \"P-256\", \"x\": \"x\", \"y\": \"y\"}]}'\n", 10, "has no key that can be used")]
     [InlineData("jwksUri: https://a.example/k\n    claimHeaders: [{claim: sub, header: Authorization}]\n", 11, "It has a meaning of its own")]
     [InlineData("jwksUri: https://a.example/k\n    claimHeaders: [{claim: a, header: x-a}, {claim: b, header: X-A}]\n", 11, "writes the header 'x-a' twice")]
     [InlineData("jwksUri: https://a.example/k\n    fromHeaders: [{name: grpc-token}]\n", 11, "Headers of gRPC itself")]

@@ -1,6 +1,8 @@
 using System.Collections.Immutable;
+using System.Text;
 using System.Text.Json;
 using Mesh.ControlPlane.Model.Policies;
+using Mesh.Jwt;
 
 namespace Mesh.ControlPlane.Sources.Files.Policies;
 
@@ -126,9 +128,9 @@ internal static class RequestAuthenticationReader
             foreach (var key in keys.EnumerateArray())
             {
                 var type = key.ValueKind == JsonValueKind.Object && key.TryGetProperty("kty", out var kty) && kty.ValueKind == JsonValueKind.String ? kty.GetString() : null;
-                if (type is not ("RSA" or "EC" or "OKP"))
+                if (type is not ("RSA" or "EC"))
                 {
-                    return $"has a key of type '{type ?? "none"}'. Use public keys of type RSA, EC or OKP: whoever reads a shared secret could sign with it.";
+                    return $"has a key of type '{type ?? "none"}'. Use public keys of type RSA or EC: whoever reads a shared secret could sign with it.";
                 }
 
                 if (key.TryGetProperty("d", out _))
@@ -137,7 +139,8 @@ internal static class RequestAuthenticationReader
                 }
             }
 
-            return null;
+            // As the servers that get it will read it.
+            return JsonWebKeySet.TryParse(Encoding.UTF8.GetBytes(text), out _, out var problem) ? null : $"{problem}. Give a JSON Web Key Set (RFC 7517 §5).";
         }
         catch (JsonException e)
         {
