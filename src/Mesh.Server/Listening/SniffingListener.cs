@@ -24,6 +24,7 @@ internal sealed partial class SniffingListener : IConnectionListener
     private readonly IConnectionListener _inner;
     private readonly MeshGate _gate;
     private readonly InboundAddress? _address;
+    private readonly JudgedConnections _judged;
     private readonly ILogger _logger;
     private readonly Channel<ConnectionContext> _passed = Channel.CreateUnbounded<ConnectionContext>();
     private readonly ConcurrentDictionary<HandedConnection, byte> _handed = new();
@@ -36,6 +37,8 @@ internal sealed partial class SniffingListener : IConnectionListener
     {
         _inner = inner;
         _gate = gate;
+        // Asked for now: at the end the services may be gone before the listener is.
+        _judged = gate.Connections;
         _logger = logger;
         _address = inner.EndPoint is IPEndPoint bound ? gate.Table.Open(bound) : null;
         using (ExecutionContext.SuppressFlow())
@@ -84,7 +87,7 @@ internal sealed partial class SniffingListener : IConnectionListener
 
         if (_address is not null)
         {
-            _gate.Connections.Forget(_address);
+            _judged.Forget(_address);
             _gate.Table.Close(_address);
         }
 
@@ -218,7 +221,7 @@ internal sealed partial class SniffingListener : IConnectionListener
         var isRestricted = !policy.Plaintext || policy.OtherAuthorizer is not null;
         var bringsRequests = !mesh.IsPlaintext
             || (!policy.OtherIsOpaque && (isRestricted ? await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false) : !IsSurelyNotHttp(connection)));
-        return _gate.Connections.Admits(connection, mesh, bringsRequests);
+        return _judged.Admits(connection, mesh, bringsRequests);
     }
 
     private static bool IsSurelyNotHttp(ConnectionContext connection)
