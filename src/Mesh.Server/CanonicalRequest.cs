@@ -12,12 +12,14 @@ internal static class CanonicalRequest
     private static readonly Rejection _path = Rejection.Ambiguous("path");
     private static readonly Rejection _host = Rejection.Ambiguous("host");
     private static readonly Rejection _method = Rejection.Ambiguous("method");
+    private static readonly Rejection _header = Rejection.Ambiguous("header");
+    private static readonly Rejection _query = Rejection.Ambiguous("query");
 
     // Middleware that obeys them runs after the mesh, so that policies would judge another method.
     private static readonly string[] _overrides = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
 
     /// <summary>Null when the request has one meaning, or has got one.</summary>
-    public static Rejection? Apply(HttpContext context, MeshConnectionFeature connection, MeshAmbiguousRequests mode)
+    public static Rejection? Apply(HttpContext context, MeshConnectionFeature connection, InboundGuards guards, MeshAmbiguousRequests mode)
     {
         if (mode == MeshAmbiguousRequests.Pass)
         {
@@ -60,7 +62,34 @@ internal static class CanonicalRequest
             request.Host = new HostString(host.Value);
         }
 
-        return null;
+        foreach (var name in guards.RouteHeaders)
+        {
+            if (request.Headers.TryGetValue(name, out var lines) && lines.Count > 1)
+            {
+                return _header;
+            }
+        }
+
+        return guards.RouteParameters.Count > 0 && !HasOneReading(request.QueryString.Value, guards.RouteParameters) ? _query : null;
+    }
+
+    /// <summary>Each of the names comes once at most, and in its own case: ASP.NET reads them in any.</summary>
+    private static bool HasOneReading(string? query, IReadOnlyList<string> names)
+    {
+        var seen = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
+        foreach (var pair in new Microsoft.AspNetCore.WebUtilities.QueryStringEnumerable(query))
+        {
+            var name = pair.DecodeName().ToString();
+            foreach (var known in names)
+            {
+                if (known.Equals(name, StringComparison.OrdinalIgnoreCase) && (known != name || !seen.Add(name)))
+                {
+                    return false;
+                }
+            }
+        }
+
+        return true;
     }
 
     private static bool TryNormalize(HttpRequest request, string path, string target)

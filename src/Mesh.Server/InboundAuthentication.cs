@@ -19,7 +19,7 @@ internal sealed partial class InboundAuthentication(MeshGate gate, InboundCounte
     public async ValueTask<VerifiedClaims?> AuthenticateAsync(HttpContext context, MeshConnectionFeature connection, InboundGuards guards, Deadline? deadline)
     {
         var mode = gate.AmbiguousPaths ?? (guards.IsGuarded ? MeshAmbiguousRequests.Refuse : MeshAmbiguousRequests.Pass);
-        if (CanonicalRequest.Apply(context, connection, mode) is { } ambiguous)
+        if (CanonicalRequest.Apply(context, connection, guards, mode) is { } ambiguous)
         {
             await RejectAsync(context, connection, ambiguous, issuer: string.Empty).ConfigureAwait(false);
             return null;

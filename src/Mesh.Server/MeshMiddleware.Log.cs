@@ -18,6 +18,9 @@ internal sealed partial class MeshMiddleware
         [LoggerMessage(3423, LogLevel.Debug, "The app ended with an exception after the deadline of its request was over", EventName = nameof(DeadlineOver))]
         public static partial void DeadlineOver(ILogger logger, Exception exception);
 
+        [LoggerMessage(3424, LogLevel.Warning, "Requests over HTTP/3 to port {Port} are answered 421: they do not come through the mesh, so no policy would hold. Turn HTTP/3 off there, or exclude the port (Mesh:Server:ExcludedPorts)", EventName = nameof(Http3Refused))]
+        public static partial void Http3Refused(ILogger logger, int port);
+
         [LoggerMessage(3500, LogLevel.Information, "{Count} requests were answered 429 since the last such line: rate limit '{Limit}'. The last came from {Caller}", EventName = nameof(RateLimited))]
         public static partial void RateLimited(ILogger logger, long count, string limit, string caller);
 

@@ -21,7 +21,24 @@ internal sealed partial class MeshMiddleware(
     {
         var connection = context.Features.Get<MeshConnectionFeature>();
         // Null: an excluded port, another server, the mesh is off.
-        return connection is null ? next(context) : ServeAsync(context, connection);
+        return connection is not null ? ServeAsync(context, connection) : HttpProtocol.IsHttp3(context.Request.Protocol) ? UnjudgedAsync(context) : next(context);
+    }
+
+    /// <summary>QUIC does not come through the mesh's listener: nobody would judge it.</summary>
+    private Task UnjudgedAsync(HttpContext context)
+    {
+        if (!gate.IsServing || gate.ExcludedPorts.Contains(context.Connection.LocalPort))
+        {
+            return next(context);
+        }
+
+        if (refusals.IsDue("http3", out _))
+        {
+            Log.Http3Refused(logger, context.Connection.LocalPort);
+        }
+
+        context.Response.StatusCode = StatusCodes.Status421MisdirectedRequest;
+        return Task.CompletedTask;
     }
 
     private async Task ServeAsync(HttpContext context, MeshConnectionFeature connection)

@@ -37,6 +37,22 @@ internal sealed class AskedRequest(string method, string authority, string path,
         _ => headers.Where(h => h.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).Select(h => h.Value).ToArray() is { Length: > 0 } values ? string.Join(',', values) : null,
     };
 
+    public override int Lines(string name) => name is "host" or [':', ..] ? base.Lines(name) : headers.Count(h => h.Key.Equals(name, StringComparison.OrdinalIgnoreCase));
+
+    public override string Line(string name, int index) =>
+        name is "host" or [':', ..] ? base.Line(name, index) : headers.Where(h => h.Key.Equals(name, StringComparison.OrdinalIgnoreCase)).ElementAt(index).Value;
+
+    /// <summary>As it arrives: rewritten on the way, and without what a stranger may not say.</summary>
+    /// <param name="host">Null is unchanged.</param>
+    public AskedRequest Arrived(string arrivedPath, string? host, bool fromStranger) =>
+        new(method, host ?? authority, arrivedPath, query, fromStranger ? [.. headers.Where(h => MeshHeaders.MayComeFromOutside(h.Key, fromProxy: false))] : headers)
+        {
+            Caller = Caller,
+            IsAmbiguous = IsAmbiguous,
+            Source = Source,
+            Claims = Claims,
+        };
+
     /// <param name="keys">Of the issuers that are believed at a place: each is taken to vouch for the token.</param>
     public VerifiedClaims ClaimsFor(IEnumerable<string> keys) =>
         Claims is { } claims ? new VerifiedClaims(keys.ToDictionary(k => k, _ => claims, StringComparer.Ordinal)) : VerifiedClaims.None;

@@ -17,12 +17,13 @@ internal sealed record Check(string Id, string Category, string Description, str
 internal static class Checks
 {
     public static IReadOnlyList<Check> Run(
-        ModelStore store, ClientRegistry clients, CertificateChecks certificates, DataFolder data, MeshControlPlaneOptions options) =>
+        ModelStore store, ClientRegistry clients, ResourceAnswers answers, CertificateChecks certificates, DataFolder data, MeshControlPlaneOptions options) =>
     [
         .. Configuration(store.Current),
         .. AuthorizationChecks.Run(store.Current, options.Defaults, clients.Clients),
         .. Identity(store.Current, options.TrustDomain),
         .. Clients(clients),
+        .. Refused(answers),
         .. certificates.Run(),
         data.WriteProblem() is { } problem
             ? Check.Error("data-folder", "storage", "the data folder can be written", $"{data.Path}: {problem}", "Make room or give write permission: join tokens and marks can't be saved.")
@@ -58,6 +59,15 @@ internal static class Checks
         if (!found)
         {
             yield return Check.Ok("endpoint-meshed", "identity", "every endpoint is meshed");
+        }
+    }
+
+    private static IEnumerable<Check> Refused(ResourceAnswers answers)
+    {
+        foreach (var (name, problem) in answers.Problems)
+        {
+            yield return Check.Error("configuration-refused", "clients", "what is said can be sent", $"{name}: {problem}",
+                "Nodes keep what they had there, or have nothing: change the manifest or policy that the problem names.");
         }
     }
 

@@ -13,6 +13,7 @@ internal static class RequestExplain
 {
     private const string Outside = "outside";
     private const int MostHeaders = 100;
+    private const int MostParts = 8;
 
     /// <param name="caller"><c>namespace/serviceaccount</c>, a SPIFFE ID, or <c>outside</c>.</param>
     /// <param name="path">With its query.</param>
@@ -86,7 +87,7 @@ internal static class RequestExplain
         var read = Uri.TryCreate("http://mesh" + target, UriKind.Absolute, out var uri) ? PathString.FromUriComponent(uri).Value ?? target : target;
         var request = new AskedRequest(method, CanonicalHost.Of(host).Name, read, question < 0 ? string.Empty : path[(question + 1)..], headers)
         {
-            IsAmbiguous = CanonicalPath.IsAmbiguous(read, target),
+            IsAmbiguous = CanonicalPath.IsAmbiguous(read, target) || target.Contains('\\', StringComparison.Ordinal) || method.AsSpan().ContainsAnyInRange('a', 'z') || !CanonicalHost.Of(host).IsValid,
             Caller = identity,
             Source = address,
             Claims = claims,
@@ -120,9 +121,9 @@ internal static class RequestExplain
     private static string? TryClaims(string[] given, out JsonElement? claims)
     {
         claims = null;
-        if (given.Length == 0)
+        if (given.Length is 0 or > MostHeaders)
         {
-            return null;
+            return given.Length == 0 ? null : $"There are more than {MostHeaders}.";
         }
 
         var token = new JsonObject();
@@ -136,6 +137,11 @@ internal static class RequestExplain
 
             // As in a rule: a name with '/' is one claim, else '.' goes into objects.
             string[] parts = claim[..equals].Contains('/', StringComparison.Ordinal) ? [claim[..equals]] : claim[..equals].Split('.');
+            if (parts.Length > MostParts)
+            {
+                return $"'{claim}' has {parts.Length} parts. Use at most {MostParts}.";
+            }
+
             var place = token;
             foreach (var part in parts[..^1])
             {

@@ -19,25 +19,37 @@ namespace Mesh.ControlPlane.Api;
 internal sealed class RequestVerdicts(MeshModel model, ServerDefaults defaults, IResourceTranslator translator, TrustDomain trustDomain, ResourceNames names)
 {
     private const string NoRoute = "default";
+    /// <summary>Of one Service: those of one Service are hardly ever judged by different rules.</summary>
+    private const int MostEndpoints = 100;
+
     private static readonly Certain Chance = new();
+    private readonly AuthorizationIndex _index = new(model, defaults);
 
     public ExplainedRequest Of(AskedRequest request, ServiceName service, int port)
     {
-        var routing = request.Caller is { } caller ? Route(request, caller, service, port) : null;
+        var arriving = request;
+        var routing = request.Caller is { } caller ? Route(request, caller, service, port, out arriving) : null;
         (ServiceName Service, int Port)[] targets = routing is null ? [(service, port)] : [.. routing.Backends.Where(b => b.Valid).Select(b => (new ServiceName(b.Namespace, b.Service), b.Port))];
-        ExplainedVerdict[] verdicts = [.. targets.SelectMany(t => Judge(request, t.Service, t.Port))];
+        ExplainedVerdict[] verdicts = [.. targets.SelectMany(t => Judge(arriving, t.Service, t.Port))];
         return new ExplainedRequest(
             request.Caller?.ToString(), service.Name, service.Namespace, port, request.Method, request.Query.Length == 0 ? request.Path : $"{request.Path}?{request.Query}",
             verdicts.Length == 0 ? null : verdicts.All(v => v.Allowed), routing, verdicts);
     }
 
-    private ExplainedRouting Route(AskedRequest request, SpiffeId caller, ServiceName service, int port)
+    /// <param name="arriving">As servers see it.</param>
+    private ExplainedRouting Route(AskedRequest request, SpiffeId caller, ServiceName service, int port, out AskedRequest arriving)
     {
+        arriving = request;
         var node = new NodeContext("mesh-explain", caller.Namespace ?? service.Namespace, caller) { IsMesh = true };
         var routes = Decode<RouteConfiguration>(node, XdsTypes.RouteConfiguration, names.Listener(service, port));
         if (new RouteTable<Route>(routes, r => r).Find(request.Authority)?.Match(request, Chance) is not { } route)
         {
             return new ExplainedRouting("none", null, "answered 404: no route takes it", []);
+        }
+
+        if (route.Action is RouteAction.Forward { PathRewrite: var path, HostRewrite: var host } && (path is not null || host is not null))
+        {
+            arriving = request.Arrived(path is null ? request.Path : PathRewriter.Rewrite(path, route.Match, request.Path), host, fromStranger: false);
         }
 
         var (action, clusters) = route.Action switch
@@ -61,10 +73,15 @@ internal sealed class RequestVerdicts(MeshModel model, ServerDefaults defaults, 
             .SelectMany(r => r.Rules.Where((x, i) => x.Name == rule || (x.Name.Length == 0 && i.ToString(System.Globalization.CultureInfo.InvariantCulture) == rule))).FirstOrDefault()
         : null;
 
+    private IEnumerable<ServiceEndpoint> EndpointsOf(ServiceName service, int port) =>
+        model.Services.TryGetValue(service, out var found) && found.Ports.FirstOrDefault(p => p.Port == port) is { } named
+            ? found.Endpoints.Where(e => e.PortName == named.Name).Take(MostEndpoints)
+            : [];
+
     /// <summary>One of those that judge alike speaks for all.</summary>
     private IEnumerable<ExplainedVerdict> Judge(AskedRequest request, ServiceName service, int port) =>
-        from place in EffectiveAuthorization.For(model, defaults, service, port)
-        let verdict = Judge(request, service, port, place.Endpoint, place.Holds)
+        from endpoint in EndpointsOf(service, port)
+        let verdict = Judge(request, service, port, endpoint, _index.At(service.Namespace, endpoint.ServiceAccount, [endpoint.Address], endpoint.Port))
         group verdict by (verdict.Plaintext, verdict.Allowed, verdict.Stage, verdict.Decision, verdict.Where, verdict.Audit) into alike
         select alike.First() with { Endpoints = [.. alike.SelectMany(v => v.Endpoints)] };
 
@@ -75,6 +92,11 @@ internal sealed class RequestVerdicts(MeshModel model, ServerDefaults defaults, 
         var listener = Decode<Listener>(node, XdsTypes.Listener, XdsTypes.InboundPrefix + endpoint.HostPort);
         // Who has an identity uses it wherever the other side is in the mesh.
         var plaintext = request.Caller is null || !endpoint.Meshed;
+        if (plaintext)
+        {
+            request = request.Arrived(request.Path, host: null, fromStranger: true);
+        }
+
         var policy = InboundPolicy.From(listener, null, new LimitStates([], new Resilience.ServerLimits(null, null, null), TimeProvider.System), null, TimeProvider.System);
         if (plaintext && !policy.Plaintext)
         {

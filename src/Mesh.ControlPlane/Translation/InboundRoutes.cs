@@ -46,7 +46,7 @@ internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator
 
     private Route Written(MatchedRule matched, RouteMatch match, IReadOnlyCollection<RuleInForce> own, bool inDoubt)
     {
-        var route = new Route { Name = inDoubt ? matched.Name + InDoubt : matched.Name, Match = match, NonForwardingAction = new NonForwardingAction() };
+        var route = new Route { Name = inDoubt ? matched.Name + InDoubt : matched.Name, Match = AsSeen(match), NonForwardingAction = new NonForwardingAction() };
         var rules = place.Rules.Concat(own).DistinctBy(r => r.Name).ToArray();
         if (own.Any(r => !r.IsAllow))
         {
@@ -62,6 +62,21 @@ internal sealed class InboundRoutes(EffectiveAuthorization place, RbacTranslator
         return route;
 
         void Add(string filter, RbacPair pair) => route.TypedPerFilterConfig.Add(filter, Any.Pack(new RBACPerRoute { Rbac = AuthorizationTranslator.Config(pair) }));
+    }
+
+    /// <summary>Routes stand as a path goes over the wire; our servers see it decoded. Expressions with an escape are refused where they are attached to.</summary>
+    private static RouteMatch AsSeen(RouteMatch match)
+    {
+        if (match.PathSpecifierCase == RouteMatch.PathSpecifierOneofCase.Path)
+        {
+            match.Path = Uri.UnescapeDataString(match.Path);
+        }
+        else if (match.PathSpecifierCase == RouteMatch.PathSpecifierOneofCase.PathSeparatedPrefix)
+        {
+            match.PathSeparatedPrefix = Uri.UnescapeDataString(match.PathSeparatedPrefix);
+        }
+
+        return match;
     }
 
     /// <summary>As <see cref="RoutePrecedence"/> orders paths.</summary>

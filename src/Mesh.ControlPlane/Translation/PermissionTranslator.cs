@@ -119,6 +119,9 @@ internal static class PermissionTranslator
             return [ByPath(Regex(Expression(path, isAllow)))];
         }
 
+        // Rules stand as a path goes over the wire; our servers see it decoded.
+        path = Uri.UnescapeDataString(path);
+
         var below = path.EndsWith("/*", StringComparison.Ordinal);
         var start = below ? path[..^2] : path;
         if (start.Contains('*', StringComparison.Ordinal))
@@ -148,12 +151,9 @@ internal static class PermissionTranslator
     /// <remarks>gRPC's :authority has the port that was called.</remarks>
     private static Permission Host(string host, bool isAllow, RuleAudience audience) => new()
     {
-        Header = new HeaderMatcher
-        {
-            Name = ":authority",
-            SafeRegexMatch = Expression(
-                (isAllow ? Re2.Literal(host) : (audience.IsMesh ? "(?i)" + Re2.Literal(host) : Re2.AnyCase(host)) + @"\.?") + "(:[0-9]+)?"),
-        },
+        // Our servers see it in lower case, without port and final dot.
+        Header = audience.IsMesh ? new HeaderMatcher { Name = ":authority", ExactMatch = host }
+            : new HeaderMatcher { Name = ":authority", SafeRegexMatch = Expression((isAllow ? Re2.Literal(host) : Re2.AnyCase(host) + @"\.?") + "(:[0-9]+)?") },
     };
 
     private static HeaderMatcher Header(HeaderCondition header, bool isAllow)

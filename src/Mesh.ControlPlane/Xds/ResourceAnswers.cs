@@ -20,6 +20,9 @@ internal sealed partial class ResourceAnswers(
     private readonly ConcurrentDictionary<Key, Answer> _lastGood = new();
     private volatile Generation _generation = new(MeshModel.Empty);
 
+    /// <summary>Resources of the model in force that were refused at home, by name: nodes keep what they had, or have nothing.</summary>
+    public IReadOnlyList<(string Name, string Problem)> Problems => [.. _generation.Problems.Select(p => (p.Key, p.Value)).OrderBy(p => p.Key, StringComparer.Ordinal)];
+
     /// <summary>The answer under the model in force. Never throws: a translator's defect becomes an invalid answer.</summary>
     public Answer Get(NodeContext node, string typeUrl, string name)
     {
@@ -101,6 +104,11 @@ internal sealed partial class ResourceAnswers(
             problem = $"{e.GetType().Name}: {e.Message}";
         }
 
+        if (_generation.Problems.Count < MaxKept)
+        {
+            _generation.Problems[key.Name] = problem;
+        }
+
         var keeps = _lastGood.TryGetValue(key, out var last);
         Log.InvalidResource(logger, key.TypeUrl, key.Name, node.Id, problem, keeps);
         return keeps ? last! : new Answer(string.Empty, null, problem, IsInvalid: true);
@@ -121,5 +129,7 @@ internal sealed partial class ResourceAnswers(
         public bool RoutesDependOnCaller { get; } = model.RoutesDependOnCaller;
 
         public ConcurrentDictionary<Key, Answer> Answers { get; } = new();
+
+        public ConcurrentDictionary<string, string> Problems { get; } = new(StringComparer.Ordinal);
     }
 }

@@ -8,6 +8,12 @@ namespace Mesh.Inbound;
 /// <param name="IsGuarded">Something decides by what the request says, so that it must mean one thing only.</param>
 internal sealed record InboundGuards(InboundAuthenticator? Authenticator, bool IsGuarded)
 {
+    /// <summary>Headers by which routes with rules of their own are told apart: two lines of one could be read as either.</summary>
+    public IReadOnlyList<string> RouteHeaders { get; init; } = [];
+
+    /// <summary>Query parameters by which they are told apart: an app may read a repeated one, or another case, otherwise.</summary>
+    public IReadOnlyList<string> RouteParameters { get; init; } = [];
+
     public static InboundGuards None { get; } = new(null, false);
 
     /// <param name="http">Null is nothing.</param>
@@ -15,7 +21,17 @@ internal sealed record InboundGuards(InboundAuthenticator? Authenticator, bool I
     {
         var guarded = http is not null && (http.Filters.Any(f => f.Settings.Guards)
             || (http.Inline?.VirtualHosts.Any(h => Guards(h.FilterOverrides) || h.Routes.Any(r => Guards(r.FilterOverrides))) ?? false));
-        return guarded ? new InboundGuards(InboundAuthenticator.From(http, keys, time), true) : None;
+        if (!guarded)
+        {
+            return None;
+        }
+
+        RouteMatch[] matches = [.. http!.Inline?.VirtualHosts.Where(h => h.Routes.Any(r => Guards(r.FilterOverrides))).SelectMany(h => h.Routes).Select(r => r.Match) ?? []];
+        return new InboundGuards(InboundAuthenticator.From(http, keys, time), true)
+        {
+            RouteHeaders = [.. matches.SelectMany(m => m.Headers).Select(h => h.Name).Where(n => !n.StartsWith(':')).Distinct(StringComparer.OrdinalIgnoreCase)],
+            RouteParameters = [.. matches.SelectMany(m => m.QueryParameters).Select(q => q.Name).Distinct(StringComparer.Ordinal)],
+        };
     }
 
     private static bool Guards(FilterOverrides overrides) => overrides.ByName.Values.Any(s => s is { Guards: true });

@@ -32,7 +32,9 @@ internal sealed class RbacClaimNode(RbacCondition.Metadata condition, bool doubt
         switch (matcher)
         {
             case ValueMatcher.Text { Matcher: var text }:
-                return value.ValueKind == JsonValueKind.String && Matches(text, value);
+                return value.ValueKind == JsonValueKind.String ? Matches(text, value)
+                    // As the token writes it.
+                    : value.ValueKind == JsonValueKind.Number && text.Matches(value.GetRawText());
             case ValueMatcher.Boolean { Value: var wanted }:
                 return value.ValueKind == (wanted ? JsonValueKind.True : JsonValueKind.False);
             case ValueMatcher.Present:

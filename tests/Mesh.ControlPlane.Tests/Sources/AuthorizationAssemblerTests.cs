@@ -59,7 +59,7 @@ public sealed class AuthorizationAssemblerTests
         var model = Manifests.Model(Cart([route, .. match, policy]));
 
         Assert.Contains(what, Assert.Single(model.Problems).What, StringComparison.Ordinal);
-        Assert.Equal(["shop/p/closed"], At(model).Rules.Select(r => r.Name));
+        Assert.Equal(["shop/p/~closed-by-AuthorizationPolicy"], At(model).Rules.Select(r => r.Name));
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class AuthorizationAssemblerTests
 
         Assert.Contains("would have 2304 rules", Assert.Single(model.Problems).What, StringComparison.Ordinal);
         Assert.Equal("p8", Assert.Single(model.Policies, p => p.Attachments.Any(a => !a.IsAccepted)).Name.Name);
-        Assert.Contains(At(model).Rules, r => r.Name == "shop/p8/closed");
+        Assert.Contains(At(model).Rules, r => r.Name == "shop/p8/~closed-by-AuthorizationPolicy");
         Assert.Equal((8 * 256) + 1, At(model).Rules.Length);
     }
 

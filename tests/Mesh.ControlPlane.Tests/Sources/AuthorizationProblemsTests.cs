@@ -61,7 +61,7 @@ public sealed class AuthorizationProblemsTests
     [InlineData("rules: [{action: Allow, to: [{ports: [http]}]}]", 9, "Write numbers from 1 to 65535")]
     [InlineData("rules: [{action: Allow, to: [{grpc: [{service: a/b}]}]}]", 9, "full protobuf service name")]
     [InlineData("rules: [{action: Allow, to: [{grpc: [{service: a}], paths: [/x]}]}]", 9, "both about the path")]
-    public void BadRule_IsRefused_AndClosesItsTarget(string rules, int line, string what) => Refused(AuthorizationSettings.Kind, To + "  " + rules + "\n", line, what, "shop/p/closed");
+    public void BadRule_IsRefused_AndClosesItsTarget(string rules, int line, string what) => Refused(AuthorizationSettings.Kind, To + "  " + rules + "\n", line, what, "shop/p/~closed-by-AuthorizationPolicy");
 
     [Theory]
     [InlineData("\n", 9, "jwt[0].jwksUri is missing")]
@@ -76,7 +76,7 @@ public sealed class AuthorizationProblemsTests
     [InlineData("jwksUri: https://a.example/k\n    claimHeaders: [{claim: sub, header: Authorization}]\n", 11, "It has a meaning of its own")]
     [InlineData("jwksUri: https://a.example/k\n    claimHeaders: [{claim: a, header: x-a}, {claim: b, header: X-A}]\n", 11, "writes the header 'x-a' twice")]
     [InlineData("jwksUri: https://a.example/k\n    fromHeaders: [{name: grpc-token}]\n", 11, "Headers of gRPC itself")]
-    public void BadAuthentication_IsRefused_AndClosesItsTarget(string rest, int line, string what) => Refused(AuthenticationSettings.Kind, Jwt + rest, line + 1, what, "shop/p/closed-authentication");
+    public void BadAuthentication_IsRefused_AndClosesItsTarget(string rest, int line, string what) => Refused(AuthenticationSettings.Kind, Jwt + rest, line + 1, what, "shop/p/~closed-by-RequestAuthentication");
 
     [Theory]
     [InlineData("ServerPolicy", To + "  mtls: strict\n", 9, "spec.mtls is 'strict'. Use Permissive, Strict. Did you mean 'Strict'?")]
@@ -98,10 +98,10 @@ public sealed class AuthorizationProblemsTests
             rules.Append("  - {action: Deny}\n");
         }
 
-        Refused(AuthorizationSettings.Kind, rules.ToString(), 10, "spec.rules has 257 entries. Use at most 256.", "shop/p/closed");
+        Refused(AuthorizationSettings.Kind, rules.ToString(), 10, "spec.rules has 257 entries. Use at most 256.", "shop/p/~closed-by-AuthorizationPolicy");
         var paths = string.Join(", ", Enumerable.Range(0, 65).Select(i => $"/{i}"));
-        Refused(AuthorizationSettings.Kind, To + $"  rules: [{{action: Deny, to: [{{paths: [{paths}]}}]}}]\n", 9, "has 65 entries. Use at most 64.", "shop/p/closed");
-        Refused(AuthorizationSettings.Kind, To + $"  rules: [{{action: Deny, to: [{{headers: [{{name: a, type: RegularExpression, value: \"{new string('a', 513)}\"}}]}}]}}]\n", 9, "It has 513 characters. Use at most 512.", "shop/p/closed");
+        Refused(AuthorizationSettings.Kind, To + $"  rules: [{{action: Deny, to: [{{paths: [{paths}]}}]}}]\n", 9, "has 65 entries. Use at most 64.", "shop/p/~closed-by-AuthorizationPolicy");
+        Refused(AuthorizationSettings.Kind, To + $"  rules: [{{action: Deny, to: [{{headers: [{{name: a, type: RegularExpression, value: \"{new string('a', 513)}\"}}]}}]}}]\n", 9, "It has 513 characters. Use at most 512.", "shop/p/~closed-by-AuthorizationPolicy");
     }
 
     private static void Refused(string kind, string spec, int line, string what, string? closed)

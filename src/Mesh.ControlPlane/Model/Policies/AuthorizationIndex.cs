@@ -10,9 +10,14 @@ namespace Mesh.ControlPlane.Model.Policies;
 /// </remarks>
 internal sealed class AuthorizationIndex
 {
+    /// <summary>How names of rules begin that close what a policy can't be held at; the kind follows.</summary>
+    public const string ClosedBy = "~closed-by-";
+
     private readonly ServerDefaults _defaults;
     private readonly ILookup<(string Namespace, string HostPort), (ServiceName Service, ServicePort Port)> _behind;
+    private readonly ILookup<(string Namespace, string Account, int Port), (ServiceName Service, ServicePort Port)> _byAccount;
     private readonly ILookup<(string Namespace, string Address), Workload> _workloads;
+    private readonly ILookup<(string Namespace, string Account), Workload> _accounts;
     private readonly ILookup<string, TrafficRoute> _routes;
     private readonly ILookup<(string Namespace, PolicyTarget Target), RuleInForce> _rules;
     private readonly ILookup<(string Namespace, PolicyTarget Target), IssuerInForce> _issuers;
@@ -28,13 +33,19 @@ internal sealed class AuthorizationIndex
                    from endpoint in service.Endpoints
                    where endpoint.PortName == port.Name
                    select (Key: (service.Name.Namespace, endpoint.HostPort), Value: (service.Name, port))).ToLookup(x => x.Key, x => x.Value);
+        _byAccount = (from service in model.Services.Values.OrderBy(s => s.Name.Name, StringComparer.Ordinal)
+                      from port in service.Ports
+                      from endpoint in service.Endpoints
+                      where endpoint.PortName == port.Name && endpoint.ServiceAccount is not null
+                      select (Key: (service.Name.Namespace, endpoint.ServiceAccount!, endpoint.Port), Value: (service.Name, port))).ToLookup(x => x.Key, x => x.Value);
         _workloads = model.Workloads.ToLookup(w => (w.Namespace, w.Address));
+        _accounts = model.Workloads.Where(w => w.ServiceAccount is not null).ToLookup(w => (w.Namespace, w.ServiceAccount!));
         _routes = model.Routes.ToLookup(r => r.Namespace);
         // What adds up has no order: places sort it by name.
         var at = (from policy in model.Policies
-                  where policy.Kind is AuthorizationSettings.Kind or AuthenticationSettings.Kind
+                  let addsUp = policy.Kind is AuthorizationSettings.Kind or AuthenticationSettings.Kind
                   from attachment in policy.Attachments
-                  where attachment.IsAccepted || attachment.Closes
+                  where (addsUp && attachment.IsAccepted) || attachment.Closes
                   select (Policy: policy, Attachment: attachment, Key: (policy.Name.Namespace, attachment.Target))).ToArray();
         _rules = at.Where(a => !a.Attachment.Whole).SelectMany(a => RulesOf(a.Policy, a.Attachment).Select(r => (a.Key, Rule: r))).ToLookup(x => x.Key, x => x.Rule);
         _closedByRoute = at.Where(a => a.Attachment.Whole).SelectMany(a => RulesOf(a.Policy, a.Attachment).Select(r => (a.Key, Rule: r))).ToLookup(x => x.Key, x => x.Rule);
@@ -63,7 +74,18 @@ internal sealed class AuthorizationIndex
     public EffectiveAuthorization At(string ns, string? account, IReadOnlyList<string> addresses, int port)
     {
         var services = addresses.SelectMany(a => _behind[(ns, HostPort(a, port))]).Distinct().ToArray();
+        if (services.Length == 0 && account is not null)
+        {
+            // It is reached under another address than it has bound (a container's own): what this account serves on that port.
+            services = [.. _byAccount[(ns, account, port)].Distinct()];
+        }
+
         var workloads = addresses.SelectMany(a => WorkloadsAt(ns, account, a, port)).Distinct().ToArray();
+        if (workloads.Length == 0 && account is not null)
+        {
+            workloads = [.. _accounts[(ns, account)].Where(w => w.Port is null || w.Port == port)];
+        }
+
         PolicyTarget[] common =
         [
             new PolicyTarget(PolicyTargetKind.Namespace, ns, null),
@@ -187,8 +209,8 @@ internal sealed class AuthorizationIndex
     {
         if (attachment.Closes)
         {
-            var name = policy.Kind == AuthorizationSettings.Kind ? "closed" : "closed-authentication";
-            return [new RuleInForce(policy.Kind, policy.Name, new AuthorizationRule(name, RuleAction.Deny, [], [], policy.Where), attachment.Target, Audit: false)];
+            // No rule of a file has such a name.
+            return [new RuleInForce(policy.Kind, policy.Name, new AuthorizationRule(ClosedBy + policy.Kind, RuleAction.Deny, [], [], policy.Where), attachment.Target, Audit: false)];
         }
 
         return policy.Values.Where(v => v.Setting == AuthorizationSettings.Rules).Select(v => (AuthorizationRules)v.Value)

@@ -58,6 +58,9 @@ internal static class ListenerDecoder
         duration = duration > TimeSpan.Zero ? duration : null;
         switch (given.RouteSpecifierCase)
         {
+            case Hcm.RouteSpecifierOneofCase.Rds when inbound:
+                errors.Add($"{path}.rds", "names routes elsewhere", "Put route_config into a listener for calls in: what its routes override must come with it.");
+                return null;
             case Hcm.RouteSpecifierOneofCase.Rds:
                 var source = given.Rds.ConfigSource;
                 if (source?.Ads is null && source?.Self is null)

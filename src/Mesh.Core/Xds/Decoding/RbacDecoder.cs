@@ -10,8 +10,17 @@ internal static class RbacDecoder
     public const int MaxPolicies = 10_000;
 
     /// <returns>Null when it is wrong.</returns>
-    public static RbacFilter? Decode(Protos.Envoy.Filters.RBAC given, string path, DecodeErrors errors) =>
-        Decode(given.Rules, given.ShadowRules, isConnection: false, path, errors);
+    public static RbacFilter? Decode(Protos.Envoy.Filters.RBAC given, string path, DecodeErrors errors)
+    {
+        if (!given.Matcher.IsEmpty || !given.ShadowMatcher.IsEmpty)
+        {
+            // Without them the filter would restrict nothing.
+            errors.Add(path, "has a matcher tree", "Write rules or shadow_rules.");
+            return null;
+        }
+
+        return Decode(given.Rules, given.ShadowRules, isConnection: false, path, errors);
+    }
 
     /// <returns>Null turns the filter off there.</returns>
     public static RbacFilter? Decode(Protos.Envoy.Filters.RBACPerRoute given, string path, DecodeErrors errors) =>

@@ -30,7 +30,7 @@ internal sealed class AuthorizationCount(MeshModel model, ImmutableArray<SourceP
         var index = new AuthorizationIndex(model with { Policies = [.. policies] }, ServerDefaults.Default);
         foreach (var endpoint in model.Services.Values.Where(s => s.Name.Namespace == ns).SelectMany(s => s.Endpoints).DistinctBy(e => e.HostPort).OrderBy(e => e.HostPort, StringComparer.Ordinal))
         {
-            RuleInForce[] rules = [.. index.At(ns, endpoint.ServiceAccount, [endpoint.Address], endpoint.Port).All.Where(r => r.Kind == AuthorizationSettings.Kind && r.Rule.Name != "closed")];
+            RuleInForce[] rules = [.. index.At(ns, endpoint.ServiceAccount, [endpoint.Address], endpoint.Port).All.Where(r => r.Kind == AuthorizationSettings.Kind && !r.Rule.Name.StartsWith(AuthorizationIndex.ClosedBy, StringComparison.Ordinal))];
             if (TooMany(rules.Select(r => r.Rule)))
             {
                 return new Crowd(endpoint.HostPort, rules.Length, rules.Sum(r => r.Rule.Conditions), [.. rules.Select(r => r.Policy)]);

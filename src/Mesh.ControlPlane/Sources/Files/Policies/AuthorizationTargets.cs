@@ -49,6 +49,11 @@ internal sealed class AuthorizationTargets(Dictionary<ManifestKey, Manifest> obj
             return "rewrites the path, so that its requests can't be told from others at the server.";
         }
 
+        if (rule.Matches.Any(m => m.Path is { Kind: PathMatchKind.RegularExpression or PathMatchKind.Template, Value: var path } && path.Contains('%', StringComparison.Ordinal)))
+        {
+            return "has an expression with '%', and servers see paths decoded.";
+        }
+
         var modified = rule.Filters.RequestHeaders is not { } headers ? [] : headers.Set.Concat(headers.Add).Select(h => h.Name).Concat(headers.Remove);
         return rule.Matches.SelectMany(m => m.Headers).FirstOrDefault(h => modified.Contains(h.Name, StringComparer.OrdinalIgnoreCase)) is { } header
             ? $"matches by header {header.Name} and changes it, so that its requests can't be told from others at the server."

@@ -122,6 +122,7 @@ internal static partial class ListFields
         : name == ":path" ? "Use paths."
         : name is ":authority" or "host" ? "Use hosts."
         : name.StartsWith(':') ? "Pseudo-headers other than :method, :path and :authority can't be asked for (gRFC A41)."
+        : name.EndsWith("-bin", StringComparison.Ordinal) ? "Binary headers of gRPC (-bin) match nothing (gRFC A28)."
         : name.StartsWith("grpc-", StringComparison.Ordinal) ? "Headers of gRPC itself can't be asked for (gRFC A41)."
         : name is "connection" or "keep-alive" or "proxy-connection" or "proxy-authenticate" or "proxy-authorization" or "te" or "trailer" or "trailers" or "transfer-encoding" or "upgrade"
             ? "It belongs to one connection and not to the request: another hop may add or drop it (RFC 9110 §7.6.1)."

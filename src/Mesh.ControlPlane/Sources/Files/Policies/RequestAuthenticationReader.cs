@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.Jwt;
+using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Sources.Files.Policies;
 
@@ -94,7 +95,7 @@ internal static class RequestAuthenticationReader
             map.Bad("claim", claim, $"Use 1–{MaxText} characters.");
         }
 
-        if (header is not null && (ListFields.HeaderProblem(header) ?? (header is "authorization" or "content-length" or "content-type" or "cookie" ? "It has a meaning of its own: use one such as x-user." : null)) is { } problem)
+        if (header is not null && (ListFields.HeaderProblem(header) ?? (header is "authorization" or "content-length" or "content-type" or "cookie" ? "It has a meaning of its own: use one such as x-user." : null) ?? HeaderChangesDecoder.WhyNot(header)) is { } problem)
         {
             map.Bad("header", header, problem);
         }

@@ -86,13 +86,14 @@ internal static partial class RequestMatchReader
             }
 
             var c = (char)Convert.ToByte(text.Substring(i + 1, 2), 16);
-            if (char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_' or '~' or '/' or '\\' or '\0')
+            if (char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_' or '~' or '/' or '\\' or '*' or '%' || char.IsControl(c))
             {
-                return $"'{text.Substring(i, 3)}' is in no path after normalisation: write {(c is '/' or '\\' or '\0' ? "a path without it" : $"'{c}'")}.";
+                return $"'{text.Substring(i, 3)}' is in no path after normalisation: write {(c is '/' or '\\' or '*' or '%' || char.IsControl(c) ? "a path without it" : $"'{c}'")}.";
             }
         }
 
-        return null;
+        // What is not UTF-8 stays encoded, and no request with it is taken.
+        return Uri.UnescapeDataString(text).Contains('%', StringComparison.Ordinal) ? "Its percent-encodings are not UTF-8: no request has such a path after normalisation." : null;
     }
 
     private static string? HostProblem(string text) =>

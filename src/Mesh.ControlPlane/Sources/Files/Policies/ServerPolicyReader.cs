@@ -5,7 +5,7 @@ namespace Mesh.ControlPlane.Sources.Files.Policies;
 /// <summary>Reads ServerPolicy: what a port takes, how it is read, and who may call where no Allow rule says it.</summary>
 internal static class ServerPolicyReader
 {
-    public static readonly PolicyKind Kind = new("ServerPolicy", PolicyKind.Workloads, Read);
+    public static readonly PolicyKind Kind = new("ServerPolicy", PolicyKind.Workloads, Read) { Closes = true };
 
     private static void Read(PolicyFields fields)
     {
