@@ -136,7 +136,7 @@ internal sealed class PolicyMesh(RunningMesh mesh, IReadOnlyDictionary<string, i
         {
             var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
             builder.Configuration.AddInMemoryCollection(await mesh.SettingsAsync(account));
-            builder.Services.AddMesh().AddHttpClient("mesh");
+            builder.Services.AddMesh().AddHttpClient("mesh", c => c.DefaultRequestVersion = HttpVersion.Version20);
             var host = builder.Build();
             _callers.Add(account, host);
             await host.StartAsync();
@@ -145,7 +145,7 @@ internal sealed class PolicyMesh(RunningMesh mesh, IReadOnlyDictionary<string, i
 
     private static async Task<PolicyAnswer> CallAsync(HttpClient client, Uri address, string method, (string Name, string Value)[] headers)
     {
-        using var request = new HttpRequestMessage(new HttpMethod(method), address);
+        using var request = new HttpRequestMessage(new HttpMethod(method), address) { Version = client.DefaultRequestVersion };
         foreach (var (name, value) in headers)
         {
             request.Headers.Add(name, value);

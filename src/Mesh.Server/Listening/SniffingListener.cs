@@ -23,6 +23,8 @@ internal sealed partial class SniffingListener : IConnectionListener
 
     private readonly IConnectionListener _inner;
     private readonly MeshGate _gate;
+    private readonly JudgedConnections _connections;
+    private readonly TimeProvider _time;
     private readonly InboundAddress? _address;
     private readonly ILogger _logger;
     private readonly Channel<ConnectionContext> _passed = Channel.CreateUnbounded<ConnectionContext>();
@@ -36,6 +38,8 @@ internal sealed partial class SniffingListener : IConnectionListener
     {
         _inner = inner;
         _gate = gate;
+        // Now: an app that is disposed without being stopped closes us when there are no services any more.
+        (_connections, _time) = (gate.Connections, gate.Time);
         _logger = logger;
         _address = inner.EndPoint is IPEndPoint bound ? gate.Table.Open(bound) : null;
         using (ExecutionContext.SuppressFlow())
@@ -84,7 +88,7 @@ internal sealed partial class SniffingListener : IConnectionListener
 
         if (_address is not null)
         {
-            _gate.Connections.Forget(_address);
+            _connections.Forget(_address);
             _gate.Table.Close(_address);
         }
 
@@ -99,11 +103,11 @@ internal sealed partial class SniffingListener : IConnectionListener
             return;
         }
 
-        var started = _gate.Time.GetTimestamp();
+        var started = _time.GetTimestamp();
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         while (!_handed.IsEmpty && await tick.WaitForNextTickAsync().ConfigureAwait(false))
         {
-            if (_gate.Time.GetElapsedTime(started) > RebindGrace)
+            if (_time.GetElapsedTime(started) > RebindGrace)
             {
                 foreach (var connection in _handed.Keys)
                 {
@@ -218,7 +222,7 @@ internal sealed partial class SniffingListener : IConnectionListener
         var isRestricted = !policy.Plaintext || policy.OtherAuthorizer is not null;
         var bringsRequests = !mesh.IsPlaintext
             || (!policy.OtherIsOpaque && (isRestricted ? await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false) : !IsSurelyNotHttp(connection)));
-        return _gate.Connections.Admits(connection, mesh, bringsRequests);
+        return _connections.Admits(connection, mesh, bringsRequests);
     }
 
     private static bool IsSurelyNotHttp(ConnectionContext connection)
