@@ -127,12 +127,12 @@ internal static class PermissionTranslator
         if (start.Contains('*', StringComparison.Ordinal))
         {
             var expression = Re2.Segments(isAllow ? start : start.TrimEnd('/'));
-            return [ByPath(Regex(isAllow ? expression + (below ? "/.*" : string.Empty) : $"(?i){expression}{(below ? "(/.*)?" : "/?")}"))];
+            return [ByPath(Regex(isAllow ? expression + (below ? "/.+" : string.Empty) : $"(?i){expression}{(below ? "(/.*)?" : "/?")}"))];
         }
 
         if (isAllow)
         {
-            return [ByPath(below ? new StringMatcher { Prefix = start + "/" } : new StringMatcher { Exact = path })];
+            return [below ? Below(start + "/") : ByPath(new StringMatcher { Exact = path })];
         }
 
         start = start.TrimEnd('/');
@@ -144,7 +144,7 @@ internal static class PermissionTranslator
     {
         var below = path.EndsWith("/*", StringComparison.Ordinal);
         var start = below ? path[..^2] : path;
-        return isAllow ? Re2.Segments(start) + (below ? "/.*" : string.Empty)
+        return isAllow ? Re2.Segments(start) + (below ? "/.+" : string.Empty)
             : Re2.Segments(start.TrimEnd('/'), anyCase: true) + (below ? "(?:/.*)?" : "/?");
     }
 
@@ -177,6 +177,15 @@ internal static class PermissionTranslator
 
     private const string Before = "(?:.*,)? *";
     private const string After = " *(?:,.*)?";
+
+    /// <summary>Not the prefix itself: routing takes <c>/items/</c> for <c>/items</c>, which is not below it.</summary>
+    private static Permission Below(string prefix)
+    {
+        var both = new Permission.Types.Set();
+        both.Rules.Add(ByPath(new StringMatcher { Prefix = prefix }));
+        both.Rules.Add(new Permission { NotRule = ByPath(new StringMatcher { Exact = prefix }) });
+        return new Permission { AndRules = both };
+    }
 
     private static Permission ByPath(StringMatcher path) => new() { UrlPath = new PathMatcher { Path = path } };
 

@@ -23,8 +23,9 @@ internal sealed partial class SniffingListener : IConnectionListener
 
     private readonly IConnectionListener _inner;
     private readonly MeshGate _gate;
+    private readonly JudgedConnections _connections;
+    private readonly TimeProvider _time;
     private readonly InboundAddress? _address;
-    private readonly JudgedConnections _judged;
     private readonly ILogger _logger;
     private readonly Channel<ConnectionContext> _passed = Channel.CreateUnbounded<ConnectionContext>();
     private readonly ConcurrentDictionary<HandedConnection, byte> _handed = new();
@@ -37,8 +38,8 @@ internal sealed partial class SniffingListener : IConnectionListener
     {
         _inner = inner;
         _gate = gate;
-        // Asked for now: at the end the services may be gone before the listener is.
-        _judged = gate.Connections;
+        // Now: an app that is disposed without being stopped closes us when there are no services any more.
+        (_connections, _time) = (gate.Connections, gate.Time);
         _logger = logger;
         _address = inner.EndPoint is IPEndPoint bound ? gate.Table.Open(bound) : null;
         using (ExecutionContext.SuppressFlow())
@@ -87,7 +88,7 @@ internal sealed partial class SniffingListener : IConnectionListener
 
         if (_address is not null)
         {
-            _judged.Forget(_address);
+            _connections.Forget(_address);
             _gate.Table.Close(_address);
         }
 
@@ -102,11 +103,11 @@ internal sealed partial class SniffingListener : IConnectionListener
             return;
         }
 
-        var started = _gate.Time.GetTimestamp();
+        var started = _time.GetTimestamp();
         using var tick = new PeriodicTimer(TimeSpan.FromMilliseconds(50));
         while (!_handed.IsEmpty && await tick.WaitForNextTickAsync().ConfigureAwait(false))
         {
-            if (_gate.Time.GetElapsedTime(started) > RebindGrace)
+            if (_time.GetElapsedTime(started) > RebindGrace)
             {
                 foreach (var connection in _handed.Keys)
                 {
@@ -221,7 +222,7 @@ internal sealed partial class SniffingListener : IConnectionListener
         var isRestricted = !policy.Plaintext || policy.OtherAuthorizer is not null;
         var bringsRequests = !mesh.IsPlaintext
             || (!policy.OtherIsOpaque && (isRestricted ? await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false) : !IsSurelyNotHttp(connection)));
-        return _judged.Admits(connection, mesh, bringsRequests);
+        return _connections.Admits(connection, mesh, bringsRequests);
     }
 
     private static bool IsSurelyNotHttp(ConnectionContext connection)

@@ -12,6 +12,7 @@ public sealed class RuleCoverTests
     [InlineData("/a/*", "/a/b/c", true)]
     [InlineData("/a/*", "/a/b/*", true)]
     [InlineData("/a/*", "/a", false)]
+    [InlineData("/a/*", "/a/", false)]
     [InlineData("/a/*/c", "/a/b/c", true)]
     [InlineData("/a/*/c", "/a/b/d", false)]
     [InlineData("/a/*/c", "/a/b/c/d", false)]

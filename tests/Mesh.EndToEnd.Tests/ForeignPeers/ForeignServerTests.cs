@@ -28,10 +28,10 @@ public sealed class ForeignServerTests
         await NodePeer.InstallAsync();
         var port = RunningMesh.FreePort();
         await using var mesh = await RunningMesh.StartAsync(("cart.yaml", RunningMesh.ServiceYaml("cart", 8080, port)));
-        await using var cartAgent = await AgentAsync(mesh, "cart", "--serves", $"127.0.0.1:{port}");
-        await using var server = await ForeignServer.StartAsync(peer, await BootstrapAsync(mesh, "cart"), $"127.0.0.1:{port}", peer, [Ask]);
-        await using var storefrontAgent = await AgentAsync(mesh, "storefront");
-        using var storefront = X509Certificate2.CreateFromPemFile(Path.Combine(Certificates(mesh, "storefront"), "tls.crt"), Path.Combine(Certificates(mesh, "storefront"), "tls.key"));
+        await using var cartAgent = await Agent.StartAsync(mesh, "cart", "--serves", $"127.0.0.1:{port}");
+        await using var server = await ForeignServer.StartAsync(peer, await Agent.BootstrapAsync(mesh, "cart"), $"127.0.0.1:{port}", peer, [Ask]);
+        await using var storefrontAgent = await Agent.StartAsync(mesh, "storefront");
+        using var storefront = X509Certificate2.CreateFromPemFile(Path.Combine(Agent.Certificates(mesh, "storefront"), "tls.crt"), Path.Combine(Agent.Certificates(mesh, "storefront"), "tls.key"));
 
         var chain = new X509Certificate2Collection();
         chain.ImportFromPemFile(Path.Combine(Certificates(mesh, "storefront"), "tls.crt"));
@@ -68,8 +68,8 @@ public sealed class ForeignServerTests
         NodePeer.SkipUnlessInstalled();
         var port = RunningMesh.FreePort();
         await using var mesh = await RunningMesh.StartAsync(("cart.yaml", RunningMesh.ServiceYaml("cart", 8080, port)));
-        await using var agent = await AgentAsync(mesh, "cart", "--serves", $"{any}:{port}");
-        await using var server = await ForeignServer.StartAsync(peer, await BootstrapAsync(mesh, "cart"), $"{any}:{port}", peer, [Ask]);
+        await using var agent = await Agent.StartAsync(mesh, "cart", "--serves", $"{any}:{port}");
+        await using var server = await ForeignServer.StartAsync(peer, await Agent.BootstrapAsync(mesh, "cart"), $"{any}:{port}", peer, [Ask]);
 
         await mesh.WaitUntilMeshedAsync("cart");
         var answer = default((string, string));
@@ -110,33 +110,10 @@ public sealed class ForeignServerTests
         await using var client = ChildProcess.Start(
             "node",
             [Path.Combine(NodePeer.Folder, "client.js"), "xds:///cart.shop.svc.cluster.local:8080", Ask, Calls.ToString(CultureInfo.InvariantCulture)],
-            new Dictionary<string, string> { ["GRPC_XDS_BOOTSTRAP"] = await BootstrapAsync(mesh, "storefront") });
+            new Dictionary<string, string> { ["GRPC_XDS_BOOTSTRAP"] = await Agent.BootstrapAsync(mesh, "storefront") });
         Assert.True(await client.ExitAsync(TimeSpan.FromSeconds(90)) == 0, client.Errors);
         var result = JsonDocument.Parse(client.Output).RootElement;
         Assert.True(result.GetProperty("failures").GetArrayLength() == 0, $"{result}{Environment.NewLine}{client.Errors}");
         Assert.Equal(Calls, result.GetProperty("answers").GetProperty($"{replica} {Caller}").GetInt32());
-    }
-
-    private static string Certificates(RunningMesh mesh, string account) => Path.Combine(mesh.Scratch(account), "certs");
-
-    private static async Task<ChildProcess> AgentAsync(RunningMesh mesh, string account, params string[] more)
-    {
-        var folder = Certificates(mesh, account);
-        var agent = ChildProcess.StartOurs(
-            "mesh", [
-                "identity", "agent", "--out", folder, "--namespace", "shop", "--service-account", account,
-                "--control-plane", mesh.Grpc, "--trust-bundle", mesh.TrustBundle, "--token", await mesh.CreateTokenAsync(account), .. more]);
-        await Eventually.Async(() => File.Exists(Path.Combine(folder, "ca.crt")), "the agent writes its files: " + agent.Errors, TimeSpan.FromSeconds(30));
-        return agent;
-    }
-
-    private static async Task<string> BootstrapAsync(RunningMesh mesh, string account)
-    {
-        await using var bootstrap = ChildProcess.StartOurs(
-            "mesh", "xds", "bootstrap", "--namespace", "shop", "--certs", Certificates(mesh, account), "--ads-server", mesh.Ads);
-        Assert.True(await bootstrap.ExitAsync(TimeSpan.FromSeconds(30)) == 0, bootstrap.Errors);
-        var file = Path.Combine(mesh.Scratch(account), "bootstrap.json");
-        File.WriteAllText(file, bootstrap.Output);
-        return file;
     }
 }

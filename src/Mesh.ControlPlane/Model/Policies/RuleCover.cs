@@ -42,8 +42,8 @@ internal static class RuleCover
     /// <summary>Segments: <c>*</c> is any one, <c>**</c> at the end one or more.</summary>
     private static bool IdentityCovers(string wide, string narrow) => wide == narrow || SegmentsCover(wide.Split('/'), narrow.Split('/'), rest: "**");
 
-    /// <summary>Segments: <c>*</c> in between is any one, at the end everything below.</summary>
-    private static bool PathCovers(string wide, string narrow) => wide == narrow || SegmentsCover(wide.Split('/'), narrow.Split('/'), rest: null);
+    /// <summary>Segments: <c>*</c> in between is any one, at the end everything below, which <c>/a/</c> is not for an Allow.</summary>
+    private static bool PathCovers(string wide, string narrow) => wide == narrow || ((wide == "/*" || !narrow.EndsWith('/')) && SegmentsCover(wide.Split('/'), narrow.Split('/'), rest: null));
 
     private static bool SegmentsCover(string[] wide, string[] narrow, string? rest)
     {
