@@ -79,36 +79,18 @@ internal sealed partial class StoryTeller
     private async Task<string> ChangeRootAsync(CancellationToken cancellationToken)
     {
         var api = controlPlane.Api;
-        var clients = await AllClientsAsync(cancellationToken);
-        var old = (await api.RootAsync(cancellationToken)).Roots.Select(root => root.Id).ToHashSet();
-        var started = Stopwatch.GetTimestamp();
-        List<string> phases = [];
-        var status = default(RootStatus);
+        IReadOnlyList<MeshClient> clients;
+        TimeSpan took;
         try
         {
-            await api.RotateRootAsync(cancellationToken);
-            await Waiting.UntilAsync("the old root to be gone", TimeSpan.FromSeconds(150), async cancelled =>
-            {
-                status = await api.RootAsync(cancelled);
-                if (!phases.Contains(status.Phase))
-                {
-                    phases.Add(status.Phase);
-                    say(string.Create(CultureInfo.InvariantCulture, $"story:   {status.Phase} after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, {status.Roots.Count} trusted"));
-                }
-
-                return status.Phase == "stable" ? null : $"{status.Phase}, waiting for {string.Join(", ", status.Waiting.Select(wait => $"{wait.Node} ({wait.For})"))}";
-            }, cancellationToken);
+            clients = await AllClientsAsync(cancellationToken);
+            took = await RootChangedAsync(api, cancellationToken);
         }
         finally
         {
+            // Whatever came of it: the next step keeps the control plane away for as long as a short one lives.
             await api.SetLeafLifeAsync(_normalLife, CancellationToken.None);
             await api.RotateAsync(CancellationToken.None);
-        }
-
-        var took = Stopwatch.GetElapsedTime(started);
-        if (status!.Roots.Any(root => old.Contains(root.Id)))
-        {
-            throw new StepFailedException($"it is over, but of the old roots one is still trusted: {string.Join(", ", status.Roots.Select(root => $"{root.Id} {root.Role}"))}");
         }
 
         await Waiting.UntilAsync("every workload to have a certificate for a day", TimeSpan.FromSeconds(30), async cancelled =>
@@ -118,14 +100,43 @@ internal sealed partial class StoryTeller
             return renewals.Values.All(count => count >= 1) ? null : string.Join(", ", renewals.Where(renewal => renewal.Value < 1).Select(renewal => renewal.Key));
         }, cancellationToken);
         return string.Create(CultureInfo.InvariantCulture,
-            $"{clients.Count} workloads have another root {took.TotalSeconds:0} s after it was asked for, without a restart, and certificates for a day again");
+            $"{clients.Count} workloads had another root {took.TotalSeconds:0} s after it was asked for, without a restart; then certificates for a day");
     }
 
+    /// <summary>Asks for another root and waits until the old one is gone.</summary>
+    private async Task<TimeSpan> RootChangedAsync(MeshApi api, CancellationToken cancellationToken)
+    {
+        var old = (await api.RootAsync(cancellationToken)).Roots.Select(root => root.Id).ToHashSet();
+        var started = Stopwatch.GetTimestamp();
+        var phase = "";
+        IReadOnlyList<RootEntry> roots = [];
+        await api.RotateRootAsync(cancellationToken);
+        await Waiting.UntilAsync("the old root to be gone", TimeSpan.FromSeconds(150), async cancelled =>
+        {
+            var status = await api.RootAsync(cancelled);
+            roots = status.Roots;
+            if (status.Phase != phase)
+            {
+                phase = status.Phase;
+                say(string.Create(CultureInfo.InvariantCulture, $"story:   {phase} after {Stopwatch.GetElapsedTime(started).TotalSeconds:0.0} s, roots trusted: {roots.Count}"));
+            }
+
+            return phase == "stable" ? null : $"{phase}, waiting for {string.Join(", ", status.Waiting.Select(wait => $"{wait.Node} ({wait.For})"))}";
+        }, cancellationToken);
+        return roots.Any(root => old.Contains(root.Id))
+            ? throw new StepFailedException($"it is over, but an old root is still trusted: {string.Join(", ", roots.Select(root => $"{root.Id} {root.Role}"))}")
+            : Stopwatch.GetElapsedTime(started);
+    }
+
+    /// <summary>Everyone who follows the control plane. A stream that was made with a certificate that ends is made anew, so one may be missing for a moment.</summary>
     private async Task<IReadOnlyList<MeshClient>> AllClientsAsync(CancellationToken cancellationToken)
     {
-        var clients = await controlPlane.Api.ClientsAsync(cancellationToken);
-        return clients.Count >= Replica.All.Count
-            ? clients
-            : throw new StepFailedException($"only {clients.Count} of {Replica.All.Count} workloads are connected to the control plane");
+        IReadOnlyList<MeshClient> clients = [];
+        await Waiting.UntilAsync("every workload to be connected to the control plane", TimeSpan.FromSeconds(30), async cancelled =>
+        {
+            clients = await controlPlane.Api.ClientsAsync(cancelled);
+            return clients.Count >= Replica.All.Count ? null : $"only {clients.Count} of {Replica.All.Count} are";
+        }, cancellationToken);
+        return clients;
     }
 }
