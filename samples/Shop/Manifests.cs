@@ -18,7 +18,7 @@ internal static partial class Manifests
         Directory.CreateDirectory(target);
         foreach (var file in Directory.EnumerateFiles(templates, "*.yaml"))
         {
-            // Comments lead a reader of the template; in them a placeholder is only an example.
+            // Comments are for the template's reader, and a placeholder in them only an example. Their lines stay: file and line in what the mesh says are true of both.
             File.WriteAllText(Path.Combine(target, Path.GetFileName(file)), Fill(WithoutComments(File.ReadAllText(file)), file, ports));
         }
     }
@@ -34,7 +34,7 @@ internal static partial class Manifests
     }
 
     private static string WithoutComments(string yaml) =>
-        string.Join('\n', yaml.Split('\n').Where(line => !line.StartsWith('#')));
+        string.Join('\n', yaml.Split('\n').Select(line => line.StartsWith('#') ? "#" : line));
 
     [GeneratedRegex(@"\$\{([a-z0-9-]+)\}")]
     private static partial Regex Placeholder();

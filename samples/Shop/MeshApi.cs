@@ -22,6 +22,26 @@ internal sealed record IssuedIdentity(string Identity, string? Node, string Seri
 
 internal sealed record JoinToken(string Token);
 
+/// <summary>How far a change of the root has come.</summary>
+internal sealed record RootStatus(string Phase, IReadOnlyList<RootEntry> Roots, IReadOnlyList<RootWait> Waiting);
+
+/// <param name="Role"><c>signing</c> for the one that certificates are issued under.</param>
+internal sealed record RootEntry(string Id, string Role);
+
+internal sealed record RootWait(string Identity, string Node, string For);
+
+/// <summary>What would become of a request: decided by the control plane with what it sends to the servers.</summary>
+/// <param name="Allowed">Null: it reaches nobody.</param>
+internal sealed record ExplainedRequest(bool? Allowed, IReadOnlyList<ExplainedVerdict> Verdicts);
+
+/// <summary>What some endpoints say; those that judge alike are one.</summary>
+/// <param name="Where">File and line of the rule that decided.</param>
+/// <param name="Nearest">Where no rule allows it: those that came nearest.</param>
+internal sealed record ExplainedVerdict(string Decision, string? Rule, string? Where, IReadOnlyList<NearRule> Nearest);
+
+/// <param name="Failed">The condition that did not hold.</param>
+internal sealed record NearRule(string Rule, string? Where, string Failed);
+
 /// <summary>The control plane's HTTP API, as far as the shop uses it.</summary>
 internal sealed class MeshApi(Uri address, string token) : IDisposable
 {
@@ -71,6 +91,17 @@ internal sealed class MeshApi(Uri address, string token) : IDisposable
     {
         using var response = await SendAsync(HttpMethod.Post, "api/v1/identity/rotate", new { }, cancellationToken);
     }
+
+    public Task<RootStatus> RootAsync(CancellationToken cancellationToken) => GetAsync<RootStatus>("api/v1/identity/root", cancellationToken);
+
+    public async Task RotateRootAsync(CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(HttpMethod.Post, "api/v1/identity/root/rotate", content: null, cancellationToken);
+    }
+
+    /// <param name="caller"><c>shop/cart</c>, or <c>outside</c>.</param>
+    public Task<ExplainedRequest> ExplainAsync(string caller, string service, HttpMethod method, string path, CancellationToken cancellationToken) =>
+        GetAsync<ExplainedRequest>($"api/v1/explain/request?caller={caller}&service={service}&namespace=shop&method={method}&path={Uri.EscapeDataString(path)}", cancellationToken);
 
     public void Dispose() => _http.Dispose();
 

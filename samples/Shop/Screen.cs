@@ -94,7 +94,9 @@ internal sealed class Screen(TextWriter output, ControlPlane controlPlane, Servi
               numbers per pair     {mesh} stat -n shop {access}
               who calls whom       {mesh} edges -n shop {access}
               is all well?         {mesh} check {access}
+              may the cart pay?    {mesh} explain shop/cart payments PUT /authorizations/7 {access}
               shift traffic        edit the weights in {Path.Combine(folders.Mesh, "pricing.yaml")}
+              change who may       edit the rules in {Path.Combine(folders.Mesh, "policies.yaml")}
               kill a replica       kill -9 {services["catalog-2"].Pid}
               kill the control plane  kill -9 {controlPlane.Child.Pid}
             """;

@@ -8,10 +8,12 @@ namespace Shop;
 internal sealed class Services(ChildStarter starter, ShopFolders folders, ShopOptions options, ControlPlane controlPlane) : IAsyncDisposable
 {
     private const string Generator = "traffic-generator";
+    private const string Intruder = "intruder";
     private readonly Dictionary<string, Child> _children = [];
     private readonly Dictionary<string, int> _adminPorts = [];
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false }) { Timeout = TimeSpan.FromSeconds(30) };
     private int _generatorPort;
+    private int _intruderPort;
 
     /// <summary>Ports by replica name.</summary>
     public IReadOnlyDictionary<string, int> Ports { get; private set; } = new Dictionary<string, int>();
@@ -27,6 +29,7 @@ internal sealed class Services(ChildStarter starter, ShopFolders folders, ShopOp
         }
 
         _generatorPort = ports.Take();
+        _intruderPort = ports.Take();
     }
 
     public Child this[string name] => _children[name];
@@ -42,20 +45,9 @@ internal sealed class Services(ChildStarter starter, ShopFolders folders, ShopOp
     public async Task StartAsync(Replica replica, CancellationToken cancellationToken)
     {
         var urls = $"http://127.0.0.1:{Port(replica.Name)}";
-        var environment = new Dictionary<string, string>
-        {
-            ["Mesh__ControlPlane"] = controlPlane.Address,
-            ["Mesh__TrustBundle"] = controlPlane.TrustBundle,
-            ["Mesh__Token"] = await controlPlane.Api.CreateTokenAsync(replica.Workload, cancellationToken),
-            ["Mesh__Namespace"] = "shop",
-            ["Mesh__ServiceAccount"] = replica.Workload,
-            ["Mesh__Workload"] = replica.Workload,
-            ["Mesh__TelemetryInterval"] = "00:00:01",
-            ["Logging__LogLevel__Default"] = "Warning",
-            ["Logging__LogLevel__Mesh"] = "Information",
-            ["Payments__Ledger"] = folders.Ledger,
-            ["Pricing__Version"] = replica.Workload == "pricing-v2" ? "v2" : "v1",
-        };
+        var environment = await MeshedAsync(replica.Workload, replica.Workload, cancellationToken);
+        environment["Payments__Ledger"] = folders.Ledger;
+        environment["Pricing__Version"] = replica.Workload == "pricing-v2" ? "v2" : "v1";
         if (_adminPorts.TryGetValue(replica.Name, out var admin))
         {
             urls += $";http://127.0.0.1:{admin.ToString(CultureInfo.InvariantCulture)}";
@@ -98,6 +90,44 @@ internal sealed class Services(ChildStarter starter, ShopFolders folders, ShopOp
             var stats = await TrafficAsync(cancelled);
             return stats.FirstSuccessAt is null ? $"{stats.Requests} requests, none succeeded. {stats.LastFailure}" : null;
         }, cancellationToken);
+    }
+
+    /// <summary>Starts one that is in the mesh with another's identity, and serves nobody.</summary>
+    public async Task StartIntruderAsync(string serviceAccount, CancellationToken cancellationToken)
+    {
+        var environment = await MeshedAsync(Intruder, serviceAccount, cancellationToken);
+        environment["ASPNETCORE_URLS"] = $"http://127.0.0.1:{_intruderPort}";
+        await ReplaceAsync(Intruder, await Child.StartAsync(
+            starter, Intruder, [folders.Service("Intruder")], folders.Run, environment, folders.Log(Intruder)));
+    }
+
+    /// <summary>Asks payments as the intruder, through the mesh.</summary>
+    public async Task<Answer> AskAsIntruderAsync(string path, CancellationToken cancellationToken)
+    {
+        using var response = await _http.PostAsync(new Uri($"http://127.0.0.1:{_intruderPort}/ask?path={Uri.EscapeDataString(path)}"), content: null, cancellationToken);
+        response.EnsureSuccessStatusCode();
+        return await response.Content.ReadFromJsonAsync<Answer>(cancellationToken) ?? throw new HttpRequestException("The intruder answered null.");
+    }
+
+    /// <summary>Asks a replica of payments from outside of the mesh.</summary>
+    public async Task<Answer> AskFromOutsideAsync(string replica, string path, CancellationToken cancellationToken)
+    {
+        using var response = await _http.PutAsync(new Uri($"http://{Address(replica)}{path}"), content: null, cancellationToken);
+        return new Answer((int)response.StatusCode, response.Headers.TryGetValues("mesh-error", out var codes) ? string.Join(',', codes) : null);
+    }
+
+    public async Task EndIntruderAsync()
+    {
+        Child? child;
+        lock (_children)
+        {
+            _children.Remove(Intruder, out child);
+        }
+
+        if (child is not null)
+        {
+            await child.DisposeAsync();
+        }
     }
 
     public async Task<TrafficCount> TrafficAsync(CancellationToken cancellationToken) =>
@@ -143,6 +173,20 @@ internal sealed class Services(ChildStarter starter, ShopFolders folders, ShopOp
 
     private int Port(string name) => Ports[name];
 
+    /// <summary>What puts a process into the mesh, with a token that is good once.</summary>
+    private async Task<Dictionary<string, string>> MeshedAsync(string workload, string serviceAccount, CancellationToken cancellationToken) => new()
+    {
+        ["Mesh__ControlPlane"] = controlPlane.Address,
+        ["Mesh__TrustBundle"] = controlPlane.TrustBundle,
+        ["Mesh__Token"] = await controlPlane.Api.CreateTokenAsync(serviceAccount, cancellationToken),
+        ["Mesh__Namespace"] = "shop",
+        ["Mesh__ServiceAccount"] = serviceAccount,
+        ["Mesh__Workload"] = workload,
+        ["Mesh__TelemetryInterval"] = "00:00:01",
+        ["Logging__LogLevel__Default"] = "Warning",
+        ["Logging__LogLevel__Mesh"] = "Information",
+    };
+
     private async Task ReplaceAsync(string name, Child child)
     {
         Child? old;
@@ -161,3 +205,7 @@ internal sealed class Services(ChildStarter starter, ShopFolders folders, ShopOp
 
 /// <summary>What the customers counted.</summary>
 internal sealed record TrafficCount(long Requests, long Failures, DateTimeOffset? FirstSuccessAt, string? LastFailure);
+
+/// <summary>How payments answered somebody who may not ask.</summary>
+/// <param name="MeshError">Set when the mesh answered, not the app.</param>
+internal sealed record Answer(int Status, string? MeshError);

@@ -10,7 +10,7 @@ internal sealed record ShopOptions
         Usage: dotnet run --project samples/Shop -- [options]
 
           --for TIME       run without a screen for this long (30s, 2m), then end
-          --story          run the five steps of the story, then end
+          --story          run the seven steps of the story, then end
           --summary FILE   write what was measured to FILE as JSON (with --for or --story)
           --customers N    how many customers ask at once (default 8)
           --pause TIME     what a customer waits between two pages (default 20ms)

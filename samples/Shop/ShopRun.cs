@@ -29,6 +29,11 @@ internal sealed class ShopRun(ShopOptions options, TextWriter output)
         {
             await controlPlane.StartAsync(cancellationToken);
             Say($"control plane serves {controlPlane.Api.Address}");
+            if (options.Story)
+            {
+                await controlPlane.Api.SetLeafLifeAsync(StoryTeller.ShortLife, cancellationToken);
+            }
+
             await services.StartAllAsync(cancellationToken);
             await services.WaitUntilMeshedAsync(_meshedLimit, cancellationToken);
             await services.StartTrafficAsync(cancellationToken);

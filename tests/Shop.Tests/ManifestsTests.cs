@@ -27,6 +27,40 @@ public sealed class ManifestsTests
     }
 
     [Fact]
+    public void Templates_Filled_KeepTheirLines()
+    {
+        var ports = Replica.All.ToDictionary(replica => replica.Name, _ => 20_001);
+        var target = Directory.CreateTempSubdirectory("shop-tests-");
+        try
+        {
+            Manifests.CopyAll(_templates, target.FullName, ports);
+
+            Assert.All(Directory.GetFiles(_templates, "*.yaml"), file =>
+            {
+                var (template, copy) = (File.ReadAllLines(file), File.ReadAllLines(Path.Combine(target.FullName, Path.GetFileName(file))));
+                Assert.Equal(template.Length, copy.Length);
+                Assert.All(template.Zip(copy), pair => Assert.True(
+                    pair.First.StartsWith('#') ? pair.Second == "#" : pair.First.Contains("${", StringComparison.Ordinal) || pair.First == pair.Second, pair.Second));
+            });
+        }
+        finally
+        {
+            target.Delete(recursive: true);
+        }
+    }
+
+    [Fact]
+    public void Policies_EveryServiceThatIsCalled_LetsInTheStorefrontAlone()
+    {
+        var documents = File.ReadAllText(Path.Combine(_templates, "policies.yaml")).Split("\n---\n");
+
+        var rules = documents.Where(document => document.Contains("kind: AuthorizationPolicy", StringComparison.Ordinal)).ToList();
+        var called = Replica.All.Select(replica => replica.Workload).Distinct().Where(workload => workload != "storefront");
+        Assert.All(called, workload => Assert.Single(rules, rule => Regex.IsMatch(rule, $@"kind: Service\n    name: {workload}\n")));
+        Assert.All(rules, rule => Assert.Equal("storefront", Assert.Single(Regex.Matches(rule, @"serviceAccounts: \[(.+)\]")).Groups[1].Value));
+    }
+
+    [Fact]
     public void Fill_UnknownReplica_NamesFileAndPlaceholder()
     {
         var error = Assert.Throws<ShopException>(() => Manifests.Fill("port: ${cart-9}", "cart.yaml", new Dictionary<string, int> { ["cart-1"] = 1 }));

@@ -7,8 +7,6 @@ internal sealed partial class StoryTeller
 {
     private static readonly TimeSpan _away = TimeSpan.FromSeconds(5);
     private static readonly TimeSpan _controlPlaneAway = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan _shortLife = TimeSpan.FromSeconds(20);
-    private static readonly TimeSpan _normalLife = TimeSpan.FromDays(1);
 
     private async Task<string> KillReplicaAsync(CancellationToken cancellationToken)
     {
@@ -92,47 +90,6 @@ internal sealed partial class StoryTeller
         var text = string.Create(CultureInfo.InvariantCulture,
             $"the weights were in force {inForce.TotalSeconds:0.0} s after the edit (or sooner); pricing v2 then got {result.Share:P1} of {result.All}");
         return result.Share is >= 0.45 and <= 0.55 ? text : throw new StepFailedException($"{text}, not 45–55 %");
-    }
-
-    private async Task<string> RotateCertificatesAsync(CancellationToken cancellationToken)
-    {
-        var api = controlPlane.Api;
-        var before = (await api.IdentitiesAsync(cancellationToken)).Select(issued => issued.Serial).ToHashSet();
-        var clients = await api.ClientsAsync(cancellationToken);
-        if (clients.Count < Replica.All.Count)
-        {
-            throw new StepFailedException($"only {clients.Count} of {Replica.All.Count} workloads are connected to the control plane");
-        }
-
-        var fewest = 0;
-        await api.SetLeafLifeAsync(_shortLife, cancellationToken);
-        try
-        {
-            await api.RotateAsync(cancellationToken);
-            await Waiting.UntilAsync("every workload to renew twice", TimeSpan.FromSeconds(75), async cancelled =>
-            {
-                var issued = await api.IdentitiesAsync(cancelled);
-                var renewals = Checks.Renewals(clients, [.. issued.Where(identity => !before.Contains(identity.Serial))]);
-                fewest = renewals.Values.Min();
-                return fewest >= 2 ? null : string.Join(", ", renewals.Where(renewal => renewal.Value < 2).Select(renewal => $"{renewal.Key}: {renewal.Value}"));
-            }, cancellationToken);
-        }
-        finally
-        {
-            await api.SetLeafLifeAsync(_normalLife, CancellationToken.None);
-            await api.RotateAsync(CancellationToken.None);
-        }
-
-        before = [.. (await api.IdentitiesAsync(cancellationToken)).Where(identity => !IsLong(identity)).Select(identity => identity.Serial).Concat(before)];
-        await Waiting.UntilAsync("every workload to have a certificate for a day again", TimeSpan.FromSeconds(30), async cancelled =>
-        {
-            var issued = await api.IdentitiesAsync(cancelled);
-            var renewals = Checks.Renewals(clients, [.. issued.Where(identity => !before.Contains(identity.Serial) && IsLong(identity))]);
-            return renewals.Values.All(count => count >= 1) ? null : string.Join(", ", renewals.Where(renewal => renewal.Value < 1).Select(renewal => renewal.Key));
-        }, cancellationToken);
-        return $"{clients.Count} workloads renewed their certificates of {_shortLife.TotalSeconds:0} s at least {fewest} times each, then returned to a day";
-
-        static bool IsLong(IssuedIdentity identity) => identity.NotAfter - identity.NotBefore > TimeSpan.FromHours(1);
     }
 
     private async Task<string> KillControlPlaneAsync(CancellationToken cancellationToken)

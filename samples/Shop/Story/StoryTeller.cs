@@ -5,11 +5,11 @@ namespace Shop.Story;
 /// <summary>A step that did not hold what it promises.</summary>
 internal sealed class StepFailedException(string message) : Exception(message);
 
-/// <summary>Runs the five steps one after another, with traffic throughout, and measures each.</summary>
+/// <summary>Runs the seven steps one after another, with traffic throughout, and measures each.</summary>
 internal sealed partial class StoryTeller(ControlPlane controlPlane, Services services, ShopFolders folders, EndpointCounter counter, Action<string> say)
 {
     private static readonly TimeSpan _shortest = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan _limit = TimeSpan.FromMinutes(5);
+    private static readonly TimeSpan _limit = TimeSpan.FromMinutes(6);
 
     // A telemetry interval, and a second for what is on the way.
     private static readonly TimeSpan _settle = TimeSpan.FromSeconds(2);
@@ -25,7 +25,9 @@ internal sealed partial class StoryTeller(ControlPlane controlPlane, Services se
             ("kill-catalog-replica", KillReplicaAsync),
             ("slow-catalog-replica", SlowReplicaAsync),
             ("shift-pricing", ShiftPricingAsync),
+            ("intruder", IntrudeAsync),
             ("rotate-certificates", RotateCertificatesAsync),
+            ("change-root", ChangeRootAsync),
             ("kill-control-plane", KillControlPlaneAsync),
         ];
         await Task.Delay(_settle, cancellationToken);

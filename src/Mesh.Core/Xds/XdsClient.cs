@@ -10,6 +10,9 @@ namespace Mesh.Xds;
 /// Connectivity never deletes what is cached (gRFC A57).</remarks>
 internal sealed partial class XdsClient : IAsyncDisposable
 {
+    /// <summary>A stream that stood so long was good although nothing new was said on it: there is no reason to wait longer and longer for the next.</summary>
+    private static readonly TimeSpan Quiet = TimeSpan.FromSeconds(5);
+
     private static readonly string[] Types =
         [XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy, XdsTypes.TrustBundle];
 
@@ -148,6 +151,7 @@ internal sealed partial class XdsClient : IAsyncDisposable
     private async Task<(bool Answered, string Reason)> RunStreamAsync(Backoff backoff)
     {
         var answered = false;
+        long? opened = null;
         try
         {
             var invoker = await _connector.ConnectAsync(_stopping.Token).ConfigureAwait(false);
@@ -155,6 +159,7 @@ internal sealed partial class XdsClient : IAsyncDisposable
             stream = AdsStream.Open(invoker, _variant, _node, request => _loop.Post(() => Sent(stream, request)), _stopping.Token);
             await using (stream.ConfigureAwait(false))
             {
+                opened = _time.GetTimestamp();
                 await OnLoopAsync(() => StreamOpened(stream)).ConfigureAwait(false);
                 while (await stream.ReceiveAsync(_stopping.Token).ConfigureAwait(false) is { } response)
                 {
@@ -176,6 +181,13 @@ internal sealed partial class XdsClient : IAsyncDisposable
         {
             // The connector may fail in any way (files, certificates, names); none may end the loop.
             return (answered, e.Message);
+        }
+        finally
+        {
+            if (opened is { } at && _time.GetElapsedTime(at) >= Quiet)
+            {
+                backoff.Reset();
+            }
         }
     }
 

@@ -247,6 +247,29 @@ public sealed class XdsConfigSourceTests : IAsyncLifetime
         await AnswerAllAsync((SotwStream)await _server.NextStreamAsync(), "cart:80", "r", "c", 1001);
     }
 
+    [Theory]
+    [InlineData(6, 1)]
+    [InlineData(1, 1.6 * 1.6)]
+    public async Task Reconnect_StreamsWithoutAnswers_BackOffOnlyWhenTheyWereShort(int seconds, double expected)
+    {
+        _source.Watch("cart:80");
+        _source.Start();
+        for (var i = 1; i <= 3; i++)
+        {
+            var stream = (SotwStream)await _server.NextStreamAsync();
+            await stream.NextAsync(Lds);
+            _time.Advance(TimeSpan.FromSeconds(seconds));
+            stream.End(Grpc.Core.StatusCode.Unavailable, "gone");
+            await Eventually.Async(() => Waits().Length == i, $"wait {i} begins");
+            _time.Advance(Waits()[^1]);
+        }
+
+        Assert.InRange(Waits()[2].TotalSeconds, expected * 0.79, expected * 1.21);
+
+        // The others are of names that wait 15 s for their answer.
+        TimeSpan[] Waits() => [.. _time.Timers.Where(timer => timer < TimeSpan.FromSeconds(10))];
+    }
+
     [Fact]
     [Trait("gRFC", "A57")]
     public async Task Outage_WithEverythingCached_KeepsAllAndNewNamesFailWithReason()
