@@ -56,7 +56,8 @@ internal static class IdentityApi
             ? ApiEndpoints.Problem(409, "Not now", problem)
             : Results.Ok(RootStatus.Of(keeper, trust, log, time));
 
-    private static IResult Revoke(RevocationRequest? request, TrustBundleStore trust, IssuanceLog log, MeshControlPlaneOptions options, TimeProvider time)
+    private static IResult Revoke(
+        RevocationRequest? request, TrustBundleStore trust, MeshAuthority authority, IssuanceLog log, MeshControlPlaneOptions options, TimeProvider time)
     {
         if (!TryRead(request, options, out var id, out var serial, out var bad))
         {
@@ -68,17 +69,48 @@ internal static class IdentityApi
             return ApiEndpoints.Problem(400, "Bad reason", $"reason has {request.Reason.Length} characters. Give at most {MaxReason}.");
         }
 
-        // Of a certificate that we do not know the end, the entry stays as long as any could live.
-        var now = time.GetUtcNow();
-        DateTimeOffset? until = serial is null ? null : log.Live.FirstOrDefault(i => i.Serial == serial)?.NotAfter ?? now + LeafPolicyStore.LongestLife;
+        // Of a certificate whose end we do not know the entry has none: an issuer may live for years.
+        var until = serial is null ? null : log.Live.FirstOrDefault(i => i.Serial == serial)?.NotAfter;
+        var revocation = new Revocation(id, serial, request.Reason, time.GetUtcNow(), until);
+        if (revocation.ProblemIn(TrustDomain.Parse(options.TrustDomain)) is { } problem)
+        {
+            return ApiEndpoints.Problem(400, "Bad revocation", problem);
+        }
+
+        if (SignerProblem(authority.State, serial) is { } signs)
+        {
+            return ApiEndpoints.Problem(409, "It signs", signs);
+        }
+
         try
         {
-            return Results.Ok(trust.Revoke(new Revocation(id, serial, request.Reason, now, until)));
+            return Results.Ok(trust.Revoke(revocation));
         }
         catch (InvalidOperationException e)
         {
             return ApiEndpoints.Problem(429, "Too many revocations", e.Message);
         }
+    }
+
+    /// <summary>Why an issuer can't be revoked yet: everything under it would be refused at once, and what is signed next as well.</summary>
+    private static string? SignerProblem(TrustState state, string? serial)
+    {
+        var signer = Stands(state.Signing) ? state.Signing : state.Next is { } next && Stands(next) ? next : null;
+        if (signer is null)
+        {
+            return null;
+        }
+
+        var when = ReferenceEquals(signer, state.Signing) ? "now" : "next";
+        var first = signer.Origin switch
+        {
+            AuthorityOrigin.Own => "First change root and issuer: 'mesh identity rotate --root'",
+            AuthorityOrigin.GivenRoot => "First restart the control plane with another root in --root-cert and --root-key",
+            _ => "First put another issuer into the issuer's files: they are read again within seconds",
+        };
+        return $"{serial} is an issuer that signs {when}: every certificate under it would be refused at once, new ones too. {first}. Revoke it when others sign, at best when every workload has renewed.";
+
+        bool Stands(SigningAuthority authority) => authority.Intermediates.Any(i => Certificates.Serial(i) == serial);
     }
 
     private static IResult Undo(RevocationRequest? request, TrustBundleStore trust, MeshControlPlaneOptions options) =>
@@ -98,7 +130,7 @@ internal static class IdentityApi
         if (request.Serial is not null)
         {
             serial = Certificates.NormalSerial(request.Serial);
-            bad = serial is null ? ApiEndpoints.Problem(400, "Bad serial", $"'{request.Serial}' is no serial number. Give hexadecimal digits, as 'mesh identity list' shows them.") : bad;
+            bad = serial is null ? ApiEndpoints.Problem(400, "Bad serial", $"'{Shorten(request.Serial)}' is no serial number. Give 1–{Certificates.MaxSerialDigits} hexadecimal digits, as 'mesh identity list' shows them.") : bad;
             return serial is not null;
         }
 
@@ -111,6 +143,8 @@ internal static class IdentityApi
         id = identity.ToString();
         return true;
     }
+
+    private static string Shorten(string text) => text.Length <= 100 ? text : text[..100] + "…";
 
     private static IResult BadId(string? id) =>
         ApiEndpoints.Problem(400, "Bad identity", $"'{id}' is neither a SPIFFE ID such as spiffe://cluster.local/ns/shop/sa/cart nor namespace/service-account such as shop/cart.");

@@ -17,7 +17,7 @@ internal sealed partial class AuthorityKeeper : BackgroundService
     private volatile string? _fileProblem;
     private string? _failure;
     private GivenIssuer? _given;
-    private DateTimeOffset? _waitedForNobodySince;
+    private long? _waitedForNobodySince;
 
     public AuthorityKeeper(
         MeshAuthority authority, GivenFiles given, TrustBundleStore trust, IssuanceLog issued, ITrustHolders holders, LeafPolicyStore leafPolicy, TimeProvider time,
@@ -65,8 +65,8 @@ internal sealed partial class AuthorityKeeper : BackgroundService
                 return;
             }
 
-            _waitedForNobodySince ??= _time.GetUtcNow();
-            if (_time.GetUtcNow() - _waitedForNobodySince >= Settle)
+            var since = _waitedForNobodySince ??= _time.GetTimestamp();
+            if (_time.GetElapsedTime(since) >= Settle)
             {
                 _waitedForNobodySince = null;
                 _authority.Advance(state);
@@ -172,7 +172,7 @@ internal sealed partial class AuthorityKeeper : BackgroundService
         var trust = _trust.Current;
         return RotationStep.Waits(new RotationFacts(
             state.Phase, trust.Version, trust.RootsVersion, [.. state.Previous.Select(Certificates.Id)], _holders.Holders,
-            [.. _issued.Live.Where(l => !trust.IsRevoked(l.Serial))]));
+            [.. _issued.Live.Where(l => !trust.IsRevoked(l))]));
     }
 
     private static partial class Log

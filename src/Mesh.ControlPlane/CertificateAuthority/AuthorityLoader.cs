@@ -61,6 +61,12 @@ internal sealed partial class AuthorityLoader(DataFolder data, MeshControlPlaneO
     private SigningAuthority GivenRoot(StoredTrust? stored, string certificateFile, string keyFile)
     {
         var root = SigningPair.Read(Pems.ReadText(certificateFile), Pems.ReadText(keyFile), certificateFile, keyFile, time.GetUtcNow());
+        if (!Certificates.IsSelfSigned(root.Certificate))
+        {
+            throw new InvalidDataException(
+                $"The certificate in '{certificateFile}' is signed by '{root.Certificate.IssuerDN}', not by itself: workloads take roots alone. Give a root with --root-cert and --root-key, or this one as --issuer-cert and --issuer-key with its root as --root-cert.");
+        }
+
         var id = Certificates.Id(root.Certificate);
         var known = stored?.Signing.RootId == id ? stored.Signing : stored?.Next?.RootId == id ? stored.Next : null;
         return known is { Issuer: { } issuer, Intermediates.Count: > 0 } && Certificates.NotAfter(issuer.Certificate) > time.GetUtcNow()

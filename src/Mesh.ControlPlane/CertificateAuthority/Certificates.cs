@@ -11,6 +11,9 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 /// <summary>What is read off certificates.</summary>
 internal static class Certificates
 {
+    /// <summary>Of a serial number: RFC 5280 §4.1.2.2 has 20 octets.</summary>
+    public const int MaxSerialDigits = 40;
+
     /// <summary>A short name for a certificate, the same for everyone: the start of its SHA-256.</summary>
     public static string Id(X509Certificate certificate) => Convert.ToHexStringLower(SHA256.HashData(certificate.GetEncoded()).AsSpan(0, 8));
 
@@ -24,7 +27,27 @@ internal static class Certificates
     public static string? NormalSerial(string text)
     {
         var bare = text.Replace(":", string.Empty, StringComparison.Ordinal).ToLowerInvariant().TrimStart('0');
-        return bare.Length is > 0 and <= 64 && bare.All(char.IsAsciiHexDigitLower) ? bare : null;
+        return bare.Length is > 0 and <= MaxSerialDigits && bare.All(char.IsAsciiHexDigitLower) ? bare : null;
+    }
+
+    /// <summary>Whether it vouches for itself, as a root does: names to the byte, because that is how workloads compare them.</summary>
+    public static bool IsSelfSigned(X509Certificate certificate)
+    {
+        if (!certificate.SubjectDN.GetEncoded().AsSpan().SequenceEqual(certificate.IssuerDN.GetEncoded()))
+        {
+            return false;
+        }
+
+        try
+        {
+            certificate.Verify(certificate.GetPublicKey());
+            return true;
+        }
+        catch (Exception)
+        {
+            // BouncyCastle throws many types for signatures and keys that do not fit.
+            return false;
+        }
     }
 
     /// <summary>Kind and size, as people say it.</summary>

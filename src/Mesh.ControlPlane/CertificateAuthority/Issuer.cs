@@ -24,6 +24,11 @@ internal sealed class Issuer(MeshAuthority authority, IssuanceLog issued, TimePr
 
     public SigningAuthority Current => authority.State.Signing;
 
+    public TrustState State => authority.State;
+
+    /// <summary>Whom everyone is told to trust.</summary>
+    public TrustSnapshot Trust => authority.Trust;
+
     /// <summary>A leaf that certifies exactly one SPIFFE ID.</summary>
     /// <param name="node">What the asker calls itself; only shown.</param>
     /// <param name="attested">How it showed who it is.</param>

@@ -96,15 +96,21 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
     {
         var now = time.GetUtcNow();
         var pair = SigningPair.Read(contents.Certificate, contents.Key, certificateFile, keyFile, now);
-        var anchors = Pems.Certificates(contents.Anchors).Where(c => c.SubjectDN.Equivalent(c.IssuerDN)).ToList();
+        var given = Pems.Certificates(contents.Anchors).ToLookup(Certificates.IsSelfSigned);
+        var anchors = given[true].ToList();
         if (anchors.Count == 0)
         {
             throw new InvalidDataException($"'{anchorFile}' holds no self-signed certificate. Give the root that the issuer in '{certificateFile}' chains to, PEM.");
         }
 
+        if (anchors.Find(a => a.GetBasicConstraints() < 0) is { } noAuthority)
+        {
+            throw new InvalidDataException($"The root '{noAuthority.SubjectDN}' in '{anchorFile}' lacks the basic constraint CA: every workload would refuse the roots. Give roots that have it, or leave it out.");
+        }
+
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var publicKey = PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo());
-        var between = Pems.Certificates(contents.Certificate).Skip(1).Concat(Pems.Certificates(contents.Anchors).Where(c => !c.SubjectDN.Equivalent(c.IssuerDN))).ToList();
+        var between = Pems.Certificates(contents.Certificate).Skip(1).Concat(given[false]).ToList();
         // What our own leaves will look like: shows the signature, path lengths, constraints on names and validity all at once, as peers will see them.
         var chain = Chain(pair, new GeneralName(GeneralName.UniformResourceIdentifier, $"spiffe://{trustDomain}/ns/mesh/sa/probe"), publicKey, between, anchors, now);
         Chain(pair, new GeneralName(GeneralName.DnsName, ServingCertificate.Name), publicKey, between, anchors, now);

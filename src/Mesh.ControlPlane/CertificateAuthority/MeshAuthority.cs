@@ -3,7 +3,7 @@ using X509Certificate = Org.BouncyCastle.X509.X509Certificate;
 
 namespace Mesh.ControlPlane.CertificateAuthority;
 
-/// <summary>The authority as it is now, and every change of it: on disk first, then in force, then told. Thread-safe.</summary>
+/// <summary>The authority as it is now, and every change of it: on disk first, then told, then in force. Thread-safe.</summary>
 internal sealed partial class MeshAuthority
 {
     private readonly DataFolder _data;
@@ -29,6 +29,9 @@ internal sealed partial class MeshAuthority
     }
 
     public TrustState State => _state;
+
+    /// <summary>Whom everyone is told to trust.</summary>
+    public TrustSnapshot Trust => _trust.Current;
 
     /// <summary>Signs under the authority in force. No change of it comes between what the signer sees and what it notes: a leaf is under the root that it is counted for.</summary>
     public T Sign<T>(Func<SigningAuthority, TrustSnapshot, T> sign)
@@ -81,8 +84,7 @@ internal sealed partial class MeshAuthority
                 Log.RotationBegan(_logger, _state.Signing.RootId, given.Authority.RootId, "the issuer's files name another root");
             }
 
-            _anchors = given.Anchors;
-            SetLocked(next);
+            SetLocked(next, given.Anchors);
             Log.IssuerTaken(_logger, given.Authority.Issuer.Certificate.SubjectDN.ToString(), Certificates.NotAfter(given.Authority.Issuer.Certificate));
         }
     }
@@ -140,11 +142,13 @@ internal sealed partial class MeshAuthority
         return renewed;
     }
 
-    private void SetLocked(TrustState next)
+    /// <summary>In force last: where one of the files can't be written nothing has changed, and the whole is tried again.</summary>
+    private void SetLocked(TrustState next, IReadOnlyList<X509Certificate>? anchors = null)
     {
+        anchors ??= _anchors;
         AuthorityStore.Write(_data, next);
-        _state = next;
-        _trust.SetRoots([.. next.Roots.Concat(_anchors).DistinctBy(Certificates.Id)]);
+        _trust.SetRoots([.. next.Roots.Concat(anchors).DistinctBy(Certificates.Id)]);
+        (_state, _anchors) = (next, anchors);
     }
 
     private static partial class Log

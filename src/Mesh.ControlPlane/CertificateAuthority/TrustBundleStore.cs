@@ -8,8 +8,17 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 /// <summary>One identity or certificate that is not to be believed any more.</summary>
 /// <param name="Id">The identity; null when it is one certificate.</param>
 /// <param name="Serial">Of one certificate; null when it is all of an identity.</param>
-/// <param name="Until">When the entry goes by itself, because the certificate is over; null for an identity.</param>
-internal sealed record Revocation(string? Id, string? Serial, string? Reason, DateTimeOffset RevokedAt, DateTimeOffset? Until);
+/// <param name="Until">When the certificate is over; null for an identity, and for a certificate that we did not issue or note.</param>
+internal sealed record Revocation(string? Id, string? Serial, string? Reason, DateTimeOffset RevokedAt, DateTimeOffset? Until)
+{
+    /// <summary>Why every workload would refuse a trust bundle that tells it; null when it can be told.</summary>
+    public string? ProblemIn(TrustDomain trustDomain) =>
+        Id is not null && !(SpiffeId.TryParse(Id, out var id) && id.TrustDomain == trustDomain)
+            ? $"'{Id}' is no identity of the trust domain '{trustDomain}'. Others are not believed anyway."
+        : Serial is not null && Certificates.NormalSerial(Serial) != Serial
+            ? $"'{Serial}' is no serial number. Give 1–{Certificates.MaxSerialDigits} digits of lower-case hexadecimal without leading zeros."
+        : null;
+}
 
 /// <summary>Which roots are trusted and who is revoked, as everybody is told it. Revocations survive a restart; the roots come from the authority. Thread-safe.</summary>
 internal sealed class TrustBundleStore
@@ -19,6 +28,9 @@ internal sealed class TrustBundleStore
 
     private const string RevocationsFile = "revocations.json";
     private const int MaxRevocations = 10_000;
+
+    /// <summary>How long an entry outlives its certificate: clocks, ours among them, may jump back.</summary>
+    private static readonly TimeSpan Grace = TimeSpan.FromDays(7);
     private readonly DataFolder _data;
     private readonly TrustDomain _trustDomain;
     private readonly TimeProvider _time;
@@ -32,6 +44,7 @@ internal sealed class TrustBundleStore
     public TrustBundleStore(DataFolder data, TrustDomain trustDomain, TimeProvider time)
     {
         (_data, _trustDomain, _time) = (data, trustDomain, time);
+        Chains = new PeerChains(time);
         if (!data.Exists(RevocationsFile))
         {
             return;
@@ -49,6 +62,9 @@ internal sealed class TrustBundleStore
 
     /// <summary>What is in force; there is one as soon as the authority was found.</summary>
     public TrustSnapshot Current => _current ?? throw new InvalidOperationException("The authority was not found yet.");
+
+    /// <summary>What connected peers' certificates rest on.</summary>
+    public PeerChains Chains { get; }
 
     public IReadOnlyList<Revocation> Revocations
     {
@@ -77,9 +93,15 @@ internal sealed class TrustBundleStore
     }
 
     /// <summary>Stops believing; saying it twice changes nothing.</summary>
+    /// <exception cref="ArgumentException">Every workload would refuse to be told of it.</exception>
     /// <exception cref="InvalidOperationException">There are too many.</exception>
     public Revocation Revoke(Revocation revocation)
     {
+        if (revocation.ProblemIn(_trustDomain) is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(revocation));
+        }
+
         lock (_lock)
         {
             if (_revocations.FirstOrDefault(r => Same(r, revocation)) is { } known)
@@ -113,15 +135,15 @@ internal sealed class TrustBundleStore
         }
     }
 
-    /// <summary>Drops entries of certificates that are over.</summary>
+    /// <summary>Drops entries of certificates that have been over for a while.</summary>
     public void Prune()
     {
         lock (_lock)
         {
-            var now = _time.GetUtcNow();
-            if (_revocations.Any(r => r.Until < now))
+            var overSince = _time.GetUtcNow() - Grace;
+            if (_revocations.Any(r => r.Until < overSince))
             {
-                SetLocked([.. _revocations.Where(r => !(r.Until < now))]);
+                SetLocked([.. _revocations.Where(r => !(r.Until < overSince))]);
             }
         }
     }

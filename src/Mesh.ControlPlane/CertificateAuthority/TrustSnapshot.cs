@@ -25,8 +25,10 @@ internal sealed class TrustSnapshot
         var resource = new Mesh.Protos.Identity.TrustBundle { Name = trustDomain.Name };
         // In an order of their own: that another of them signs is no news to clients.
         resource.Roots.AddRange(roots.OrderBy(Certificates.Id, StringComparer.Ordinal).Select(r => ByteString.CopyFrom(r.GetEncoded())));
-        resource.RevokedIds.AddRange(_ids.Order(StringComparer.Ordinal));
-        resource.RevokedSerials.AddRange(_serials.Order(StringComparer.Ordinal));
+        // What a version or trust domain of before has left would have workloads refuse all of it.
+        var told = revocations.Where(r => r.ProblemIn(trustDomain) is null).ToList();
+        resource.RevokedIds.AddRange(told.Select(r => r.Id).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
+        resource.RevokedSerials.AddRange(told.Select(r => r.Serial).OfType<string>().Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal));
         Resource = resource.ToByteString();
         Version = Hash(Resource.Span);
     }
@@ -54,7 +56,19 @@ internal sealed class TrustSnapshot
         : IsRevoked(serial) ? $"The certificate {serial} of '{id}' is revoked. Join again with a new token."
         : null;
 
+    /// <summary>Why this peer is not believed: by its identity, its certificate, or an issuer of that.</summary>
+    public string? RevocationOf(Peer peer) =>
+        RevocationOf(peer.Id!, peer.Serials[0])
+        ?? (peer.Serials.FirstOrDefault(IsRevoked) is { } issuer ? $"The issuer {issuer} of the certificate of '{peer.Id}' is revoked. Join again with a new token." : null);
+
     public bool IsRevoked(string? serial) => serial is not null && _serials.Contains(serial);
+
+    /// <summary>Whether it is revoked by its serial or its identity.</summary>
+    public bool IsRevoked(Issuance issued) => _ids.Contains(issued.Identity) || IsRevoked(issued.Serial);
+
+    /// <summary>Whether its root is in force and nothing of its chain is revoked.</summary>
+    public bool Believes(IssuedLeaf issued) =>
+        Roots.Any(r => Certificates.Id(r) == issued.Authority.RootId) && !issued.Authority.Intermediates.Prepend(issued.Leaf).Any(c => IsRevoked(Certificates.Serial(c)));
 
     private static string Hash(ReadOnlySpan<byte> bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes).AsSpan(0, 8));
 }

@@ -9,7 +9,7 @@ using Mesh.Spiffe;
 namespace Mesh.ControlPlane.Hosting;
 
 /// <summary>TLS of the gRPC port: a client may come without certificate (to get its first), but not with a wrong one.</summary>
-internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustBundleStore trust, MeshAuthority authority, TimeProvider time, ILogger<ControlPlaneTls> logger)
+internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustBundleStore trust, MeshAuthority authority, ILogger<ControlPlaneTls> logger)
 {
     private static readonly List<SslApplicationProtocol> Protocols = [SslApplicationProtocol.Http2];
 
@@ -43,36 +43,42 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
             // Asks for one; whether one must come is decided below.
             ClientCertificateRequired = true,
             CertificateChainPolicy = policy,
-            RemoteCertificateValidationCallback = (_, certificate, _, errors) => Verify(now, certificate, errors),
+            RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Verify(now, certificate, chain, errors),
         };
     }
 
-    /// <summary>Whose verified certificate the connection has; null for none, or one that is over or revoked by now.</summary>
-    public PeerFeature Peer(X509Certificate2? certificate) =>
-        certificate is not null
-        && new DateTimeOffset(certificate.NotAfter.ToUniversalTime()) > time.GetUtcNow()
-        && SpiffeCertificate.TryReadId(certificate, out var id, out _)
-        && id.Namespace is not null
-        && Certificates.NormalSerial(certificate.SerialNumber) is { } serial
-        && trust.Current.RevocationOf(id, serial) is null
-            ? new PeerFeature(id, serial)
-            : new PeerFeature(null);
+    /// <summary>Whose verified certificate the connection has; null for none, or one of whose chain anything is over, revoked or no longer trusted by now.</summary>
+    public PeerFeature Peer(X509Certificate2? certificate)
+    {
+        var now = trust.Current;
+        return certificate is not null
+            && SpiffeCertificate.TryReadId(certificate, out var id, out _)
+            && id.Namespace is not null
+            && trust.Chains.Of(id, TrustBundle.SerialOf(certificate)) is { } peer
+            && now.Bundle.HasRoot(peer.Root)
+            && now.RevocationOf(peer) is null
+                ? new PeerFeature(id, peer.Serials[0])
+                : new PeerFeature(null);
+    }
 
-    private bool Verify(TrustSnapshot now, X509Certificate? certificate, SslPolicyErrors errors)
+    private bool Verify(TrustSnapshot now, X509Certificate? certificate, X509Chain? chain, SslPolicyErrors errors)
     {
         if (certificate is null)
         {
             return true;
         }
 
-        if (PeerVerifier.TryVerify(now.Bundle, certificate, errors, null, out var id, out var problem))
-        {
-            problem = now.RevocationOf(id, Certificates.NormalSerial(certificate.GetSerialNumberString()));
-        }
-
+        var problem = PeerVerifier.Verify(now.Bundle, certificate, chain, errors, null, peerIsServer: false, out var id)?.Problem;
         if (problem is null)
         {
-            return true;
+            // Leaf and issuers alike: the connection will tell the leaf alone.
+            var peer = Spiffe.Peer.From(id, chain!);
+            problem = now.RevocationOf(peer);
+            if (problem is null)
+            {
+                trust.Chains.Remember(peer);
+                return true;
+            }
         }
 
         Log.PeerRefused(logger, problem);

@@ -21,11 +21,17 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     private const int MaxTypes = 32;
     private const int MaxNameLength = 2048;
 
+    /// <summary>A certificate may end while nothing else happens.</summary>
+    private static readonly TimeSpan CheckPeriod = TimeSpan.FromMinutes(1);
+
     /// <summary>Make before break: what is referred to goes before what refers to it (xDS v3, eventual consistency considerations); whom to trust before all.</summary>
     private static readonly string[] PushOrder =
         [XdsTypes.TrustBundle, XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy];
 
     private readonly Channel<byte> _wakes = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    /// <summary>What the peer's certificate rests on; null without one, and in the own process.</summary>
+    private readonly Peer? _peer = identity is null || serial is null ? null : parts.Trust.Chains.Of(identity, serial);
     private readonly DateTimeOffset _since = parts.Time.GetUtcNow();
     private readonly string _nonceSuffix = Guid.NewGuid().ToString("N")[..8];
 
@@ -51,12 +57,14 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     public async Task RunAsync(IAsyncStreamReader<TRequest> requests, IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
     {
         var id = parts.Clients.Add(this);
+        // By the wall clock at each tick: a timer for the end itself would not see the clock jump, nor the machine sleep.
+        await using var ticks = _peer is null ? null : parts.Time.CreateTimer(_ => Wake(), null, CheckPeriod, CheckPeriod);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var read = requests.MoveNext(ends.Token);
         var wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
         try
         {
-            EndIfRevoked();
+            EndIfNotBelieved();
             while (true)
             {
                 await Task.WhenAny(read, wake);
@@ -80,7 +88,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                     await wake;
                     _wakes.Reader.TryRead(out _);
                     wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
-                    EndIfRevoked();
+                    EndIfNotBelieved();
                     await PushAsync(responses, cancellationToken);
                 }
             }
@@ -256,11 +264,17 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         }
     }
 
-    private void EndIfRevoked()
+    private void EndIfNotBelieved()
     {
-        if (identity is not null && parts.Trust.Current.RevocationOf(identity, serial) is { } revoked)
+        var trust = parts.Trust.Current;
+        if (identity is not null && (_peer is null ? trust.RevocationOf(identity, serial) : trust.RevocationOf(_peer)) is { } revoked)
         {
             throw new RpcException(new Status(StatusCode.PermissionDenied, revoked));
+        }
+
+        if (identity is not null && serial is not null && (_peer is null || _peer.NotAfter <= parts.Time.GetUtcNow()))
+        {
+            throw new RpcException(new Status(StatusCode.Unauthenticated, $"The certificate {serial} of '{identity}', or its issuer, is over. Connect again with a newer one."));
         }
     }
 

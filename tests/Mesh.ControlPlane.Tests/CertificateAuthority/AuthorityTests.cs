@@ -168,6 +168,20 @@ public sealed class AuthorityTests : IDisposable
     }
 
     [Fact]
+    public void GivenRoot_ThatAnotherSigned_IsRefused()
+    {
+        using var root = new GivenCa("root", _ca.Time, pathLength: 2);
+        var below = root.Issuer("below", pathLength: 1);
+        (_ca.Options.RootCertificate, _ca.Options.RootKey) = (Path.Combine(_ca.Given, "ca.crt"), Path.Combine(_ca.Given, "ca.key"));
+        File.WriteAllText(_ca.Options.RootCertificate, below.Certificate);
+        File.WriteAllText(_ca.Options.RootKey, below.Key);
+
+        var refused = Assert.Throws<InvalidDataException>(() => _ca.Start());
+
+        Assert.Contains("signed by 'CN=root', not by itself", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void BrokenState_IsNeverReplaced()
     {
         _ca.Start().Stop();

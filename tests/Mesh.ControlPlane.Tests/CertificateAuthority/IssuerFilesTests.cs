@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Mesh.ControlPlane.CertificateAuthority;
 using Microsoft.Extensions.Logging;
@@ -61,6 +62,19 @@ public sealed class IssuerFilesTests : IDisposable
 
         Assert.Contains(why, refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("PRIVATE", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Anchor_ThatIsNoAuthority_IsRefused_AsEveryWorkloadWould()
+    {
+        using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
+        using var plain = new CertificateRequest("CN=plain", key, HashAlgorithmName.SHA256).CreateSelfSigned(_ca.Time.GetUtcNow().AddHours(-1), _ca.Time.GetUtcNow().AddDays(1));
+        Put(_root.Issuer("given issuer"), _root.Pem + plain.ExportCertificatePem() + "\n");
+
+        var refused = Assert.Throws<InvalidDataException>(() => _ca.Start());
+
+        Assert.Contains("'CN=plain'", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("basic constraint CA", refused.Message, StringComparison.Ordinal);
     }
 
     [Fact]

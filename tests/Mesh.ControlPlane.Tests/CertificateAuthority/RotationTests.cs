@@ -232,11 +232,25 @@ public sealed class RotationTests : IDisposable
     }
 
     [Fact]
-    public void FullDisk_ChangesNothing_AndIsTriedAgain()
+    public void RevokedIdentity_HoldsNothingUp()
+    {
+        _ca.Start().Leaf("gone", TimeSpan.FromHours(24));
+        _ca.Authority.Rotate("test");
+        Assert.Single(_ca.Keeper.Waits);
+
+        _ca.Trust.Revoke(new Revocation(AuthorityFixture.Cart.ToString(), null, null, _ca.Time.GetUtcNow(), null));
+
+        Assert.Empty(_ca.Keeper.Waits);
+    }
+
+    [Theory]
+    [InlineData("authority.json")]
+    [InlineData("trust-bundle.pem")]
+    public void FullDisk_ChangesNothing_AndIsTriedAgain(string file)
     {
         _ca.Start();
         var before = _ca.State;
-        var obstacle = Directory.CreateDirectory(Path.Combine(_ca.Options.DataFolder, "authority.json.new"));
+        var obstacle = Directory.CreateDirectory(Path.Combine(_ca.Options.DataFolder, file + ".new"));
 
         Assert.ThrowsAny<SystemException>(() => _ca.Authority.Rotate("test"));
         Assert.Same(before, _ca.State);
@@ -245,5 +259,12 @@ public sealed class RotationTests : IDisposable
 
         Assert.Null(_ca.Authority.Rotate("test"));
         Assert.Equal(2, _ca.Trust.Current.Roots.Count);
+        obstacle.Create();
+        before = _ca.State;
+        Assert.ThrowsAny<SystemException>(() => _ca.Authority.Advance(before));
+        Assert.Same(before, _ca.State);
+        obstacle.Delete();
+        _ca.Keeper.Tick();
+        Assert.Equal(RotationPhase.Issuing, _ca.State.Phase);
     }
 }
