@@ -31,7 +31,7 @@ public sealed class ForeignServerTests
         await using var cartAgent = await Agent.StartAsync(mesh, "cart", "--serves", $"127.0.0.1:{port}");
         await using var server = await ForeignServer.StartAsync(peer, await Agent.BootstrapAsync(mesh, "cart"), $"127.0.0.1:{port}", peer, [Ask]);
         await using var storefrontAgent = await Agent.StartAsync(mesh, "storefront");
-        using var storefront = X509Certificate2.CreateFromPemFile(Path.Combine(Agent.Certificates(mesh, "storefront"), "tls.crt"), Path.Combine(Agent.Certificates(mesh, "storefront"), "tls.key"));
+        var storefront = Agent.Identity(mesh, "storefront");
 
         // The agent's word is enough: it stands for the server with its identity.
         await mesh.WaitUntilMeshedAsync("cart");
@@ -42,7 +42,7 @@ public sealed class ForeignServerTests
         Assert.Equal((peer, Caller), await AskByOurClientAsync(mesh));
         await AssertGrpcJsReachesItAsync(mesh, peer);
 
-        Assert.NotEqual(StatusCode.OK, (await RawClient.CallAsync(port, null, Ask)).Code);
+        Assert.NotEqual(StatusCode.OK, (await RawClient.CallAsync(port, (X509Certificate2?)null, Ask)).Code);
         using var stranger = new TestCa("cluster.local");
         Assert.NotEqual(StatusCode.OK, (await RawClient.CallAsync(port, stranger.Identity("shop", "storefront").Svid.Leaf, Ask)).Code);
         using (var plain = new HttpClient { DefaultRequestVersion = new Version(2, 0), DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact })
