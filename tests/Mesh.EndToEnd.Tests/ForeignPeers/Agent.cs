@@ -1,3 +1,5 @@
+using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using Mesh.Testing;
 using Xunit;
 
@@ -7,6 +9,15 @@ namespace Mesh.EndToEnd.Tests.ForeignPeers;
 internal static class Agent
 {
     public static string Certificates(RunningMesh mesh, string account) => Path.Combine(mesh.Scratch(account), "certs");
+
+    /// <summary>What its files say now: certificate, key, and what stands between it and its root.</summary>
+    public static SslStreamCertificateContext Identity(RunningMesh mesh, string account)
+    {
+        var file = Path.Combine(Certificates(mesh, account), "tls.crt");
+        var chain = new X509Certificate2Collection();
+        chain.ImportFromPemFile(file);
+        return SslStreamCertificateContext.Create(X509Certificate2.CreateFromPemFile(file, Path.Combine(Certificates(mesh, account), "tls.key")), chain, offline: true);
+    }
 
     /// <summary>Starts it; its files are there.</summary>
     public static async Task<ChildProcess> StartAsync(RunningMesh mesh, string account, params string[] more)

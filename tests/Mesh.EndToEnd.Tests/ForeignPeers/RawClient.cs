@@ -14,12 +14,17 @@ internal static class RawClient
 
     /// <summary>One call on a connection of its own.</summary>
     /// <param name="certificate">Null shows none.</param>
-    /// <param name="chain">What stands between it and a root.</param>
     /// <returns>The status, and the answer's text or what the status says.</returns>
-    public static async Task<(StatusCode Code, string Text)> CallAsync(int port, X509Certificate2? certificate, X509Certificate2Collection? chain, string path, params (string Name, string Value)[] headers)
+    public static Task<(StatusCode Code, string Text)> CallAsync(int port, X509Certificate2? certificate, string path, params (string Name, string Value)[] headers) =>
+        CallAsync(port, certificate is null ? null : SslStreamCertificateContext.Create(certificate, null, offline: true), path, headers);
+
+    /// <summary>One call on a connection of its own.</summary>
+    /// <param name="identity">With what stands between it and its root; null shows none.</param>
+    /// <returns>The status, and the answer's text or what the status says.</returns>
+    public static async Task<(StatusCode Code, string Text)> CallAsync(int port, SslStreamCertificateContext? identity, string path, params (string Name, string Value)[] headers)
     {
         using var handler = new SocketsHttpHandler { ConnectTimeout = TimeSpan.FromSeconds(5) };
-        handler.SslOptions.ClientCertificateContext = certificate is null ? null : SslStreamCertificateContext.Create(certificate, chain, offline: true);
+        handler.SslOptions.ClientCertificateContext = identity;
 #pragma warning disable CA5359 // The server is the one under test.
         handler.SslOptions.RemoteCertificateValidationCallback = (_, _, _, _) => true;
 #pragma warning restore CA5359

@@ -1,5 +1,4 @@
 using System.Net.Http.Json;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json;
 using Grpc.Core;
 using Mesh.Testing;
@@ -28,7 +27,7 @@ public sealed class RootRotationTests
         {
         }
 
-        using var old = Certificate(mesh, "past");
+        var old = Agent.Identity(mesh, "past");
         await SendAsync(mesh, HttpMethod.Put, "/api/v1/identity/leaf_life", new { seconds = 30 });
         await using var cart = await ForeignWorkload.StartAsync(mesh, ForeignServer.GrpcJs, "cart", ports["cart"], Ask);
         await using var stock = await ForeignWorkload.StartAsync(mesh, ForeignServer.Core, "stock", ports["stock"], Ask);
@@ -58,7 +57,7 @@ public sealed class RootRotationTests
         SteadyCalls[] flows = [forth, back, carts, stocks];
         await Task.WhenAll(flows.Select(f => f.FlowAsync()));
         await SendAsync(mesh, HttpMethod.Post, Rotation + "/rotate");
-        await SendAsync(mesh, HttpMethod.Post, "/api/v1/identity/revocations", new { serial = old.SerialNumber });
+        await SendAsync(mesh, HttpMethod.Post, "/api/v1/identity/revocations", new { serial = old.TargetCertificate.SerialNumber });
         var (after, phases) = (before, new List<string>());
         await Eventually.Async(
             async () =>
@@ -85,9 +84,9 @@ public sealed class RootRotationTests
         Assert.DoesNotContain(mesh.Logs.GetSnapshot(), record => record.Level >= LogLevel.Error);
 
         // Revoked until now, which ours alone know; from here on its root is all that is wrong with it.
-        await SendAsync(mesh, HttpMethod.Delete, "/api/v1/identity/revocations", new { serial = old.SerialNumber });
+        await SendAsync(mesh, HttpMethod.Delete, "/api/v1/identity/revocations", new { serial = old.TargetCertificate.SerialNumber });
         await using var present = await Agent.StartAsync(mesh, "present");
-        using var current = Certificate(mesh, "present");
+        var current = Agent.Identity(mesh, "present");
         foreach (var service in new[] { "cart", "stock" })
         {
             Assert.NotEqual(StatusCode.OK, (await RawClient.CallAsync(ports[service], old, Ask)).Code);
@@ -104,9 +103,6 @@ public sealed class RootRotationTests
             TimeSpan.FromSeconds(30));
         Assert.Equal(0, (await mesh.StatusAsync()).GetProperty("nacks").GetInt64());
     }
-
-    private static X509Certificate2 Certificate(RunningMesh mesh, string account) =>
-        X509Certificate2.CreateFromPemFile(Path.Combine(Agent.Certificates(mesh, account), "tls.crt"), Path.Combine(Agent.Certificates(mesh, account), "tls.key"));
 
     private static SteadyCalls Steady(MeshCaller caller) => new(
         async () => await caller.CallAsync(Ask) is var (code, text) && code == StatusCode.OK ? null : $"{code}: {text}", 1, TimeSpan.FromMilliseconds(10));

@@ -121,7 +121,7 @@ public abstract class RuledServer(string peer, bool rules = true) : IAsyncLifeti
         }
     }
 
-    private Task<(StatusCode Code, string Text)> CallAsync(RuleCall call) => RawClient.CallAsync(_port, _callers.GetOrAdd(call.Caller, Certificate), null, call.Path, call.Headers);
+    private Task<(StatusCode Code, string Text)> CallAsync(RuleCall call) => RawClient.CallAsync(_port, _callers.GetOrAdd(call.Caller, Certificate), call.Path, call.Headers);
 
     private X509Certificate2 Certificate(string caller) => caller.Split('/') is [var ns, var account] ? _ca.Identity(ns, account).Svid.Leaf : _ca.Identity("shop", caller).Svid.Leaf;
 
