@@ -88,7 +88,7 @@ internal sealed partial class StoryTeller
         }
         finally
         {
-            // Whatever came of it: the next step keeps the control plane away for as long as a short one lives.
+            // Whatever came of it: a later step keeps the control plane away for as long as a short one lives.
             await api.SetLeafLifeAsync(_normalLife, CancellationToken.None);
             await api.RotateAsync(CancellationToken.None);
         }

@@ -22,12 +22,13 @@ internal sealed partial class StoryTeller(ControlPlane controlPlane, Services se
         limited.CancelAfter(_limit);
         (string Name, Func<CancellationToken, Task<string>> Run)[] steps =
         [
+            // First: until the root has changed certificates are short-lived, and everyone reconnects all the time.
+            ("rotate-certificates", RotateCertificatesAsync),
+            ("change-root", ChangeRootAsync),
             ("kill-catalog-replica", KillReplicaAsync),
             ("slow-catalog-replica", SlowReplicaAsync),
             ("shift-pricing", ShiftPricingAsync),
             ("intruder", IntrudeAsync),
-            ("rotate-certificates", RotateCertificatesAsync),
-            ("change-root", ChangeRootAsync),
             ("kill-control-plane", KillControlPlaneAsync),
         ];
         await Task.Delay(_settle, cancellationToken);
