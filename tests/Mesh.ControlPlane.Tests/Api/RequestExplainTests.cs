@@ -1,8 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
+using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Tests.Hosting;
 using Mesh.ControlPlane.Tests.Sources;
+using Mesh.ControlPlane.Translation;
+using Microsoft.AspNetCore.Http;
 using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Api;
@@ -65,9 +68,9 @@ public sealed class RequestExplainTests
     [InlineData("shop/cart&claim=realm.roles%3Dstaff", "POST", "/items", true, "allow", "shop/catalog/staff")]
     [InlineData("shop/cart&claim=realm.roles%3Dguest&claim=realm.roles%3Dstaff", "POST", "/items", true, "allow", "shop/catalog/staff")]
     [InlineData("shop/cart&claim=realm.roles%3Dguest", "POST", "/items", false, "default", null)]
-    public async Task Verdict_IsThatOfTheDataPlane(string caller, string method, string path, bool allowed, string stage, string? rule)
+    public void Verdict_IsThatOfTheDataPlane(string caller, string method, string path, bool allowed, string stage, string? rule)
     {
-        using var answer = await AskAsync(caller, method, path);
+        using var answer = Ask(caller, method, path);
         var root = answer.RootElement;
 
         Assert.Equal(allowed, root.GetProperty("allowed").GetBoolean());
@@ -82,9 +85,9 @@ public sealed class RequestExplainTests
     }
 
     [Fact]
-    public async Task Denied_NamesTheNearestRulesAndTheFirstConditionThatFailed()
+    public void Denied_NamesTheNearestRulesAndTheFirstConditionThatFailed()
     {
-        using var answer = await AskAsync("shop/storefront", "DELETE", "/items/7");
+        using var answer = Ask("shop/storefront", "DELETE", "/items/7");
 
         var nearest = answer.RootElement.GetProperty("verdicts")[0].GetProperty("nearest").EnumerateArray().ToArray();
         Assert.Equal("shop/catalog/readers", nearest[0].GetProperty("rule").GetString());
@@ -95,18 +98,18 @@ public sealed class RequestExplainTests
     }
 
     [Fact]
-    public async Task Audit_IsToldBesideAndChangesNothing()
+    public void Audit_IsToldBesideAndChangesNothing()
     {
-        using var answer = await AskAsync("shop/storefront", "GET", "/items/export");
+        using var answer = Ask("shop/storefront", "GET", "/items/export");
 
         Assert.True(answer.RootElement.GetProperty("allowed").GetBoolean());
         Assert.Contains("denied by rule 'shop/catalog/exports'", answer.RootElement.GetProperty("verdicts")[0].GetProperty("audit").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Route_ThatAnswersItself_ReachesNobody()
+    public void Route_ThatAnswersItself_ReachesNobody()
     {
-        using var answer = await AskAsync("shop/storefront", "GET", "/v0/items");
+        using var answer = Ask("shop/storefront", "GET", "/v0/items");
 
         Assert.Equal(JsonValueKind.Null, answer.RootElement.GetProperty("allowed").ValueKind);
         Assert.Equal("shop/old/gone", answer.RootElement.GetProperty("routing").GetProperty("route").GetString());
@@ -136,12 +139,17 @@ public sealed class RequestExplainTests
         Assert.Contains(holds, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
-    private static async Task<JsonDocument> AskAsync(string caller, string method, string path)
+    /// <param name="caller">Claims follow it, as the query has them.</param>
+    private static JsonDocument Ask(string caller, string method, string path)
     {
-        await using var controlPlane = await TestControlPlane.StartAsync();
-        controlPlane.Source.Publish(Model);
-        using var api = controlPlane.Api();
-        return JsonDocument.Parse(await api.GetStringAsync(
-            $"/api/v1/explain/request?service=catalog&caller={caller}&method={method}&path={Uri.EscapeDataString(path)}", TestContext.Current.CancellationToken));
+        var store = new ModelStore();
+        store.Publish(Model);
+        var parts = caller.Split("&claim=");
+        var result = RequestExplain.Answer(
+            store, new MeshControlPlaneOptions(), new ResourceTranslator(new TranslationOptions(Manifests.TrustDomain, "cluster.local")),
+            parts[0], "catalog", null, null, method, path, null, [.. parts.Skip(1).Select(Uri.UnescapeDataString)], null);
+        var options = new JsonSerializerOptions(JsonSerializerDefaults.Web);
+        ApiJson.Configure(options);
+        return JsonSerializer.SerializeToDocument(Assert.IsType<ExplainedRequest>(Assert.IsAssignableFrom<IValueHttpResult>(result).Value), options);
     }
 }

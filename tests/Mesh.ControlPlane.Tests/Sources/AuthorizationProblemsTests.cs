@@ -87,7 +87,8 @@ public sealed class AuthorizationProblemsTests
     [InlineData("ServerPolicy", To + "  selector: {matchLabels: {a: b}}\n  access: deny\n", 9, "spec has selector and targetRefs. Keep one")]
     [InlineData("ServerPolicy", "  access: deny\n", 8, "or workloads by spec.selector.matchLabels")]
     [InlineData("RetryPolicy", "  selector: {matchLabels: {a: b}}\n  attempts: 1\n", 8, "spec.selector is not a field")]
-    public void BadServerPolicy_IsRefused(string kind, string spec, int line, string what) => Refused(kind, spec, line, what, null);
+    public void BadServerPolicy_IsRefused_AndClosesWhatItNames(string kind, string spec, int line, string what) =>
+        Refused(kind, spec, line, what, kind == "ServerPolicy" && spec.StartsWith(To, StringComparison.Ordinal) ? "shop/p/~closed-by-ServerPolicy" : null);
 
     [Fact]
     public void Bounds_AreKept()

@@ -24,6 +24,7 @@ public sealed class AuthorizationTests
     [InlineData("paths: [\"/u/*/cart\"]", "GET", "/u/1/Cart/", true)]
     [InlineData("paths: [\"/u/*/cart\"]", "GET", "/u/1/2/cart", false)]
     [InlineData("paths: [/a.b]", "GET", "/aXb", false)]
+    [InlineData("paths: [\"/caf%C3%A9/*\"]", "GET", "/café/x", true)]
     [InlineData("methods: [DELETE]", "delete", "/", true)]
     [InlineData("methods: [DELETE]", "GET", "/", false)]
     [InlineData("grpc: [{service: shop.v1.Cart, method: Drop}]", "POST", "/shop.v1.cart/drop", true)]
@@ -35,7 +36,7 @@ public sealed class AuthorizationTests
         var model = Cart(Policy("p", $"rules: [{{name: r, action: Deny, to: [{{{to}}}]}}]"));
         foreach (var host in (string[])["cart.shop", "CART.shop.", "cart.shop:80"])
         {
-            Assert.Equal(!denied, Ask(model, new AskedRequest(Front, method, path) { Host = host }).Allowed);
+            Assert.Equal(!denied, Ask(model, new AskedRequest(Front, method, path) { Host = Mesh.Traffic.CanonicalHost.Of(host).Name }).Allowed);
         }
     }
 
