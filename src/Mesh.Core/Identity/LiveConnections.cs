@@ -5,7 +5,8 @@ namespace Mesh.Identity;
 /// <summary>Ends live connections when what they rest on ends: the peer is no longer believed, a certificate is over, ours was replaced. Thread-safe.</summary>
 /// <remarks>
 /// A peer that a new bundle does not believe is cut off at once. When our certificate was replaced, connections made with the old one are asked to end over the first half of
-/// what it has left, at most <see cref="LongestDrain"/>, spread by chance; what still runs is closed <see cref="Margin"/> before the old one ends. All others go on.
+/// what it has left, at most <see cref="LongestDrain"/>, spread by chance; what still runs is closed <see cref="Margin"/> before the old one ends. Peers that are not ours may go on with a connection whose certificate they replaced:
+/// it is asked to end in the last quarter of what it has left when it is made, at most <see cref="LongestDrain"/> before that <see cref="Margin"/>, and closed at the end. All others go on.
 /// </remarks>
 internal sealed partial class LiveConnections : IDisposable
 {
@@ -72,7 +73,9 @@ internal sealed partial class LiveConnections : IDisposable
                 _entries.Add(entry);
             }
 
-            due = JudgeLocked(entry, _identities.Current, _time.GetUtcNow());
+            var now = _time.GetUtcNow();
+            entry.PeerDrainAt = PeerDrainAt(connection.Peer.NotAfter, now);
+            due = JudgeLocked(entry, _identities.Current, now);
             ScheduleLocked(entry.Next);
         }
 
@@ -90,6 +93,13 @@ internal sealed partial class LiveConnections : IDisposable
 
         _subscription.Dispose();
         _timer.Dispose();
+    }
+
+    private DateTimeOffset PeerDrainAt(DateTimeOffset end, DateTimeOffset now)
+    {
+        var left = end > now ? end - now : TimeSpan.Zero;
+        var over = left / 4 < LongestDrain ? left / 4 : LongestDrain;
+        return end - Margin(left) - (over * _random.NextDouble());
     }
 
     private void Look()
@@ -164,11 +174,12 @@ internal sealed partial class LiveConnections : IDisposable
                     : entry.Close(ConnectionEnds.Replaced, $"It was made with our certificate that ends at {own.Svid.NotAfter:u} and was replaced.");
             }
 
-            if (!entry.IsDraining && now >= entry.DrainAt)
-            {
-                entry.IsDraining = true;
-                return new Due(connection, null, null);
-            }
+        }
+
+        if (!entry.IsDraining && (now >= entry.DrainAt || now >= entry.PeerDrainAt))
+        {
+            entry.IsDraining = true;
+            return new Due(connection, null, null);
         }
 
         return default;
@@ -225,6 +236,9 @@ internal sealed partial class LiveConnections : IDisposable
 
         public DateTimeOffset CloseAt { get; set; }
 
+        /// <summary>Before the peer's certificate ends.</summary>
+        public DateTimeOffset PeerDrainAt { get; set; }
+
         /// <summary>The generation that it was last judged under.</summary>
         public int Judged { get; set; } = connection.Identity?.Generation ?? 0;
 
@@ -239,7 +253,7 @@ internal sealed partial class LiveConnections : IDisposable
                 }
 
                 var own = DrainAt is { } drainAt ? IsDraining ? CloseAt : Min(drainAt, CloseAt) : connection.Identity?.Svid.NotAfter ?? DateTimeOffset.MaxValue;
-                return Min(own, connection.Peer.NotAfter);
+                return Min(own, IsDraining ? connection.Peer.NotAfter : PeerDrainAt);
             }
         }
 

@@ -20,9 +20,13 @@ internal sealed class EndpointConnections(ConnectionLimits limits, TimeProvider 
     private Side _http1;
     private Side _http2;
     private long _connectedAt = long.MinValue;
+    private volatile bool _outdated;
 
     /// <summary>Timestamp of the latest connection.</summary>
     public long ConnectedAt => Volatile.Read(ref _connectedAt);
+
+    /// <summary>A certificate that one of them rests on is about to end: calls to come belong on new ones.</summary>
+    public bool IsOutdated => _outdated;
 
     /// <summary>Waiting calls are counted at all.</summary>
     public bool CountsWaiting => limits.CountsWaiting;
@@ -103,6 +107,8 @@ internal sealed class EndpointConnections(ConnectionLimits limits, TimeProvider 
         }
     }
 
+    internal void Outdate() => _outdated = true;
+
     internal void Established(bool http2)
     {
         lock (_lock)
@@ -161,6 +167,9 @@ internal sealed class ConnectionPermit(EndpointConnections connections) : IDispo
         _http2 = http2;
         connections.Established(http2);
     }
+
+    /// <summary>It is to carry no more calls.</summary>
+    public void Outdate() => connections.Outdate();
 
     public void Dispose()
     {

@@ -14,7 +14,7 @@ internal sealed class EndpointStream(Socket socket, ConnectionPermit? permit = n
     /// <param name="onClosed">Told the reason when that happens.</param>
     public void Watch(LiveConnections live, WorkloadIdentity identity, Peer peer, Action<string>? onClosed)
     {
-        _watch = live.Add(new Outbound(Socket, identity, peer, onClosed));
+        _watch = live.Add(new Outbound(Socket, identity, peer, permit, onClosed));
         if (_closed)
         {
             _watch.Dispose();
@@ -29,11 +29,12 @@ internal sealed class EndpointStream(Socket socket, ConnectionPermit? permit = n
         permit?.Dispose();
     }
 
-    private sealed class Outbound(Socket socket, WorkloadIdentity identity, Peer peer, Action<string>? onClosed) : LiveConnection(identity, peer)
+    private sealed class Outbound(Socket socket, WorkloadIdentity identity, Peer peer, ConnectionPermit? permit, Action<string>? onClosed) : LiveConnection(identity, peer)
     {
         public override void Drain()
         {
-            // The next call of the endpoint goes to connections of the new certificate, and these close when their last call has ended.
+            // The next call of the endpoint goes to new connections, and these close when their last call has ended.
+            permit?.Outdate();
         }
 
         public override void Close(string reason, string problem)

@@ -38,7 +38,7 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
         {
             var current = Volatile.Read(ref slot);
             // A newer generation is as good: a slow reader of the old one must not put it back.
-            if (current is not null && current.Generation >= (identity?.LeafGeneration ?? 0) && current.TryAcquire())
+            if (current is not null && current.Generation >= (identity?.LeafGeneration ?? 0) && !current.Connections.IsOutdated && current.TryAcquire())
             {
                 return current;
             }

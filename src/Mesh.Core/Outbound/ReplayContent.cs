@@ -3,10 +3,17 @@ using System.Net;
 namespace Mesh.Outbound;
 
 /// <summary>A request body that is kept while it is sent, up to 64 KiB, so that another attempt can send it again; and that tells how far it is.</summary>
-/// <remarks>A body that was begun and not finished, or is longer, can't be sent again (Linkerd's limit), except one that repeats itself.</remarks>
+/// <remarks>
+/// A body that was begun and not finished, or is longer, can't be sent with another attempt (Linkerd's limit), except one that repeats itself. Within an attempt the framework asks again
+/// when a connection that went away never took the request (GOAWAY, REFUSED_STREAM: RFC 9113 §8.7); the caller's content then answers as it would without a mesh: it writes anew, or throws.
+/// </remarks>
 internal sealed class ReplayContent : HttpContent
 {
     private const int MaxBytes = 64 * 1024;
+
+    /// <summary>How often is looked whether a write to a connection that is gone has ended. It ends at once, unless the caller still feeds it: a stream, which can't be sent again.</summary>
+    private const int MostLooks = 50;
+    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(10);
     private readonly HttpContent _inner;
     private readonly bool _repeats;
     private volatile State _state;
@@ -27,6 +34,7 @@ internal sealed class ReplayContent : HttpContent
         Writing,
         Kept,
         Spent,
+        Broken,
     }
 
     /// <summary>The caller's own.</summary>
@@ -58,15 +66,18 @@ internal sealed class ReplayContent : HttpContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
+        for (var looks = 0; _state == State.Writing && looks < MostLooks; looks++)
+        {
+            await Task.Delay(_look, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+        }
+
         switch (_state)
         {
             case var _ when _repeats:
                 await CopyAsync(stream, context, cancellationToken).ConfigureAwait(false);
                 break;
-            case State.NotStarted:
-                _state = State.Writing;
-                await CopyAsync(stream, context, cancellationToken).ConfigureAwait(false);
-                _state = _keeping ? State.Kept : State.Spent;
+            case State.NotStarted or State.Spent or State.Broken:
+                await WriteAsync(stream, context, cancellationToken).ConfigureAwait(false);
                 break;
             case State.Kept:
                 if (_kept is { } kept)
@@ -76,7 +87,7 @@ internal sealed class ReplayContent : HttpContent
 
                 break;
             default:
-                throw new IOException("The request body was begun on another connection and can't be sent again.");
+                throw new IOException("The request body is still being sent on another connection and can't be sent again.");
         }
 
         Watch?.RequestEnded();
@@ -86,6 +97,26 @@ internal sealed class ReplayContent : HttpContent
     {
         length = _inner.Headers.ContentLength ?? 0;
         return _inner.Headers.ContentLength is not null;
+    }
+
+    private async Task WriteAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        var again = _state != State.NotStarted;
+        (_state, _kept) = (State.Writing, null);
+        var ended = State.Broken;
+        try
+        {
+            await CopyAsync(stream, context, cancellationToken).ConfigureAwait(false);
+            ended = _keeping ? State.Kept : State.Spent;
+        }
+        catch (InvalidOperationException e) when (again)
+        {
+            throw new IOException("The connection went away before it took the request, and the request body can be read only once.", e);
+        }
+        finally
+        {
+            _state = ended;
+        }
     }
 
     private async Task CopyAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)

@@ -64,6 +64,18 @@ public sealed class LiveConnectionsTests : IDisposable
     }
 
     [Fact]
+    public void PeersCertificate_IsAboutToEnd_DrainsWithinTheLastMinuteBeforeTheMargin()
+    {
+        var connection = Add("web", life: TimeSpan.FromMinutes(10));
+
+        _time.Advance(TimeSpan.FromMinutes(10) - LiveConnections.LongestDrain - TimeSpan.FromSeconds(11));
+        Assert.Equal(0, connection.Drains);
+        _time.Advance(LiveConnections.LongestDrain + TimeSpan.FromSeconds(1.5));
+
+        Assert.Equal((1, null), (connection.Drains, connection.Reason));
+    }
+
+    [Fact]
     public void OwnCertificate_EndsWithoutANewOne_Closes()
     {
         var connection = Add("web", life: TimeSpan.FromHours(5));

@@ -78,7 +78,8 @@ public sealed class RootRotationTests
         await Task.WhenAll(flows.Select(f => f.FlowAsync()));
         foreach (var flow in flows)
         {
-            Assert.Empty(await flow.EndAsync());
+            var failed = await flow.EndAsync();
+            Assert.True(failed.Count == 0, string.Join('\n', failed));
         }
 
         Assert.DoesNotContain(mesh.Logs.GetSnapshot(), record => record.Level >= LogLevel.Error);
