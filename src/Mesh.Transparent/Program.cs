@@ -1,0 +1,3 @@
+using Mesh.Transparent;
+
+return await SidecarProgram.RunAsync(args).ConfigureAwait(false);

@@ -1,0 +1,16 @@
+namespace Mesh.Transparent;
+
+/// <summary>The command line: with no command the proxy runs; the others prepare or question it.</summary>
+internal static class SidecarProgram
+{
+    /// <returns>0 good, 1 failed, 64 not understood.</returns>
+    public static Task<int> RunAsync(string[] args)
+    {
+        switch (args)
+        {
+            default:
+                Console.Error.WriteLine("usage: mesh-proxy [run | init | validate | await]");
+                return Task.FromResult(64);
+        }
+    }
+}

@@ -1,0 +1,10 @@
+using Xunit;
+
+namespace Mesh.Transparent.Tests;
+
+public sealed class SidecarProgramTests
+{
+    [Fact]
+    public async Task Run_UnknownCommand_IsUsageError() =>
+        Assert.Equal(64, await SidecarProgram.RunAsync(["frobnicate"]));
+}
