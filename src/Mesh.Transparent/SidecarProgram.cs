@@ -4,13 +4,13 @@ namespace Mesh.Transparent;
 internal static class SidecarProgram
 {
     /// <returns>0 good, 1 failed, 64 not understood.</returns>
-    public static Task<int> RunAsync(string[] args)
+    public static async Task<int> RunAsync(string[] args)
     {
         switch (args)
         {
             default:
-                Console.Error.WriteLine("usage: mesh-proxy [run | init | validate | await]");
-                return Task.FromResult(64);
+                await Console.Error.WriteLineAsync("usage: mesh-proxy [run | init | validate | await]").ConfigureAwait(false);
+                return 64;
         }
     }
 }
