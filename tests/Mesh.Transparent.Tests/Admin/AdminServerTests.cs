@@ -57,6 +57,36 @@ public sealed class AdminServerTests
         zipped.Dispose();
     }
 
+    [Fact]
+    public async Task Metrics_UnderPromtool_AreFlawless()
+    {
+        var promtool = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Select(d => Path.Combine(d, "promtool")).FirstOrDefault(File.Exists);
+        Assert.SkipWhen(promtool is null, "Debian's prometheus is not installed.");
+        await using var sidecar = await FakeSidecar.StartAsync();
+        foreach (var name in new[] { MeshTags.ServerCallDuration, MeshTags.ClientCallDuration, MeshTags.ClientAttemptDuration })
+        {
+            sidecar.Aggregate.Get(name, new KeyValuePair<string, string>(MeshTags.Destination, "a\"b\\c\nd")).Durations.Record(TimeSpan.FromSeconds(1));
+        }
+
+        var (_, text) = await sidecar.TextAsync(HttpMethod.Get, "/metrics");
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo(promtool!, "check metrics") { RedirectStandardInput = true, RedirectStandardError = true, RedirectStandardOutput = true })!;
+        try
+        {
+            var (said, complained) = (process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
+            await process.StandardInput.WriteAsync(text);
+            process.StandardInput.Close();
+            await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
+            Assert.Equal((0, string.Empty, string.Empty), (process.ExitCode, await said, await complained));
+        }
+        finally
+        {
+            if (!process.HasExited)
+            {
+                process.Kill();
+            }
+        }
+    }
+
     [Theory]
     [InlineData("/live")]
     [InlineData("/ready")]
