@@ -1,11 +1,11 @@
 namespace Mesh.Transparent.Admin;
 
-/// <summary>What the admin port knows of the proxy and may ask of it. Thread-safe.</summary>
+/// <summary>What the admin port asks of the running proxy. Thread-safe.</summary>
 internal interface ISidecarState
 {
-    /// <summary>What is still missing, one sentence each; empty is ready.</summary>
+    /// <summary>The steps that are missing, each in words; empty when ready.</summary>
     IReadOnlyList<string> NotReadyBecause();
 
-    /// <summary>New connections are no longer taken, those in flight end, then the proxy does. Idempotent; returns at once.</summary>
+    /// <summary>The proxy is to finish what runs and to stop. Nothing when it does already.</summary>
     void BeginDrain();
 }
