@@ -1,10 +1,10 @@
 using Mesh.Testing;
-using Mesh.Testing.Namespaces;
 using Mesh.Transparent.Commands;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Mesh.Transparent.Tests.Interception;
@@ -63,11 +63,26 @@ public sealed class AwaitCommandTests : IAsyncLifetime
     public async Task Await_NotReadyInTime_Is124AndRunsNothing()
     {
         _readyAfter = int.MaxValue;
-        await using var process = ProxyProgram.Start(["await", "--url", Ready, "--timeout", "300ms", "--", "echo", "ran"]);
+        var time = new FakeTimeProvider();
+        using var errors = new StringWriter();
+        var waiting = AwaitCommand.RunAsync(["--shutdown", "--timeout", "24h", "--url", Ready, "--", "sh", "-c", "exit 5"], new(TextWriter.Null, errors, _ => null, time));
 
-        Assert.Equal(124, await process.ExitAsync(Limit));
-        Assert.Equal("", process.Output);
-        Assert.Contains("answered 503", process.Errors, StringComparison.Ordinal);
+        // The third question shows that the first was answered.
+        await Eventually.Async(
+            () =>
+            {
+                time.Advance(TimeSpan.FromMilliseconds(200));
+                return _asked >= 3;
+            },
+            "it asks again and again",
+            Limit);
+        Assert.False(waiting.IsCompleted);
+        time.Advance(TimeSpan.FromHours(24));
+
+        Assert.Equal(124, await waiting.WaitAsync(Limit, TestContext.Current.CancellationToken));
+        Assert.Contains("not ready after 86400 s", errors.ToString(), StringComparison.Ordinal);
+        Assert.Contains("answered 503", errors.ToString(), StringComparison.Ordinal);
+        Assert.Equal(0, _drained);
     }
 
     [Fact]

@@ -4,7 +4,7 @@ using Xunit;
 namespace Mesh.Transparent.Tests.Interception;
 
 /// <summary>Options and errors, with nothing written: --dry-run.</summary>
-public sealed class InitCommandTests
+public sealed class InitCommandTests : IDisposable
 {
     private readonly StringWriter _output = new() { NewLine = "\n" };
     private readonly StringWriter _errors = new() { NewLine = "\n" };
@@ -125,6 +125,12 @@ public sealed class InitCommandTests
     {
         Assert.True(Durations.TryParse(text, out var duration));
         Assert.Equal(milliseconds, duration.TotalMilliseconds);
+    }
+
+    public void Dispose()
+    {
+        _output.Dispose();
+        _errors.Dispose();
     }
 
     private CommandContext Context => new(_output, _errors, _environment.GetValueOrDefault, TimeProvider.System);

@@ -281,7 +281,7 @@ public sealed class RedirectionTests
         await using var stage = await Stage.SetAsync("--outbound-port", "5140");
         using var other = stage.Listen(stage.A, Stage.App, IPAddress.Loopback, 5140);
 
-        var result = await ProxyProgram.RunAsync(stage.A.Namespace, 65534, "validate", "--timeout", "500ms");
+        var result = await ProxyProgram.RunAsync(stage.A.Namespace, 65534, "validate", "--timeout", "3s");
 
         Assert.Equal(95, result.ExitCode);
         Assert.Contains("connected to another listener", result.Errors, StringComparison.Ordinal);
