@@ -12,8 +12,9 @@ internal static class BenchLoad
     {
         ["check", var host] => CheckAsync(host),
         ["tcp", var host, var connections, var seconds] => ReadAsync(host, Number(connections), TimeSpan.FromSeconds(Number(seconds))),
+        ["ready", var address] => ReadyAsync(new Uri(address)),
         ["idle", var host, var connections] => IdleAsync(host, Number(connections)),
-        _ => throw new ArgumentException("check HOST | tcp HOST CONNECTIONS SECONDS | idle HOST CONNECTIONS"),
+        _ => throw new ArgumentException("check HOST | ready URL | tcp HOST CONNECTIONS SECONDS | idle HOST CONNECTIONS"),
     };
 
     /// <summary>That both protocols give whole, right answers: h2load looks at the status alone.</summary>
@@ -39,6 +40,37 @@ internal static class BenchLoad
 
         Console.WriteLine("right");
         return 0;
+    }
+
+    /// <summary>Asks until the answer is 200.</summary>
+    private static async Task<int> ReadyAsync(Uri address)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds(1) });
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        for (var first = true; ; first = false)
+        {
+            try
+            {
+                using var answer = await client.GetAsync(address, limit.Token);
+                if (answer.IsSuccessStatusCode)
+                {
+                    Console.WriteLine("ready");
+                    return 0;
+                }
+            }
+            catch (HttpRequestException)
+            {
+                // Not there yet.
+            }
+
+            if (first)
+            {
+                // Its own code is compiled by now.
+                Console.WriteLine("asking");
+            }
+
+            await Task.Delay(1, limit.Token);
+        }
     }
 
     /// <summary>256 bytes as a gRPC message.</summary>

@@ -1,5 +1,4 @@
-using System.Net;
-using System.Net.Sockets;
+using System.Diagnostics;
 
 namespace Mesh.Benchmarks.Sidecar;
 
@@ -7,7 +6,9 @@ namespace Mesh.Benchmarks.Sidecar;
 internal abstract class SidecarPair(string name, LabHost caller, LabHost callee)
 {
     /// <summary>The Service's address: it exists only in the redirection.</summary>
-    protected const string ServiceAddress = "10.96.0.10";
+    public const string ServiceAddress = "10.96.0.10";
+
+    private long _launched;
 
     public string Name => name;
 
@@ -33,7 +34,7 @@ internal abstract class SidecarPair(string name, LabHost caller, LabHost callee)
             "haproxy-h1" => new HaproxyPair(name, caller, callee, files, "http/1.1"),
             "haproxy-h2" => new HaproxyPair(name, caller, callee, files, "h2"),
             "nginx" => new NginxPair(caller, callee, files),
-            _ => new MeshPair(caller, callee, files),
+            _ => new MeshPair(caller, callee, await MeshPlane.StartAsync(lab.Hub, callee, files)),
         };
     }
 
@@ -47,11 +48,25 @@ internal abstract class SidecarPair(string name, LabHost caller, LabHost callee)
         await Caller.RunAsync(TimeSpan.FromSeconds(40), Environment.ProcessPath!, "sidecar-load", "check", Target);
     }
 
+    /// <returns>From exec until it serves.</returns>
+    public async Task<TimeSpan> RestartOutboundAsync()
+    {
+        await Outbound!.StopAsync();
+        Outbound = await StartOutboundAsync();
+        return Stopwatch.GetElapsedTime(_launched);
+    }
+
+    protected LabProcess Launch(LabHost host, IReadOnlyDictionary<string, string>? environment, params string[] command)
+    {
+        _launched = Stopwatch.GetTimestamp();
+        return host.Start(LabHost.ProxyUser, environment, command);
+    }
+
     protected abstract Task RedirectAsync();
 
     protected abstract Task<LabProcess?> StartInboundAsync();
 
-    public abstract Task<LabProcess?> StartOutboundAsync();
+    protected abstract Task<LabProcess?> StartOutboundAsync();
 
     /// <summary>Until something listens there; a namespace's listeners are read from outside, so that nobody has to connect.</summary>
     protected static async Task ListensAsync(LabProcess process, int port)
@@ -79,7 +94,7 @@ internal sealed class DirectPair(LabHost caller, LabHost callee) : SidecarPair("
 
     protected override Task<LabProcess?> StartInboundAsync() => Task.FromResult<LabProcess?>(null);
 
-    public override Task<LabProcess?> StartOutboundAsync() => Task.FromResult<LabProcess?>(null);
+    protected override Task<LabProcess?> StartOutboundAsync() => Task.FromResult<LabProcess?>(null);
 }
 
 /// <summary>Two HAProxy processes, mutual TLS 1.3 between them; HTTP/1 or HTTP/2 on that hop for HTTP/1 callers, HTTP/2 for gRPC.</summary>
@@ -114,7 +129,7 @@ internal sealed class HaproxyPair(string name, LabHost caller, LabHost callee, S
         {Hop("tcp", "0.0.0.0:4145", $" {Server}", $"127.0.0.1:{BenchApp.TcpPort}", "")}
         """);
 
-    public override Task<LabProcess?> StartOutboundAsync() => StartAsync(Caller, "outbound", 4140, $"""
+    protected override Task<LabProcess?> StartOutboundAsync() => StartAsync(Caller, "outbound", 4140, $"""
         {Head}
         {Hop("http", "127.0.0.1:4140", "", $"{Callee.Address}:{BenchApp.HttpPort}", $" {Client} alpn {alpn}")}
         {Hop("grpc", "127.0.0.1:4141", " proto h2", $"{Callee.Address}:{BenchApp.GrpcPort}", $" {Client} alpn h2")}
@@ -137,7 +152,7 @@ internal sealed class HaproxyPair(string name, LabHost caller, LabHost callee, S
 
     private async Task<LabProcess?> StartAsync(LabHost host, string side, int port, string configuration)
     {
-        var process = host.Start(LabHost.ProxyUser, null, "haproxy", "-db", "-f", files.Write($"{Name}-{side}.cfg", configuration + "\n"));
+        var process = Launch(host, null, "haproxy", "-db", "-f", files.Write($"{Name}-{side}.cfg", configuration + "\n"));
         await ListensAsync(process, port);
         return process;
     }
@@ -160,7 +175,7 @@ internal sealed class NginxPair(LabHost caller, LabHost callee, SidecarFiles fil
         server { listen 0.0.0.0:4144 ssl http2; location / { grpc_pass grpc://grpc; } }
         """);
 
-    public override Task<LabProcess?> StartOutboundAsync() => StartAsync(Caller, "outbound", 4140, $$"""
+    protected override Task<LabProcess?> StartOutboundAsync() => StartAsync(Caller, "outbound", 4140, $$"""
         upstream http { server {{Callee.Address}}:{{BenchApp.HttpPort}}; keepalive 512; keepalive_requests 100000000; }
         upstream grpc { server {{Callee.Address}}:{{BenchApp.GrpcPort}}; keepalive 512; keepalive_requests 100000000; }
         server { listen 127.0.0.1:4140; location / { proxy_pass https://http; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; {{Tls("proxy")}} } }
@@ -183,7 +198,7 @@ internal sealed class NginxPair(LabHost caller, LabHost callee, SidecarFiles fil
               {{servers}}
             }
             """);
-        var process = host.Start(LabHost.ProxyUser, null, "nginx", "-e", $"{folder}/error.log", "-p", folder, "-c", path);
+        var process = Launch(host, null, "nginx", "-e", $"{folder}/error.log", "-p", folder, "-c", path);
         await ListensAsync(process, port);
         return process;
     }
