@@ -151,6 +151,6 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
             return;
         }
 
-        ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e), e);
+        ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e));
     }
 }
