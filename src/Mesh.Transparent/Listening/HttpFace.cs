@@ -39,7 +39,8 @@ internal sealed class HttpFace : IDisposable
         limits.MaxRequestBodySize = null;
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
-        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        // The app's own, or TCP's keep-alive, ends idle connections. Not infinite: Kestrel takes that for an hour ago, and closes at its next tick.
+        limits.KeepAliveTimeout = TimeSpan.FromDays(365);
         limits.MaxConcurrentConnections = null;
         limits.MaxConcurrentUpgradedConnections = null;
         limits.Http2.InitialConnectionWindowSize = 1024 * 1024;
