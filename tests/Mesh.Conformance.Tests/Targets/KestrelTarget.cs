@@ -1,0 +1,34 @@
+using System.Net;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting.Server;
+using Microsoft.AspNetCore.Hosting.Server.Features;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Mesh.Conformance.Tests.Targets;
+
+/// <summary>Kestrel with the limits it comes with, except that it waits two seconds for headers and not thirty.</summary>
+internal sealed class KestrelTarget(WebApplication host, RecordingApp app, IPEndPoint address) : ITarget
+{
+    public RecordingApp App => app;
+
+    public EndPoint Address => address;
+
+    public TimeSpan? HeaderPatience { get; } = TimeSpan.FromSeconds(2);
+
+    public static async Task<ITarget> StartAsync(HttpProtocols protocols)
+    {
+        var app = new RecordingApp();
+        var host = await app.StartAsync(kestrel =>
+        {
+            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(2);
+            kestrel.Listen(IPAddress.Loopback, 0, l => l.Protocols = protocols);
+        });
+        var url = host.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
+        return new KestrelTarget(host, app, new IPEndPoint(IPAddress.Loopback, new Uri(url).Port));
+    }
+
+    public Task<Stream> ConnectAsync() => Tcp.ConnectAsync(address);
+
+    public ValueTask DisposeAsync() => host.DisposeAsync();
+}
