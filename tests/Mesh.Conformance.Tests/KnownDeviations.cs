@@ -1,3 +1,4 @@
+using Mesh.Conformance.Tests.Http1;
 using Mesh.Conformance.Tests.Http2;
 using Mesh.Conformance.Tests.Wire;
 
@@ -6,14 +7,19 @@ namespace Mesh.Conformance.Tests;
 /// <param name="Outcome">What happens instead.</param>
 internal sealed record KnownDeviation(Outcome Outcome, string Reason);
 
+/// <param name="Reading">What the app gets to see instead.</param>
+internal sealed record KnownReading(Reading Reading, string Reason);
+
 /// <summary>Where Kestrel (ASP.NET Core 10.0) does not do what a MUST says, with what follows from it. Asserted to be still so; docs/conformance.md lists the same.</summary>
 internal static class KnownDeviations
 {
     private const string AnyFirstFrame = "Kestrel takes any first frame after the client's preface. Nothing follows from it: settings are at their defaults until SETTINGS come.";
     private const string Crash = "Kestrel's parser throws and the connection ends with INTERNAL_ERROR. Only the code is another.";
-    private const string NamesUnchecked = "Kestrel checks names of fields for upper case only. Whoever writes them to HTTP/1 has to check them, or a field becomes two.";
+    private const string NamesUnchecked = "Kestrel checks names of HTTP/2 fields for upper case only, of HTTP/1 fields for spaces and tabs. Whoever writes them to HTTP/1 has to check them, or a field becomes two.";
     private const string SpaceAround = "Kestrel checks values for NUL, CR and LF only, and hands spaces and tabs around a value to the app.";
     private const string ConnectionField = "Kestrel refuses only 'connection' and 'te'. Whoever forwards has to drop the others.";
+
+    private const string SignedLength = "Kestrel parses Content-Length as a signed number. What it counts is what was meant; whoever forwards has to write the number and not the text.";
 
     private static readonly Outcome _served = new(OutcomeKind.Answered, 200);
     private static readonly Outcome _alive = new(OutcomeKind.Alive);
@@ -46,6 +52,16 @@ internal static class KnownDeviations
         ["§8.2.2 transfer-encoding: identity"] = new(_served, ConnectionField),
         ["§8.2.2 upgrade: websocket"] = new(_served, ConnectionField),
         ["§8.1 trailers with a connection-specific field"] = new(_served, ConnectionField),
-        ["§8.1.1 a content-length with a sign"] = new(_served, "Kestrel parses a content-length as a signed number. What it counts is what was meant; whoever forwards has to write the number and not the text."),
+        ["§8.1.1 a content-length with a sign"] = new(_served, SignedLength),
+    };
+
+    public static IReadOnlyDictionary<string, KnownReading> Http1 { get; } = new Dictionary<string, KnownReading>
+    {
+        ["§3 a CR within the request line"] = new(new Reading(true, "GET /\rx"), "Kestrel checks targets for NUL and octets above 0x7f only. Whoever forwards has to escape or refuse it."),
+        ["§3.2.3 CONNECT with a path"] = new(new Reading(true, "CONNECT /"), "Kestrel takes any target with CONNECT, and the app decides."),
+        ["§9.6 CONNECT with early data"] = new(new Reading(true, "CONNECT conformance.test:80", "GET /smuggled"), "Kestrel hands CONNECT to the app like any method: an app that answers 2xx without tunnelling has what follows read as requests."),
+        ["§5.1 a name that is no token"] = new(new Reading(true, "GET /"), NamesUnchecked),
+        ["§6.3 Content-Length, a sign"] = new(new Reading(true, "POST / ok", "GET /smuggled"), SignedLength),
+        ["§6.1 chunked in HTTP/1.0: refused, or served and the end"] = new(new Reading(true, "POST / ok", "GET /smuggled"), "Kestrel goes on with the connection when the client asks for keep-alive. A front that hands on HTTP/1.0 with chunks would be needed to make use of it."),
     };
 }

@@ -13,7 +13,7 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Conformance.Tests.Targets;
 
 /// <summary>One request as the app saw it.</summary>
-/// <param name="Complete">Its body was read to a proper end.</param>
+/// <param name="Complete">Its body was read to a proper end, or as far as the app wanted.</param>
 internal sealed record Received(string Method, string Target, string Host, string Body, bool Complete, IReadOnlyDictionary<string, string> Headers)
 {
     public override string ToString() => $"{Method} {Target} (Host {Host}, {(Complete ? "body" : "broken body")} '{Body}')";
@@ -85,7 +85,7 @@ internal sealed class RecordingApp
 
         if (path == "/early")
         {
-            Record(context, "", complete: false);
+            Record(context, "", complete: true);
             await context.Response.WriteAsync("early");
             return;
         }
