@@ -11,8 +11,8 @@ internal interface ITarget : IAsyncDisposable
     /// <summary>Where clients connect: connections to it are counted.</summary>
     EndPoint Address { get; }
 
-    /// <summary>How long the server waits for a request's headers; null where that is not ours to set.</summary>
-    TimeSpan? HeaderPatience { get; }
+    /// <summary>The server hangs up on clients that are slow with headers or bodies, within a few seconds: false where that is not ours to set.</summary>
+    bool HangsUpOnTheSlow { get; }
 
     Task<Stream> ConnectAsync();
 }

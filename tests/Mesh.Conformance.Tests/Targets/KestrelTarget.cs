@@ -7,14 +7,14 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Mesh.Conformance.Tests.Targets;
 
-/// <summary>Kestrel with the limits it comes with, except that it waits two seconds for headers and not thirty.</summary>
+/// <summary>Kestrel with the limits it comes with, except that it waits two seconds for headers and not thirty, and two for a body to come and not five.</summary>
 internal sealed class KestrelTarget(WebApplication host, RecordingApp app, IPEndPoint address) : ITarget
 {
     public RecordingApp App => app;
 
     public EndPoint Address => address;
 
-    public TimeSpan? HeaderPatience { get; } = TimeSpan.FromSeconds(2);
+    public bool HangsUpOnTheSlow => true;
 
     public static async Task<ITarget> StartAsync(HttpProtocols protocols)
     {
@@ -22,6 +22,7 @@ internal sealed class KestrelTarget(WebApplication host, RecordingApp app, IPEnd
         var host = await app.StartAsync(kestrel =>
         {
             kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(2);
+            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(240, TimeSpan.FromSeconds(2));
             kestrel.Listen(IPAddress.Loopback, 0, l => l.Protocols = protocols);
         });
         var url = host.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();

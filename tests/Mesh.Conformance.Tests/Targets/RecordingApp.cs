@@ -25,7 +25,10 @@ internal sealed record Received(string Method, string Target, string Host, strin
 /// </summary>
 internal sealed class RecordingApp
 {
+    private static readonly byte[] _zeros = new byte[16_384];
+
     private readonly ConcurrentQueue<Received> _received = [];
+    private TaskCompletionSource _release = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _active;
     private int _mostActive;
 
@@ -41,6 +44,9 @@ internal sealed class RecordingApp
         _received.Clear();
         _mostActive = Active;
     }
+
+    /// <summary>Ends what is on hold.</summary>
+    public void Release() => Interlocked.Exchange(ref _release, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
 
     /// <summary>A host for it: no logs, and the listeners of the caller.</summary>
     public async Task<WebApplication> StartAsync(Action<KestrelServerOptions> listen)
@@ -79,7 +85,7 @@ internal sealed class RecordingApp
         if (path == "/hold")
         {
             Record(context, "", complete: false);
-            await Task.Delay(Timeout.Infinite, context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _release.Task.WaitAsync(context.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return;
         }
 
@@ -93,7 +99,11 @@ internal sealed class RecordingApp
         if (path.StartsWith("/bytes/", StringComparison.Ordinal))
         {
             Record(context, "", complete: true);
-            await context.Response.Body.WriteAsync(new byte[int.Parse(path["/bytes/".Length..], CultureInfo.InvariantCulture)], context.RequestAborted);
+            for (var left = int.Parse(path["/bytes/".Length..], CultureInfo.InvariantCulture); left > 0; left -= _zeros.Length)
+            {
+                await context.Response.Body.WriteAsync(_zeros.AsMemory(0, Math.Min(left, _zeros.Length)), context.RequestAborted);
+            }
+
             return;
         }
 

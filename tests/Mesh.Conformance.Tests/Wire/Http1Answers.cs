@@ -10,13 +10,13 @@ internal sealed record Http1Answer(int Status, string Version, IReadOnlyDictiona
 internal static class Http1Answers
 {
     /// <summary>All bytes up to the connection's end, however that came.</summary>
-    public static async Task<string> ReadAsync(Stream stream)
+    public static async Task<string> ReadAsync(Stream stream, TimeSpan? limit = null)
     {
         var text = new StringBuilder();
         var buffer = new byte[16384];
         try
         {
-            while (await stream.ReadAsync(buffer, TestContext.Current.CancellationToken).AsTask().WaitAsync(Patience.Limit, TestContext.Current.CancellationToken) is var count and > 0)
+            while (await stream.ReadAsync(buffer, TestContext.Current.CancellationToken).AsTask().WaitAsync(limit ?? Patience.Limit, TestContext.Current.CancellationToken) is var count and > 0)
             {
                 text.Append(Encoding.Latin1.GetString(buffer, 0, count));
             }
