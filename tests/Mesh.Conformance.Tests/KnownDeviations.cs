@@ -54,6 +54,7 @@ internal static class KnownDeviations
         ["§8.2.2 transfer-encoding: identity"] = new(_served, ConnectionField),
         ["§8.2.2 upgrade: websocket"] = new(_served, ConnectionField),
         ["§8.1 trailers with a connection-specific field"] = new(_served, ConnectionField),
+        ["§8.3.1 :path with a space"] = new(_served, "Kestrel checks :path for a slash at its beginning and for octets that no target has, not for spaces. Whoever writes it to HTTP/1 has to escape or refuse it."),
         ["§8.5 CONNECT without :authority"] = new(_served, "Kestrel takes host in its place."),
         ["§8.1.1 a content-length with a sign"] = new(_served, SignedLength),
     };

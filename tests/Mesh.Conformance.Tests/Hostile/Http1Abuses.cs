@@ -6,18 +6,20 @@ namespace Mesh.Conformance.Tests.Hostile;
 /// <summary>Ways to make an HTTP/1.1 server wait or keep much for little.</summary>
 internal static class Http1Abuses
 {
-    private const int Crowd = 100;
+    private const int Crowd = 140;
 
     public static IReadOnlyDictionary<string, Func<Abuse, Task>> All { get; } = new Dictionary<string, Func<Abuse, Task>>
     {
-        ["slowloris: a hundred heads that never end"] = abuse => CrowdAsync(abuse, "GET / HTTP/1.1\r\nHost: conformance.test\r\nX-Value: a", hangsUp: true),
-        ["slowloris: a hundred request lines that never end"] = abuse => CrowdAsync(abuse, "GET /", hangsUp: true),
-        ["slowloris: a hundred bodies that never end"] = abuse => CrowdAsync(abuse, Heads.Post("Content-Length: 1000000") + "a", hangsUp: true),
-        ["slowloris: a hundred chunks that never end"] = abuse => CrowdAsync(abuse, Heads.ChunkedPost("ffff\r\na"), hangsUp: true),
-        ["slowloris: a hundred chunk sizes that never end"] = abuse => CrowdAsync(abuse, Heads.ChunkedPost("0"), hangsUp: true),
-        ["slowloris: a hundred trailers that never end"] = abuse => CrowdAsync(abuse, Heads.ChunkedPost("0\r\nX-Trailer: a"), hangsUp: true),
-        ["a hundred connections that say nothing"] = abuse => CrowdAsync(abuse, ""),
-        ["a hundred that wait for 100 Continue and send nothing"] = abuse => CrowdAsync(abuse, Heads.Post("Content-Length: 1000000", "Expect: 100-continue"), hangsUp: true),
+        ["slowloris: request lines, heads, bodies, chunks, sizes and trailers that never end, and promises of a body"] = abuse => CrowdAsync(
+            abuse, hangsUp: true,
+            "GET /",
+            "GET / HTTP/1.1\r\nHost: conformance.test\r\nX-Value: a",
+            Heads.Post("Content-Length: 1000000") + "a",
+            Heads.Post("Content-Length: 1000000", "Expect: 100-continue"),
+            Heads.ChunkedPost("ffff\r\na"),
+            Heads.ChunkedPost("0"),
+            Heads.ChunkedPost("0\r\nX-Trailer: a")),
+        ["a crowd of connections that say nothing"] = abuse => CrowdAsync(abuse, hangsUp: false, ""),
         ["a request line without an end"] = abuse => EndlessAsync(abuse, "GET /", "aaaaaaaaaaaaaaaa"),
         ["a field without an end"] = abuse => EndlessAsync(abuse, "GET / HTTP/1.1\r\nX-Value: ", "aaaaaaaaaaaaaaaa"),
         ["fields without an end"] = abuse => EndlessAsync(abuse, "GET / HTTP/1.1\r\n", "X-Value: a\r\n"),
@@ -66,12 +68,12 @@ internal static class Http1Abuses
 
     private static byte[] Repeated(string text) => Encoding.Latin1.GetBytes(string.Concat(Enumerable.Repeat(text, 65_536 / text.Length)));
 
-    private static async Task CrowdAsync(Abuse abuse, string bytes, bool hangsUp = false)
+    private static async Task CrowdAsync(Abuse abuse, bool hangsUp, params string[] beginnings)
     {
         var crowd = new List<Stream>();
         for (var i = 0; i < Crowd; i++)
         {
-            crowd.Add(await abuse.ConnectAsync(bytes));
+            crowd.Add(await abuse.ConnectAsync(beginnings[i % beginnings.Length]));
         }
 
         await abuse.OthersAreServedAsync();

@@ -15,22 +15,26 @@ internal static class Http2Abuses
     {
         ["a hundred prefaces that never end"] = abuse => CrowdAsync(abuse, i => Http2Wire.Preface[..(1 + (i % 23))]),
         ["a hundred connections that say nothing"] = abuse => CrowdAsync(abuse, _ => []),
-        ["a hundred header blocks that never end"] = abuse => CrowdAsync(abuse, _ => [.. Http2Wire.Preface, .. Frames.Settings(), .. _unfinishedHeaders], hangsUp: true),
-        ["a hundred frames that announce more than comes"] = abuse => CrowdAsync(abuse, _ => [.. Http2Wire.Preface, .. Frames.Settings(), .. Frame.Encode(FrameType.Headers, Flags.EndHeaders, 1, [0x82], length: 16384)]),
-        ["a thousand bodies that come octet by octet"] = async abuse =>
+        ["slowloris: header blocks that never end, and a thousand bodies that come octet by octet"] = async abuse =>
         {
-            var connections = new List<Stream>();
+            var crowd = new List<Stream>();
             for (var i = 0; i < 10; i++)
             {
-                connections.Add(await abuse.ConnectHttp2Async(Frames.Streams(MostStreams, s => [.. Frames.Post(s), .. Frames.Data(s, [1])])));
+                crowd.Add(await abuse.ConnectHttp2Async(Frames.Streams(MostStreams, s => [.. Frames.Post(s), .. Frames.Data(s, [1])])));
+            }
+
+            for (var i = 0; i < Crowd; i++)
+            {
+                crowd.Add(await abuse.ConnectHttp2Async(_unfinishedHeaders));
             }
 
             await abuse.OthersAreServedAsync();
             if (abuse.ServerHangsUpOnTheSlow)
             {
-                await Task.WhenAll(connections.Select(Abuse.EndAsync));
+                await Task.WhenAll(crowd.Select(Abuse.EndAsync));
             }
         },
+        ["a hundred frames that announce more than comes"] = abuse => CrowdAsync(abuse, _ => [.. Http2Wire.Preface, .. Frames.Settings(), .. Frame.Encode(FrameType.Headers, Flags.EndHeaders, 1, [0x82], length: 16384)]),
         ["CVE-2023-44487, rapid reset: five times 4,000 requests that are reset at once"] = async abuse =>
         {
             for (var i = 0; i < 5; i++)
@@ -123,23 +127,18 @@ internal static class Http2Abuses
             await Abuse.FloodUntilHungUpAsync(await abuse.ConnectHttp2Async(Frames.Streams(10, s => Frames.Post(s, "/hold"))), Frames.Streams(10, s => Frames.Data(s, new byte[16_384])), 400),
     };
 
-    private static async Task CrowdAsync(Abuse abuse, Func<int, byte[]> bytes, bool hangsUp = false)
+    private static async Task CrowdAsync(Abuse abuse, Func<int, byte[]> bytes)
     {
-        var crowd = new List<Stream>();
         for (var i = 0; i < Crowd; i++)
         {
-            crowd.Add(await abuse.ConnectAsync());
+            var one = await abuse.ConnectAsync();
             foreach (var octet in bytes(i))
             {
-                await Abuse.WriteAsync(crowd[^1], [octet]);
+                await Abuse.WriteAsync(one, [octet]);
             }
         }
 
         await abuse.OthersAreServedAsync();
-        if (hangsUp && abuse.ServerHangsUpOnTheSlow)
-        {
-            await Task.WhenAll(crowd.Select(Abuse.EndAsync));
-        }
     }
 
     /// <summary>The server may take all of it, stop reading, or hang up.</summary>

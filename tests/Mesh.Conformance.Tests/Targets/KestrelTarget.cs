@@ -21,13 +21,20 @@ internal sealed class KestrelTarget(WebApplication host, RecordingApp app, IPEnd
         var app = new RecordingApp();
         var host = await app.StartAsync(kestrel =>
         {
-            kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(2);
-            kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(240, TimeSpan.FromSeconds(2));
+            Limit(kestrel);
             kestrel.Listen(IPAddress.Loopback, 0, l => l.Protocols = protocols);
         });
-        var url = host.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single();
-        return new KestrelTarget(host, app, new IPEndPoint(IPAddress.Loopback, new Uri(url).Port));
+        return new KestrelTarget(host, app, AddressOf(host));
     }
+
+    public static void Limit(KestrelServerOptions kestrel)
+    {
+        kestrel.Limits.RequestHeadersTimeout = TimeSpan.FromSeconds(2);
+        kestrel.Limits.MinRequestBodyDataRate = new MinDataRate(240, TimeSpan.FromSeconds(2));
+    }
+
+    public static IPEndPoint AddressOf(WebApplication host) =>
+        new(IPAddress.Loopback, new Uri(host.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Single()).Port);
 
     public Task<Stream> ConnectAsync() => Tcp.ConnectAsync(address);
 

@@ -49,12 +49,13 @@ internal sealed class RecordingApp
     public void Release() => Interlocked.Exchange(ref _release, new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)).SetResult();
 
     /// <summary>A host for it: no logs, and the listeners of the caller.</summary>
-    public async Task<WebApplication> StartAsync(Action<KestrelServerOptions> listen)
+    public async Task<WebApplication> StartAsync(Action<KestrelServerOptions> listen, Action<WebApplicationBuilder>? more = null)
     {
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(2));
         builder.WebHost.UseKestrelCore().ConfigureKestrel(listen);
+        more?.Invoke(builder);
         var app = builder.Build();
         app.Run(ServeAsync);
         await app.StartAsync();

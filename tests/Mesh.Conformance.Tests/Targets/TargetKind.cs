@@ -7,6 +7,9 @@ public enum TargetKind
 {
     /// <summary>Bare Kestrel, the app in it. For HTTP/2: with prior knowledge.</summary>
     Kestrel,
+
+    /// <summary>An app with UseMesh(), over the mesh's TLS.</summary>
+    Mesh,
 }
 
 /// <summary>One server per test class and kind, started when first asked for.</summary>
@@ -23,6 +26,7 @@ public abstract class TargetsFixture : IAsyncLifetime
             _targets[kind] = target = kind switch
             {
                 TargetKind.Kestrel => await KestrelTarget.StartAsync(Protocols),
+                TargetKind.Mesh => await MeshTarget.StartAsync(Protocols),
                 _ => throw new ArgumentOutOfRangeException(nameof(kind)),
             };
         }
