@@ -10,6 +10,12 @@ public enum TargetKind
 
     /// <summary>An app with UseMesh(), over the mesh's TLS.</summary>
     Mesh,
+
+    /// <summary>The client's sidecar, mesh TLS, the server's sidecar, Kestrel.</summary>
+    Sidecars,
+
+    /// <summary>The server's sidecar, called in plaintext by a stranger, and Kestrel.</summary>
+    SidecarInbound,
 }
 
 /// <summary>One server per test class and kind, started when first asked for.</summary>
@@ -27,6 +33,8 @@ public abstract class TargetsFixture : IAsyncLifetime
             {
                 TargetKind.Kestrel => await KestrelTarget.StartAsync(Protocols),
                 TargetKind.Mesh => await MeshTarget.StartAsync(Protocols),
+                TargetKind.Sidecars => await SidecarTarget.StartAsync(Protocols, inboundAlone: false),
+                TargetKind.SidecarInbound => await SidecarTarget.StartAsync(Protocols, inboundAlone: true),
                 _ => throw new ArgumentOutOfRangeException(nameof(kind)),
             };
         }
