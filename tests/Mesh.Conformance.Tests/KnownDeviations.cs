@@ -68,4 +68,10 @@ internal static class KnownDeviations
         ["§6.3 Content-Length, a sign"] = new(new Reading(true, "POST / ok", "GET /smuggled"), SignedLength),
         ["§6.1 chunked in HTTP/1.0: refused, or served and the end"] = new(new Reading(true, "POST / ok", "GET /smuggled"), "Kestrel goes on with the connection when the client asks for keep-alive. A front that hands on HTTP/1.0 with chunks would be needed to make use of it."),
     };
+
+    /// <summary>Where the mesh takes another of the ways that the specification allows.</summary>
+    public static IReadOnlyDictionary<string, string> BetweenTargets { get; } = new Dictionary<string, string>
+    {
+        ["§3.2.2 absolute-form with another Host: refused, or Host does not count"] = "Kestrel alone refuses it. The sidecar lets the target's host count, as the specification says, for names are the app's to judge.",
+    };
 }

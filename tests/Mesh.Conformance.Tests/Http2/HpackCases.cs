@@ -91,7 +91,7 @@ internal static class HpackCases
             .Headers(3, [.. _get, .. Hpack.Literal(62, new string('b', 4000), indexed: true), .. Hpack.Indexed(62)]), Allowed.Served, 3)
             with { Then = r => Assert.Contains(r, x => x.Headers.GetValueOrDefault("x-value") == $"{new string('b', 4000)},{new string('b', 4000)}") },
         Of("7541 App. A", "every entry of the static table, by index", w => w.Headers(1, [.. Hpack.Indexed(2), .. Hpack.Indexed(6), .. Hpack.Indexed(5), .. Hpack.Literal(1, Authority), .. Hpack.Indexed(16)]), Allowed.Served, 1)
-            with { Then = r => Assert.Equal(("GET", "/index.html", "gzip, deflate"), (r.Single().Method, r.Single().Target, r.Single().Headers["accept-encoding"])) },
+            with { Then = r => Assert.Equal(("GET", "/index.html", "gzip,deflate"), (r.Single().Method, r.Single().Target, r.Single().Headers["accept-encoding"])) },
         Of("7541 App. A", "names of the static table", w => w.Headers(1, [.. _get, .. StaticNames.SelectMany(i => Hpack.Literal(i, $"v{i}"))]), Allowed.Served, 1)
             with { Then = r => Assert.All(StaticNames, i => Assert.Equal($"v{i}", r.Single().Headers[new HpackTables()[i].Name])) },
     ];

@@ -138,7 +138,8 @@ internal sealed class RecordingApp
 
     private void Record(HttpContext context, string body, bool complete)
     {
-        var headers = context.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString(), StringComparer.OrdinalIgnoreCase);
+        // Fields of one name may have been joined on the way (RFC 9110 §5.3).
+        var headers = context.Request.Headers.ToDictionary(h => h.Key, h => h.Value.ToString().Replace(", ", ",", StringComparison.Ordinal), StringComparer.OrdinalIgnoreCase);
         if (context.Features.Get<IHttpRequestTrailersFeature>() is { Available: true } trailers)
         {
             foreach (var (name, value) in trailers.Trailers)
