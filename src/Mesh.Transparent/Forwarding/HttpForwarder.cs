@@ -27,6 +27,12 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         {
             context.Response.StatusCode = StatusCodes.Status501NotImplemented;
             context.Response.Headers[OutboundErrors.Header] = "Target";
+            if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+            {
+                // What is not one request beyond doubt is no ground to read the next one on.
+                context.Response.Headers.Connection = "close";
+            }
+
             return;
         }
 
