@@ -41,23 +41,7 @@ public static class MeshServiceCollectionExtensions
         services.AddSingleton<IPostConfigureOptions<HttpStandardHedgingResilienceOptions>, ProbedOptions>();
         services.TryAddSingleton<ResilienceHandlers>();
         services.TryAddSingleton<ClientLimitsFactory>();
-        services.TryAddSingleton(CreatePipeline);
-        services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
-        services.TryAddSingleton(provider => new OutboundTableStore(
-            provider.GetRequiredService<IConfigSource>(),
-            new ClusterRegistry(
-                provider.GetRequiredService<IWorkloadIdentitySource>(),
-                provider.GetRequiredService<TimeProvider>(),
-                provider.GetRequiredService<ILoggerFactory>(),
-                random: Chance,
-                decisions: provider.GetRequiredService<TelemetryStep>().DecisionCounter,
-                own: provider.GetRequiredService<LocalNode>().Locality,
-                live: provider.GetRequiredService<LiveConnections>()),
-            SettingsOf(provider),
-            provider.GetRequiredService<MetricAggregate>(),
-            provider.GetRequiredService<TimeProvider>(),
-            Chance,
-            provider.GetRequiredService<ILoggerFactory>()));
+        services.AddMeshOutbound();
         return services;
     }
 
@@ -84,23 +68,5 @@ public static class MeshServiceCollectionExtensions
         builder.Services.AddSingleton(new ConfiguredClient(builder.Name));
         builder.Services.Configure(builder.Name, configure);
         return builder;
-    }
-
-#pragma warning disable RS0030 // where the program is put together, chance enters; this one is thread-safe
-    private static Random Chance => Random.Shared;
-#pragma warning restore RS0030
-
-    private static OutboundPipeline CreatePipeline(IServiceProvider provider) => new(
-        provider.GetRequiredService<OutboundTableStore>(),
-        SettingsOf(provider),
-        provider.GetRequiredService<TelemetryStep>(),
-        provider.GetRequiredService<TimeProvider>(),
-        Chance,
-        provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>());
-
-    private static OutboundSettings SettingsOf(IServiceProvider provider)
-    {
-        var options = provider.GetRequiredService<IOptions<MeshOptions>>().Value;
-        return new OutboundSettings(options.Workload ?? options.ServiceAccount, options.Namespace, options.ClusterDomain);
     }
 }

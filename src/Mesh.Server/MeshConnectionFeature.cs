@@ -25,6 +25,9 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
     /// <summary>Neither mesh TLS nor the app's own.</summary>
     public bool IsPlaintext => firstBytes is Listening.FirstBytes.Plain or Listening.FirstBytes.Incomplete;
 
+    /// <summary>Inside of mesh TLS are bytes of any protocol, and no requests.</summary>
+    public bool IsTcp { get; set; }
+
     public string Endpoint => endpoint;
 
     /// <summary>Set when the handshake is over; null without mesh TLS.</summary>

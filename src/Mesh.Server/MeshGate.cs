@@ -25,6 +25,9 @@ internal sealed class MeshGate(IServiceProvider services)
     private volatile bool _isServing;
     private volatile bool _isStopping;
 
+    /// <summary>Connections of any protocol are taken over mesh TLS, and requests are given on: we are a sidecar and not the app itself.</summary>
+    public bool TakesTcp { get; init; }
+
     public bool IsOn => services.GetRequiredService<MeshActivation>().IsOn;
 
     /// <summary>Kestrel serves and we stand in front of it.</summary>

@@ -1,11 +1,8 @@
-using Mesh.Identity;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
@@ -72,58 +69,7 @@ internal sealed class MeshServer(
     private KestrelServerOptions MeshOptions()
     {
         var options = MeshKestrelOptions.From(appOptions.Value, services);
-        options.Listen(gate.MeshConnections.EndPoint, listen =>
-        {
-            listen.Protocols = HttpProtocols.Http1AndHttp2;
-            listen.UseHttps(new TlsHandshakeCallbackOptions
-            {
-                OnConnection = services.GetRequiredService<MeshTlsCallback>().OnConnectionAsync,
-                HandshakeTimeout = MeshGate.LongestWait * 2,
-            });
-            var (live, counters) = (services.GetRequiredService<LiveConnections>(), services.GetRequiredService<InboundCounters>());
-            listen.Use(next => async connection =>
-            {
-                if (SetPeer(connection) is { } verified && IsAdmitted(connection))
-                {
-                    using (live.Add(new InboundConnection(connection, counters, verified)))
-                    {
-                        await next(connection).ConfigureAwait(false);
-                    }
-                }
-            });
-        });
+        options.Listen(gate.MeshConnections.EndPoint, services.GetRequiredService<MeshTlsEndpoint>().Configure);
         return options;
-    }
-
-    /// <summary>Once per connection; the handshake has verified the certificate. Null: it is not to be served.</summary>
-    private static VerifiedPeer? SetPeer(ConnectionContext connection)
-    {
-        if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is not { } certificate
-            || connection.Features.Get<VerifiedPeer>() is not { Peer.Id: { } id } verified)
-        {
-            connection.Abort(new ConnectionAbortedException("The peer of a mesh connection has no verified identity."));
-            return null;
-        }
-
-        var peer = new MeshPeerFeature(id, certificate);
-        connection.Features.Set(peer);
-        if (connection.Features.Get<MeshConnectionFeature>() is { } mesh)
-        {
-            mesh.Peer = peer;
-        }
-
-        return verified;
-    }
-
-    /// <summary>Where connections are judged and not requests.</summary>
-    private bool IsAdmitted(ConnectionContext connection)
-    {
-        if (connection.Features.Get<MeshConnectionFeature>() is not { } mesh || gate.Connections.Admits(connection, mesh, bringsRequests: true))
-        {
-            return true;
-        }
-
-        connection.Abort(new ConnectionAbortedException("This connection is denied by policy."));
-        return false;
     }
 }

@@ -9,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Server;
 
 /// <summary>Gives each handshake the certificate of its moment: a renewal is in force at the next connection.</summary>
-internal sealed partial class MeshTlsCallback(IWorkloadIdentitySource identity, InboundCounters counters, ILogger<MeshTlsCallback> logger)
+internal sealed partial class MeshTlsCallback(MeshGate gate, IWorkloadIdentitySource identity, InboundCounters counters, ILogger<MeshTlsCallback> logger)
 {
     /// <summary>Waits for the first identity; the handshake's own time-out bounds it.</summary>
     public async ValueTask<SslServerAuthenticationOptions> OnConnectionAsync(TlsHandshakeCallbackContext context)
@@ -40,7 +40,8 @@ internal sealed partial class MeshTlsCallback(IWorkloadIdentitySource identity, 
                 counters.Decide(Decisions.PeerRefused, refusal.Reason);
                 Log.PeerRefused(logger, refusal.Problem);
             },
-            peer => connection.Features.Set(new VerifiedPeer(shown, peer)));
+            peer => connection.Features.Set(new VerifiedPeer(shown, peer)),
+            gate.TakesTcp);
     }
 }
 

@@ -36,8 +36,19 @@ public static class MeshWebHostExtensions
             return;
         }
 
+        services.AddMeshServing(provider => new MeshGate(provider));
+        services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
+        // First: outermost of all middleware.
+        services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());
+        DecorateServer(services);
+    }
+
+    /// <summary>Registers the path of a request in, for whoever brings connections.</summary>
+    internal static void AddMeshServing(this IServiceCollection services, Func<IServiceProvider, MeshGate> createGate)
+    {
         services.AddMeshCore();
-        services.AddSingleton<MeshGate>();
+        services.AddSingleton(createGate);
+        services.AddSingleton<MeshTlsEndpoint>();
         services.AddSingleton<MeshTlsCallback>();
         services.AddSingleton<InboundMetrics>();
         services.AddSingleton<InboundCounters>();
@@ -49,10 +60,6 @@ public static class MeshWebHostExtensions
         services.AddSingleton<JudgedConnections>();
         services.AddSingleton<HeaderTrust>();
         services.AddSingleton<InboundAuthentication>();
-        services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
-        // First: outermost of all middleware.
-        services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());
-        DecorateServer(services);
     }
 
     private static void DecorateServer(IServiceCollection services)

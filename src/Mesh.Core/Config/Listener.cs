@@ -1,10 +1,16 @@
 namespace Mesh.Config;
 
-/// <summary>What a client calls or a server offers under one name. Exactly one of <see cref="Api"/> and <see cref="FilterChains"/> is filled.</summary>
+/// <summary>What a client calls or a server offers under one name: outbound with <see cref="Api"/>, <see cref="Tcp"/> or both, else inbound.</summary>
 internal sealed record Listener(string Name)
 {
-    /// <summary>The outbound form: how calls to this name are routed.</summary>
+    /// <summary>The outbound form: how calls to this name are routed. Null where no HTTP is read.</summary>
     public HttpConnectionManager? Api { get; init; }
+
+    /// <summary>The outbound form for a sidecar: where connections go whose bytes are not read as HTTP. No two chains take the same server name.</summary>
+    public IReadOnlyList<TcpChain> Tcp { get; init; } = [];
+
+    /// <summary>It is for calls out, not for what arrives.</summary>
+    public bool IsOutbound => Api is not null || Tcp.Count > 0;
 
     /// <summary>The inbound form: what a bound address accepts, most specific first.</summary>
     public IReadOnlyList<FilterChain> FilterChains { get; init; } = [];
@@ -19,6 +25,12 @@ internal sealed record HttpConnectionManager(string? RouteConfigurationName, Rou
     /// <summary>Those that do something here, in order; the router is not among them.</summary>
     public IReadOnlyList<HttpFilter> Filters { get; init; } = [];
 }
+
+/// <summary>Where connections of a sidecar go as they are.</summary>
+/// <param name="Name">What was asked for by its canonical name; for metrics.</param>
+/// <param name="ServerNames">Which TLS server names it takes, in lower case, each exact or <c>*.suffix</c>; none takes every connection that no other chain takes.</param>
+/// <param name="Clusters">At least one, with weights of 1 or more.</param>
+internal sealed record TcpChain(string Name, IReadOnlyList<string> ServerNames, IReadOnlyList<WeightedCluster> Clusters);
 
 /// <summary>What happens to a connection that arrived.</summary>
 /// <param name="Name">For logs.</param>

@@ -42,6 +42,9 @@ internal sealed record Endpoint(string Address, int Port, int Weight, bool Healt
     /// <summary>HTTP/2 may be used without asking (our metadata lists <c>h2</c>).</summary>
     public bool SpeaksHttp2 { get; init; }
 
+    /// <summary>Bytes of any protocol may be sent inside mesh TLS (our metadata lists <c>tcp</c>): a sidecar, which gives HTTP on in the version that it is told.</summary>
+    public bool SpeaksTcp { get; init; }
+
     /// <summary>Stands for the address on a hash ring (gRFC A76); null is the address itself.</summary>
     public string? HashKey { get; init; }
 

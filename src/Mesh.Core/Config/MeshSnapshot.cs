@@ -23,7 +23,7 @@ internal sealed record MeshSnapshot
 /// <summary>What is known of a listener.</summary>
 internal abstract record ListenerResult
 {
-    /// <param name="Routes">Null for an inbound listener.</param>
+    /// <param name="Routes">Null for an inbound listener, and for an outbound one that reads no HTTP.</param>
     internal sealed record Found(Listener Listener, RouteConfiguration? Routes) : ListenerResult;
 
     /// <summary>The server says that there is none.</summary>

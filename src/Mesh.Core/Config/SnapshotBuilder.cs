@@ -42,8 +42,14 @@ internal sealed class SnapshotBuilder
             : throw new InvalidOperationException($"The snapshot is not complete: {string.Join("; ", missing)}.");
     }
 
-    /// <summary>Every cluster that the routes of a listener name, each once.</summary>
-    public static IEnumerable<string> ClustersOf(ListenerResult.Found found) => found.Routes is null ? [] : ClustersOf(found.Routes);
+    /// <summary>Every cluster that a listener names, itself or in its routes, each once.</summary>
+    public static IEnumerable<string> ClustersOf(ListenerResult.Found found) => ClustersOf(found.Listener, found.Routes);
+
+    /// <summary>Every cluster that a listener and its routes name, each once.</summary>
+    public static IEnumerable<string> ClustersOf(Listener listener, RouteConfiguration? routes) => listener.Tcp
+        .SelectMany(chain => chain.Clusters.Select(cluster => cluster.Name))
+        .Concat(routes is null ? [] : ClustersOf(routes))
+        .Distinct(StringComparer.Ordinal);
 
     /// <summary>Every cluster that routes name, each once.</summary>
     public static IEnumerable<string> ClustersOf(RouteConfiguration routes) => routes.VirtualHosts

@@ -1,7 +1,10 @@
+using System.Diagnostics.Metrics;
 using Mesh.Config;
 using Mesh.Export;
 using Mesh.Identity;
 using Mesh.Inbound;
+using Mesh.Outbound;
+using Mesh.Outbound.Steps;
 using Mesh.Policy;
 using Mesh.Resilience;
 using Mesh.Spiffe;
@@ -50,6 +53,65 @@ internal static class MeshCoreServiceCollectionExtensions
         services.AddHostedService(sp => sp.GetRequiredService<MeshLifetime>());
         return services;
     }
+
+    /// <summary>Registers the path of outbound calls, for whoever brings them. Idempotent; after <see cref="AddMeshCore"/>.</summary>
+    public static IServiceCollection AddMeshOutbound(this IServiceCollection services)
+    {
+        services.TryAddSingleton(provider => new OutboundPipeline(
+            provider.GetRequiredService<OutboundTableStore>(),
+            SettingsOf(provider),
+            provider.GetRequiredService<TelemetryStep>(),
+            provider.GetRequiredService<TimeProvider>(),
+            Chance,
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>()));
+        services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton(provider => new MeshConnector(
+            provider.GetRequiredService<TimeProvider>(),
+            provider.GetRequiredService<LiveConnections>(),
+            provider.GetRequiredService<TelemetryStep>().DecisionCounter,
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>()));
+        services.TryAddSingleton(provider => new OpaquePipeline(
+            provider.GetRequiredService<MeshConnector>(),
+            provider.GetRequiredService<IWorkloadIdentitySource>(),
+            provider.GetRequiredService<TelemetryStep>().DecisionCounter,
+            SettingsOf(provider),
+            provider.GetRequiredService<TimeProvider>(),
+            Chance));
+        services.TryAddSingleton(CreateTableStore);
+        return services;
+    }
+
+    private static OutboundTableStore CreateTableStore(IServiceProvider services)
+    {
+        var identities = services.GetRequiredService<IWorkloadIdentitySource>();
+        var clusters = new ClusterRegistry(
+            identities,
+            services.GetRequiredService<TimeProvider>(),
+            services.GetRequiredService<ILoggerFactory>(),
+            new SocketsTransport(services.GetRequiredService<MeshConnector>(), identities),
+            Chance,
+            services.GetRequiredService<TelemetryStep>().DecisionCounter,
+            services.GetRequiredService<LocalNode>().Locality,
+            services.GetRequiredService<LiveConnections>());
+        return new OutboundTableStore(
+            services.GetRequiredService<IConfigSource>(),
+            clusters,
+            SettingsOf(services),
+            services.GetRequiredService<MetricAggregate>(),
+            services.GetRequiredService<TimeProvider>(),
+            Chance,
+            services.GetRequiredService<ILoggerFactory>());
+    }
+
+    private static OutboundSettings SettingsOf(IServiceProvider services)
+    {
+        var options = Options(services);
+        return new OutboundSettings(options.Workload ?? options.ServiceAccount, options.Namespace, options.ClusterDomain);
+    }
+
+#pragma warning disable RS0030 // where the program is put together, chance enters; this one is thread-safe
+    private static Random Chance => Random.Shared;
+#pragma warning restore RS0030
 
     private static InboundTable CreateInboundTable(IServiceProvider services)
     {

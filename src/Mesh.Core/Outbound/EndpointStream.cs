@@ -21,6 +21,9 @@ internal sealed class EndpointStream(Socket socket, ConnectionPermit? permit = n
         }
     }
 
+    /// <summary>We send no more (FIN); what the peer still sends is read.</summary>
+    public void ShutdownSend() => Socket.Shutdown(SocketShutdown.Send);
+
     protected override void Dispose(bool disposing)
     {
         base.Dispose(disposing);

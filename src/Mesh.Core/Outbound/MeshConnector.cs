@@ -16,11 +16,16 @@ namespace Mesh.Outbound;
 /// <param name="decisions">Null counts nothing.</param>
 internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? live, DecisionCounter? decisions, ILogger logger)
 {
+    /// <inheritdoc cref="ConnectAsync(Endpoint, Cluster, WorkloadIdentity?, HopProtocol, ConnectionPermit?, CancellationToken)"/>
+    public ValueTask<Stream> ConnectAsync(
+        Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, ConnectionPermit? permit, CancellationToken cancellationToken) =>
+        ConnectAsync(endpoint, cluster, identity, http2 ? HopProtocol.Http : HopProtocol.Http11, permit, cancellationToken);
+
     /// <param name="identity">Who we are; null only for endpoints without TLS.</param>
     /// <param name="permit">Its place among the connections of its cluster, given back when it is closed; stays the caller's when none came about.</param>
     /// <exception cref="EndpointConnectException">No connection; nothing was sent.</exception>
     public async ValueTask<Stream> ConnectAsync(
-        Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, bool http2, ConnectionPermit? permit, CancellationToken cancellationToken)
+        Endpoint endpoint, Cluster cluster, WorkloadIdentity? identity, HopProtocol protocol, ConnectionPermit? permit, CancellationToken cancellationToken)
     {
         using var timed = new CancellationTokenSource(cluster.ConnectTimeout, time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timed.Token);
@@ -34,8 +39,8 @@ internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? 
             var connection = new EndpointStream(socket, permit);
             stream = connection;
             var options = endpoint.Tls == EndpointTls.Mesh
-                ? MeshTls.ForClient(identity!, endpoint.SpiffeId!, http2, problem => refused = problem, verified => peer = verified)
-                : cluster.UpstreamTls is null ? null : ForForeign(cluster.UpstreamTls, identity!, http2, problem => refused = problem, verified => peer = verified);
+                ? MeshTls.ForClient(identity!, endpoint.SpiffeId!, protocol, problem => refused = problem, verified => peer = verified)
+                : cluster.UpstreamTls is null ? null : ForForeign(cluster.UpstreamTls, identity!, protocol == HopProtocol.Http, problem => refused = problem, verified => peer = verified);
             if (options is null)
             {
                 return stream;

@@ -24,6 +24,19 @@ internal sealed partial class OutboundPipeline
         };
     }
 
+    /// <summary>What is known of an address that somebody dialled; asks for a new one, and waits for the answer at most 10 s.</summary>
+    public ValueTask<DialledAddress> ResolveAsync(ListenerKey destination, CancellationToken cancellationToken)
+    {
+        var found = tables.Current.Find(destination);
+        found?.Name?.MarkUsed();
+        return found switch
+        {
+            { PassesThrough: true } => new(new DialledAddress(null)),
+            { Unavailable: null } listener => new(new DialledAddress(listener)),
+            _ => new(AskAddressAsync(destination, cancellationToken)),
+        };
+    }
+
     /// <summary>Calls to this host are known to be the mesh's.</summary>
     public bool IsMeshed(Uri uri) => tables.Current.Find(ListenerKey.Of(uri)) is { Host: not null };
 
@@ -48,8 +61,20 @@ internal sealed partial class OutboundPipeline
         return new HostAnswer(listener is not null, refusal);
     }
 
-    /// <summary>Asks, and waits as long as the call may, at most 10 s (contracts §5). No listener and no refusal: the name is none of the mesh's.</summary>
+    private async Task<DialledAddress> AskAddressAsync(ListenerKey key, CancellationToken cancellationToken)
+    {
+        var (listener, why, _) = await AskKeyAsync(key, limits: null, cancellationToken).ConfigureAwait(false);
+        return new DialledAddress(listener, why);
+    }
+
     private async Task<(OutboundListener? Listener, HttpResponseMessage? Refusal)> AskNameAsync(HttpRequestMessage request, ListenerKey key, CallLimits? limits, CancellationToken cancellationToken)
+    {
+        var (listener, why, code) = await AskKeyAsync(key, limits, cancellationToken).ConfigureAwait(false);
+        return (listener, why is null ? null : Unknown(request, why, code));
+    }
+
+    /// <summary>Asks, and waits as long as the call may, at most 10 s (contracts §5). No listener and no reason why not: the name is none of the mesh's.</summary>
+    private async Task<(OutboundListener? Listener, string? Why, MeshErrorCode Code)> AskKeyAsync(ListenerKey key, CallLimits? limits, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
         var deadline = Deadline.Current;
@@ -61,7 +86,7 @@ internal sealed partial class OutboundPipeline
             case AskResult.PassOn:
                 return default;
             case AskResult.Refused:
-                return (null, Unknown(request, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes."));
+                return (null, $"'{key.Name}' was not asked for: {AskedNames.MaxServices} services are in use, which is the limit. Unused ones are forgotten after {AskedNames.KeepServices.TotalMinutes:0} minutes.", MeshErrorCode.NoConfiguration);
         }
 
         try
@@ -80,16 +105,20 @@ internal sealed partial class OutboundPipeline
 
         if (listener is { Unavailable: null })
         {
-            return (listener, null);
+            return (listener, null, default);
         }
 
         var why = listener?.Unavailable ?? "the control plane has not answered; check its address, and that this workload got its certificate";
-        return (null, Unknown(
-            request,
+        return (null,
             $"No configuration for '{key.Name}' within {patience.TotalSeconds:0.#} s: {why}.",
-            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration));
+            deadline is { IsOver: true } ? MeshErrorCode.DeadlineExceeded : MeshErrorCode.NoConfiguration);
     }
 
-    private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail, MeshErrorCode code = MeshErrorCode.NoConfiguration) =>
+    private static HttpResponseMessage Unknown(HttpRequestMessage request, string detail, MeshErrorCode code) =>
         OutboundErrors.Respond(request, new HttpRequestMessageHead(request).IsGrpc, code, detail);
 }
+
+/// <summary>What an address that somebody dialled is to the mesh.</summary>
+/// <param name="Listener">Null: none of the mesh's, or not known.</param>
+/// <param name="Why">Not known: why not. Nothing may go there, for it could be a service of the mesh.</param>
+internal readonly record struct DialledAddress(OutboundListener? Listener, string? Why = null);

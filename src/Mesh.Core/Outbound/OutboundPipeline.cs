@@ -53,6 +53,20 @@ internal sealed partial class OutboundPipeline(
         };
     }
 
+    /// <summary>A call whose destination is an address that somebody dialled, whatever its URI says.</summary>
+    /// <inheritdoc cref="SendAsync(HttpRequestMessage, HttpMessageInvoker, CallLimits?, CancellationToken)"/>
+    public ValueTask<HttpResponseMessage> SendAsync(HttpRequestMessage request, ListenerKey destination, HttpMessageInvoker passThrough, CancellationToken cancellationToken)
+    {
+        var found = tables.Current.Find(destination);
+        found?.Name?.MarkUsed();
+        return found switch
+        {
+            { Host: not null } listener => StartAsync(request, listener, time.GetTimestamp(), limits: null, cancellationToken),
+            { PassesThrough: true } => new(passThrough.SendAsync(request, cancellationToken)),
+            _ => new(AskAsync(request, destination, passThrough, limits: null, cancellationToken)),
+        };
+    }
+
     /// <summary>Ends what goes on beside calls.</summary>
     public void Dispose() => _mirror.Dispose();
 

@@ -19,6 +19,10 @@ internal sealed class Destination(string service, string @namespace, string sour
         series.Durations.Record(duration);
     }
 
+    /// <summary>A connection whose bytes are not the mesh's business has ended, or did not come about.</summary>
+    public void RecordConnection(TimeSpan duration, Verdict verdict, bool mesh) =>
+        aggregate.Get(MeshTags.ClientConnectionDuration, [.. CommonTags(verdict, mesh)]).Durations.Record(duration);
+
     internal MetricSeries CreateAttempts(Verdict verdict, bool reached, OutboundEndpoint endpoint) => aggregate.Get(
         MeshTags.ClientAttemptDuration,
         [

@@ -27,12 +27,18 @@ internal sealed record OutboundListener(ListenerResult Result)
     /// <summary>Why there are no routes; null when there are.</summary>
     public string? Unavailable { get; init; }
 
-    /// <summary>Routes for the authority; null when the routes have no virtual host for it.</summary>
+    /// <summary>Routes for the authority; null when the routes have no virtual host for it, or there is no HTTP (<see cref="IsOpaque"/>).</summary>
     public VirtualHostRoutes<OutboundRoute>? Host { get; init; }
+
+    /// <summary>Where connections go whose bytes are not read as HTTP; null when the listener is not for a sidecar.</summary>
+    public TcpRoutes? Tcp { get; init; }
+
+    /// <summary>Its bytes are never read as HTTP: every connection goes by <see cref="Tcp"/>.</summary>
+    public bool IsOpaque => Tcp is not null && Result is ListenerResult.Found { Listener.Api: null };
 
     public Destination? Destination { get; init; }
 
-    /// <summary>The clusters that its routes were compiled with.</summary>
+    /// <summary>The clusters that it was compiled with.</summary>
     public IReadOnlyList<OutboundCluster> Clusters { get; init; } = [];
 }
 

@@ -112,9 +112,8 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
         var table = new Dictionary<ListenerKey, OutboundListener>(snapshot.Listeners.Count);
         foreach (var (name, result) in snapshot.Listeners)
         {
-            if (result is ListenerResult.Found { Routes: null })
+            if (result is ListenerResult.Found { Listener.IsOutbound: false })
             {
-                // Inbound.
                 continue;
             }
 
@@ -137,19 +136,36 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
 
     private OutboundListener CompileListener(string name, ListenerResult result)
     {
-        if (result is not ListenerResult.Found { Routes: { } configuration } found)
+        if (result is not ListenerResult.Found found)
         {
             return new OutboundListener(result) { Unavailable = (result as ListenerResult.Unavailable)?.Reason };
         }
 
         var clusters = new List<OutboundCluster>();
-        var routes = new RouteTable<OutboundRoute>(configuration, (host, route) => CompileRoute(host, route, found, clusters));
+        var tcp = found.Listener.Tcp.Count == 0 ? null : CompileTcp(found.Listener.Tcp, clusters);
+        var routes = found.Routes is { } configuration
+            ? new RouteTable<OutboundRoute>(configuration, (host, route) => CompileRoute(host, route, found, clusters))
+            : null;
+        var canonical = found.Routes?.Name ?? found.Listener.Tcp[^1].Name;
         return new OutboundListener(result)
         {
-            Host = routes.Find(name),
-            Destination = DestinationOf(configuration.Name.Length > 0 ? configuration.Name : name),
+            Host = routes?.Find(name),
+            Tcp = tcp,
+            Destination = DestinationOf(canonical.Length > 0 ? canonical : name),
             Clusters = clusters,
         };
+    }
+
+    private TcpRoutes CompileTcp(IReadOnlyList<TcpChain> chains, List<OutboundCluster> clusters)
+    {
+        var compiled = new (IReadOnlyList<string>, WeightedClusters<OutboundCluster>)[chains.Count];
+        for (var i = 0; i < compiled.Length; i++)
+        {
+            compiled[i] = (chains[i].ServerNames, new WeightedClusters<OutboundCluster>([.. chains[i].Clusters.Select(c => (_clusters.Get(c.Name), c.Weight))]));
+            clusters.AddRange(compiled[i].Item2.Items);
+        }
+
+        return new TcpRoutes(compiled);
     }
 
     private OutboundRoute CompileRoute(VirtualHost host, Route route, ListenerResult.Found listener, List<OutboundCluster> clusters)

@@ -9,6 +9,12 @@ internal static class MeshTags
     /// <summary>Histogram, s: one attempt of an outbound call, until its response ended.</summary>
     public const string ClientAttemptDuration = "mesh.client.attempt.duration";
 
+    /// <summary>Histogram, s: one connection out whose bytes are no HTTP, from the dial to its end.</summary>
+    public const string ClientConnectionDuration = "mesh.client.connection.duration";
+
+    /// <summary>Histogram, s: one connection in whose bytes are no HTTP, until its end.</summary>
+    public const string ServerConnectionDuration = "mesh.server.connection.duration";
+
     /// <summary>Histogram, s: one request served, until its response ended.</summary>
     public const string ServerCallDuration = "mesh.server.call.duration";
 

@@ -9,6 +9,12 @@ internal static class MeshHeaders
     /// <summary>What was verified of a user's token: sent to mesh peers alone.</summary>
     public const string ClaimPrefix = "x-mesh-claim-";
 
+    /// <summary>Tells a sidecar in which version of HTTP a request was written that rides HTTP/2 to it (<c>HTTP/1.1</c>, <c>HTTP/1.0</c>, with <c>; absolute-form</c> where its target was one): the app behind it gets it so. Taken from mesh peers alone.</summary>
+    public const string OriginalProtocol = "mesh-orig-proto";
+
+    /// <summary>Tells the app behind a sidecar who called: the verified SPIFFE ID. Taken from nobody.</summary>
+    public const string ClientId = "mesh-client-id";
+
     /// <summary>Whether a caller that is no verified peer may say anything by this header.</summary>
     /// <param name="fromProxy">A proxy that is trusted: it may tell of the way of a request, but of nobody who he is.</param>
     public static bool MayComeFromOutside(string name, bool fromProxy)

@@ -94,13 +94,14 @@ internal sealed class ConfigAssembler(Func<string, string, XdsAnswer> ask)
 
         private ListenerResult? Found(string name, Listener listener, ListenerResult? before)
         {
-            if (listener.Api is not { } api)
+            if (!listener.IsOutbound)
             {
                 return Reuse(before, new ListenerResult.Found(listener, null));
             }
 
-            var routes = api.Inline;
-            if (routes is null)
+            // Without HTTP there are no routes to wait for.
+            var (api, routes) = (listener.Api, listener.Api?.Inline);
+            if (api is not null && routes is null)
             {
                 var answer = Ask(XdsTypes.RouteConfiguration, api.RouteConfigurationName!);
                 switch (answer.Kind)
@@ -123,7 +124,7 @@ internal sealed class ConfigAssembler(Func<string, string, XdsAnswer> ask)
 
             // Not stopping at the first that is missing: all of them are to be asked for now.
             var (complete, passing) = (true, true);
-            foreach (var cluster in SnapshotBuilder.ClustersOf(routes))
+            foreach (var cluster in SnapshotBuilder.ClustersOf(listener, routes))
             {
                 var (result, unreachable) = Resolve(cluster);
                 complete &= result is not null && !unreachable;

@@ -29,10 +29,15 @@ internal static class ClientHello
 
     private const byte HandshakeRecord = 0x16;
     private const byte HelloMessage = 0x01;
+    private const ushort ServerNameExtension = 0;
     private const ushort AlpnExtension = 16;
 
-    public static FirstBytes Read(in ReadOnlySequence<byte> bytes)
+    public static FirstBytes Read(in ReadOnlySequence<byte> bytes) => Read(bytes, out _);
+
+    /// <param name="serverName">The host asked for (SNI, RFC 6066 §3), in lower case; null when it names none.</param>
+    public static FirstBytes Read(in ReadOnlySequence<byte> bytes, out string? serverName)
     {
+        serverName = null;
         var reader = new SequenceReader<byte>(bytes);
         if (!reader.TryPeek(0, out var type))
         {
@@ -57,7 +62,7 @@ internal static class ClientHello
         var rented = ArrayPool<byte>.Shared.Rent(MaxBytes);
         try
         {
-            return Gather(ref reader, rented.AsSpan(0, MaxBytes));
+            return Gather(ref reader, rented.AsSpan(0, MaxBytes), out serverName);
         }
         finally
         {
@@ -66,8 +71,9 @@ internal static class ClientHello
     }
 
     /// <summary>Puts the message together from its records, then looks into it.</summary>
-    private static FirstBytes Gather(ref SequenceReader<byte> reader, Span<byte> message)
+    private static FirstBytes Gather(ref SequenceReader<byte> reader, Span<byte> message, out string? serverName)
     {
+        serverName = null;
         Span<byte> header = stackalloc byte[5];
         var have = 0;
         while (true)
@@ -103,7 +109,7 @@ internal static class ClientHello
 
                 if (have >= total)
                 {
-                    return OffersMarker(message[4..total]) ? FirstBytes.MeshTls : FirstBytes.Tls;
+                    return OffersMarker(message[4..total], out serverName) ? FirstBytes.MeshTls : FirstBytes.Tls;
                 }
             }
 
@@ -116,46 +122,62 @@ internal static class ClientHello
         }
     }
 
-    private static bool OffersMarker(ReadOnlySpan<byte> hello)
+    private static bool OffersMarker(ReadOnlySpan<byte> hello, out string? serverName)
     {
+        serverName = null;
         // legacy_version, random; then session id, cipher suites, compression methods, extensions.
         if (!TrySkip(ref hello, 2 + 32) || !TryTake(ref hello, 1, out _) || !TryTake(ref hello, 2, out _) || !TryTake(ref hello, 1, out _) || !TryTake(ref hello, 2, out var extensions))
         {
             return false;
         }
 
+        var marked = false;
         while (extensions.Length >= 4)
         {
             var type = BinaryPrimitives.ReadUInt16BigEndian(extensions);
             extensions = extensions[2..];
             if (!TryTake(ref extensions, 2, out var body))
             {
-                return false;
+                return marked;
             }
 
-            if (type != AlpnExtension)
+            if (type == ServerNameExtension)
             {
-                continue;
+                serverName = ServerName(body);
             }
-
-            if (!TryTake(ref body, 2, out var names))
+            else if (type == AlpnExtension)
             {
-                return false;
+                marked = HasMarker(body);
             }
+        }
 
-            while (TryTake(ref names, 1, out var name))
-            {
-                if (name.SequenceEqual(MeshTls.Marker.Protocol.Span))
-                {
-                    return true;
-                }
-            }
+        return marked;
+    }
 
+    private static bool HasMarker(ReadOnlySpan<byte> extension)
+    {
+        if (!TryTake(ref extension, 2, out var names))
+        {
             return false;
+        }
+
+        while (TryTake(ref names, 1, out var name))
+        {
+            if (name.SequenceEqual(MeshTls.Marker.Protocol.Span))
+            {
+                return true;
+            }
         }
 
         return false;
     }
+
+    /// <summary>The first host name of the list (RFC 6066 §3: there is one at most); null for what is no name in ASCII.</summary>
+    private static string? ServerName(ReadOnlySpan<byte> extension) =>
+        TryTake(ref extension, 2, out var list) && list.Length > 1 && list[0] == 0 && TrySkip(ref list, 1) && TryTake(ref list, 2, out var host)
+        && host.Length is > 0 and <= 255 && !host.ContainsAnyExceptInRange((byte)0x21, (byte)0x7e)
+            ? System.Text.Encoding.ASCII.GetString(host).ToLowerInvariant()
+            : null;
 
     private static bool TrySkip(ref ReadOnlySpan<byte> from, int count)
     {

@@ -115,7 +115,7 @@ internal sealed partial class JudgedConnections : IDisposable
         if (!policy.IsOpaque(mesh.IsMeshTls))
         {
             // Requests are judged now: of mesh TLS, which is HTTP. What brings none cannot be judged.
-            return mesh.IsMeshTls || policy.OtherAuthorizer is null ? null : _closed;
+            return (mesh.IsMeshTls && !mesh.IsTcp) || policy.Authorizer(mesh.IsMeshTls) is null ? null : _closed;
         }
 
         mesh.Facts ??= InboundAuthorization.Facts(mesh, (connection.RemoteEndPoint as IPEndPoint)?.Address, connection.LocalEndPoint as IPEndPoint);

@@ -5,17 +5,19 @@ using Microsoft.AspNetCore.Connections;
 namespace Mesh.Server.Listening;
 
 /// <summary>An endpoint without a socket: it is handed connections that a real endpoint accepted.</summary>
-internal sealed class VirtualEndPoint : EndPoint
+/// <param name="name">For logs.</param>
+internal sealed class VirtualEndPoint(string name) : EndPoint
 {
-    public override string ToString() => "mesh-tls";
+    public override string ToString() => name;
 }
 
 /// <summary>The listener of the virtual endpoint, and the factory that gives it to the second Kestrel. Thread-safe.</summary>
-internal sealed class VirtualListener : IConnectionListenerFactory, IConnectionListener
+/// <param name="name">Of the endpoint, for logs.</param>
+internal sealed class VirtualListener(string name = "mesh-tls") : IConnectionListenerFactory, IConnectionListener
 {
     private readonly Channel<ConnectionContext> _handed = Channel.CreateUnbounded<ConnectionContext>(new UnboundedChannelOptions { SingleReader = true });
 
-    public EndPoint EndPoint { get; } = new VirtualEndPoint();
+    public EndPoint EndPoint { get; } = new VirtualEndPoint(name);
 
     /// <summary>False when the server has stopped: the connection stays the caller's.</summary>
     public bool Offer(ConnectionContext connection) => _handed.Writer.TryWrite(connection);

@@ -1,0 +1,156 @@
+using System.Buffers;
+using System.Net;
+using Mesh.Outbound;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Http.Features;
+
+namespace Mesh.Transparent.Forwarding;
+
+/// <summary>Where a request that is given on goes.</summary>
+internal interface IForwardTarget
+{
+    /// <param name="request">Built from <paramref name="context"/>; its URI's authority is the request's host.</param>
+    ValueTask<HttpResponseMessage> SendAsync(HttpContext context, HttpRequestMessage request, CancellationToken cancellationToken);
+}
+
+/// <summary>Gives a request on and its answer back, as they are: streams both ways at the pace of the slower side, keeps nothing. Thread-safe.</summary>
+internal sealed partial class HttpForwarder(IForwardTarget target)
+{
+    private const int BufferBytes = 16 * 1024;
+
+    public async Task ForwardAsync(HttpContext context)
+    {
+        var upgrade = context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgradable ? upgradable : null;
+        var body = upgrade is null ? BodyOf(context) : null;
+        if (ForwardedRequest.From(context, body, upgrade is not null) is not { } request)
+        {
+            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            return;
+        }
+
+        var aborted = context.RequestAborted;
+        try
+        {
+            using var response = await target.SendAsync(context, request, aborted).ConfigureAwait(false);
+            ForwardedResponse.Apply(context, response, keepsUpgrade: upgrade is not null && response.StatusCode == HttpStatusCode.SwitchingProtocols);
+            if (upgrade is not null && response.StatusCode == HttpStatusCode.SwitchingProtocols)
+            {
+                await UpgradeAsync(context, upgrade, response).ConfigureAwait(false);
+                return;
+            }
+
+            await CopyBodyAsync(context, response, aborted).ConfigureAwait(false);
+            ForwardedResponse.ApplyTrailers(context, response);
+        }
+        catch (Exception e)
+        {
+            Failed(context, e, body is { ClientFailed: true });
+        }
+        finally
+        {
+            if (body is not null)
+            {
+                await body.StopAsync().ConfigureAwait(false);
+                body.Dispose();
+            }
+
+            request.Dispose();
+        }
+    }
+
+    private static RequestBody? BodyOf(HttpContext context)
+    {
+        var length = context.Request.ContentLength;
+        return length is not null || context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true } ? new RequestBody(context, length) : null;
+    }
+
+    private static async Task CopyBodyAsync(HttpContext context, HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+#pragma warning disable VSTHRD103, CA1849 // hands its stream out without waiting
+        using var stream = response.Content.ReadAsStream(cancellationToken);
+#pragma warning restore VSTHRD103, CA1849
+        if (HttpMethods.IsHead(context.Request.Method) || context.Response.StatusCode is StatusCodes.Status204NoContent or StatusCodes.Status304NotModified)
+        {
+            return;
+        }
+
+        var writer = context.Response.BodyWriter;
+        var started = false;
+        while (true)
+        {
+            var pending = stream.ReadAsync(writer.GetMemory(BufferBytes), cancellationToken);
+            if (!started && !pending.IsCompleted)
+            {
+                // The server thinks about its body: its headers must not wait for it.
+                await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+                await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            started = true;
+            var read = await pending.ConfigureAwait(false);
+            if (read == 0)
+            {
+                return;
+            }
+
+            writer.Advance(read);
+            if ((await writer.FlushAsync(cancellationToken).ConfigureAwait(false)).IsCompleted)
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>Both sides have agreed to speak another protocol: from here on bytes are carried (RFC 9110 §7.8).</summary>
+    private static async Task UpgradeAsync(HttpContext context, IHttpUpgradeFeature upgrade, HttpResponseMessage response)
+    {
+        var server = await response.Content.ReadAsStreamAsync(context.RequestAborted).ConfigureAwait(false);
+        var client = await upgrade.UpgradeAsync().ConfigureAwait(false);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(context.RequestAborted);
+        var up = CopyAsync(client, server, either.Token);
+        var down = CopyAsync(server, client, either.Token);
+        // One side that ends ends the other: neither HTTP library can end one way of an upgraded connection alone.
+        await Task.WhenAny(up, down).ConfigureAwait(false);
+        await either.CancelAsync().ConfigureAwait(false);
+        await Task.WhenAll(up, down).ConfigureAwait(false);
+    }
+
+    /// <summary>Never throws: the end of either side is the end.</summary>
+    private static async Task CopyAsync(Stream from, Stream to, CancellationToken cancellationToken)
+    {
+        var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
+        try
+        {
+            while (await from.ReadAsync(buffer, cancellationToken).ConfigureAwait(false) is > 0 and var read)
+            {
+                await to.WriteAsync(buffer.AsMemory(0, read), cancellationToken).ConfigureAwait(false);
+                await to.FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (Exception e) when (e is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The other direction learns of it by its end.
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(buffer);
+        }
+    }
+
+    private static void Failed(HttpContext context, Exception e, bool clientFailed)
+    {
+        if (context.RequestAborted.IsCancellationRequested)
+        {
+            return;
+        }
+
+        if (context.Response.HasStarted)
+        {
+            // Half an answer must not look whole.
+            context.Abort();
+            return;
+        }
+
+        ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e), e);
+    }
+}
