@@ -64,6 +64,12 @@ internal sealed partial class MeshMiddleware(
 
         if (connection.Peer is { } peer)
         {
+            if (!gate.TakesTcp)
+            {
+                // For sidecars; an app has no use for it.
+                context.Request.Headers.Remove(MeshHeaders.OriginalProtocol);
+            }
+
             context.Features.Set<IHttpAuthenticationFeature>(new MeshAuthenticationFeature(peer.Id));
             if (connection.IsMarked && !HttpProtocol.IsHttp2(context.Request.Protocol))
             {

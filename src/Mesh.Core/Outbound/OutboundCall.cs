@@ -16,6 +16,7 @@ internal sealed class OutboundCall(
     private readonly Version _version = request.Version;
     private readonly HttpVersionPolicy _versionPolicy = request.VersionPolicy;
     private ReplayContent? _replay;
+    private bool _saysVersion;
 
     // Most calls have none of it: the call is smaller without.
     private RareParts? _rare;
@@ -235,6 +236,11 @@ internal sealed class OutboundCall(
         {
             request.Version = System.Net.HttpVersion.Version20;
             request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
+            if (endpoint.SpeaksTcp && _version.Major < 2 && !IsGrpc && !request.Headers.NonValidated.Contains(MeshHeaders.OriginalProtocol))
+            {
+                // A sidecar: the app behind it gets HTTP/1, as it was written. An app that is in the mesh itself takes HTTP/2.
+                _saysVersion = request.Headers.TryAddWithoutValidation(MeshHeaders.OriginalProtocol, _version.Minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
+            }
         }
 
         return true;
@@ -245,6 +251,12 @@ internal sealed class OutboundCall(
     {
         request.Version = _version;
         request.VersionPolicy = _versionPolicy;
+        if (_saysVersion)
+        {
+            _saysVersion = false;
+            request.Headers.Remove(MeshHeaders.OriginalProtocol);
+        }
+
         if (response is not null && response.Version > _version && _versionPolicy != HttpVersionPolicy.RequestVersionOrHigher)
         {
             response.Version = _version;

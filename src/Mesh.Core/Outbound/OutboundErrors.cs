@@ -46,6 +46,14 @@ internal static class OutboundErrors
         return response;
     }
 
+    /// <summary>An answer of an edge's own, in the words of the call's protocol.</summary>
+    public static HttpResponseMessage Own(HttpRequestMessage request, bool grpc, int status, int grpcStatus, string reason, string text)
+    {
+        var response = grpc ? Grpc(request, grpcStatus, text) : Http(request, status, $"mesh: {text}\n");
+        response.Headers.TryAddWithoutValidation(Header, reason);
+        return response;
+    }
+
     /// <summary>A route's own answer.</summary>
     public static HttpResponseMessage Direct(HttpRequestMessage request, bool grpc, int status, string body) =>
         grpc ? Grpc(request, GrpcOf(status), body) : Http(request, status, body);

@@ -34,7 +34,7 @@ internal static class ForwardedRequest
         foreach (var (name, value) in given.Headers)
         {
             // Pseudo-headers stand here too.
-            if (name.Length > 0 && name[0] != ':' && !HopByHop.IsOne(name, connection) && name != MeshHeaders.OriginalProtocol)
+            if (name.Length > 0 && name[0] != ':' && !HopByHop.IsOne(name, connection) && !IsOurs(name))
             {
                 Add(request, name, value);
             }
@@ -53,6 +53,11 @@ internal static class ForwardedRequest
 
         return request;
     }
+
+    /// <summary>Its target names the host too (RFC 9112 §3.2.2): written so for a proxy.</summary>
+    public static bool IsAbsoluteForm(HttpContext context) => context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget is not ['/' or '*', ..];
+
+    private static bool IsOurs(string name) => name.Equals(MeshHeaders.OriginalProtocol, StringComparison.OrdinalIgnoreCase) || name.Equals(MeshHeaders.ClientId, StringComparison.OrdinalIgnoreCase);
 
     private static void Add(HttpRequestMessage request, string name, StringValues value)
     {

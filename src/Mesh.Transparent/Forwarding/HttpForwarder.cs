@@ -75,19 +75,18 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
         }
 
         var writer = context.Response.BodyWriter;
-        var started = false;
+        var first = stream.ReadAsync(Memory<byte>.Empty, cancellationToken);
+        if (!first.IsCompleted)
+        {
+            // The server thinks about its body: its headers must not wait for it.
+            await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+            await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await first.ConfigureAwait(false);
         while (true)
         {
-            var pending = stream.ReadAsync(writer.GetMemory(BufferBytes), cancellationToken);
-            if (!started && !pending.IsCompleted)
-            {
-                // The server thinks about its body: its headers must not wait for it.
-                await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
-                await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
-            }
-
-            started = true;
-            var read = await pending.ConfigureAwait(false);
+            var read = await stream.ReadAsync(writer.GetMemory(BufferBytes), cancellationToken).ConfigureAwait(false);
             if (read == 0)
             {
                 return;
@@ -151,6 +150,6 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
             return;
         }
 
-        ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e), e);
+        ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e));
     }
 }

@@ -44,9 +44,14 @@ internal static class ProxyErrors
         return ProxyError.Broken;
     }
 
-    public static void Answer(HttpContext context, ProxyError error, Exception? cause)
+    /// <summary>The answer as one that a server gave.</summary>
+    public static HttpResponseMessage Response(HttpRequestMessage request, ProxyError error)
     {
-        var (status, grpc, text) = error switch
+        var (status, grpc, text) = Words(error);
+        return OutboundErrors.Own(request, new HttpRequestMessageHead(request).IsGrpc, status, grpc, error.ToString(), text);
+    }
+
+    private static (int Status, int Grpc, string Text) Words(ProxyError error) => error switch
         {
             ProxyError.Connect => (StatusCodes.Status502BadGateway, 14, "The server can't be connected."),
             ProxyError.Timeout => (StatusCodes.Status504GatewayTimeout, 4, "The server did not answer in time."),
@@ -54,6 +59,10 @@ internal static class ProxyErrors
             ProxyError.BadRequestBody => (StatusCodes.Status400BadRequest, 13, "The request's body could not be read."),
             _ => (StatusCodes.Status502BadGateway, 14, "The connection to the server broke before it answered."),
         };
+
+    public static void Answer(HttpContext context, ProxyError error)
+    {
+        var (status, grpc, text) = Words(error);
         context.Response.Clear();
         context.Response.Headers[OutboundErrors.Header] = error.ToString();
         if (context.Request.ContentType is { } type && type.StartsWith("application/grpc", StringComparison.OrdinalIgnoreCase) && !type.StartsWith("application/grpc-web", StringComparison.OrdinalIgnoreCase))

@@ -15,17 +15,18 @@ internal static class TcpRelay
 
     /// <param name="early">What the second end has been asked for already, and the memory that it comes into.</param>
     /// <param name="cancellationToken">Breaks both.</param>
-    public static async Task<Relayed> RunAsync(RelayEnd first, RelayEnd second, EarlyRead? early, CancellationToken cancellationToken)
+    /// <param name="refuses">Looks at the first end's first bytes before they go on; true breaks both.</param>
+    public static async Task<Relayed> RunAsync(RelayEnd first, RelayEnd second, EarlyRead? early, CancellationToken cancellationToken, Func<ReadOnlyMemory<byte>, bool>? refuses = null)
     {
         using var broken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var sending = CopyAsync(first, second, null, broken);
-        var receiving = CopyAsync(second, first, early, broken);
+        var sending = CopyAsync(first, second, null, refuses, broken);
+        var receiving = CopyAsync(second, first, early, null, broken);
         var (sent, received) = (await sending.ConfigureAwait(false), await receiving.ConfigureAwait(false));
         return new Relayed(sent.Bytes, received.Bytes, sent.Error ?? received.Error);
     }
 
     /// <summary>Never throws: an error breaks both ways.</summary>
-    private static async Task<(long Bytes, Exception? Error)> CopyAsync(RelayEnd from, RelayEnd to, EarlyRead? early, CancellationTokenSource broken)
+    private static async Task<(long Bytes, Exception? Error)> CopyAsync(RelayEnd from, RelayEnd to, EarlyRead? early, Func<ReadOnlyMemory<byte>, bool>? refuses, CancellationTokenSource broken)
     {
         var bytes = 0L;
         try
@@ -59,6 +60,11 @@ internal static class TcpRelay
                         return (bytes, null);
                     }
 
+                    if (bytes == 0 && refuses?.Invoke(buffer.AsMemory(0, read)) == true)
+                    {
+                        throw new RefusedBytesException();
+                    }
+
                     await to.Stream.WriteAsync(buffer.AsMemory(0, read), broken.Token).ConfigureAwait(false);
                     bytes += read;
                 }
@@ -77,6 +83,9 @@ internal static class TcpRelay
         }
     }
 }
+
+/// <summary>The first bytes may not go on.</summary>
+internal sealed class RefusedBytesException() : IOException("The first bytes may not go on.");
 
 /// <summary>A read that was begun before it was known who would want it.</summary>
 internal sealed class EarlyRead : IDisposable

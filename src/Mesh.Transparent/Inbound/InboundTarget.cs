@@ -1,0 +1,48 @@
+using System.Net;
+using Mesh.Server;
+using Mesh.Traffic;
+using Mesh.Transparent.Forwarding;
+using Microsoft.AspNetCore.Http;
+
+namespace Mesh.Transparent.Inbound;
+
+/// <summary>Requests for the app: to the address that was called, in the version of HTTP that they were written in.</summary>
+internal sealed class InboundTarget : IForwardTarget, IDisposable
+{
+    private readonly HttpMessageInvoker _app = new(AppHttp.Create(), disposeHandler: true);
+    private readonly HttpMessageInvoker _proxy = new(AppHttp.CreateForAbsoluteForm(), disposeHandler: true);
+
+    public async ValueTask<HttpResponseMessage> SendAsync(HttpContext context, HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        var destination = new IPEndPoint(context.Connection.LocalIpAddress!, context.Connection.LocalPort);
+        var original = default(OriginalVersion);
+        if (context.Features.Get<MeshPeerFeature>() is { } peer)
+        {
+            request.Headers.TryAddWithoutValidation(MeshHeaders.ClientId, peer.Id.ToString());
+            if (context.Request.Headers[MeshHeaders.OriginalProtocol] is [{ } text])
+            {
+                original = OriginalVersion.Parse(text);
+            }
+        }
+
+        if (original.Version is { } version)
+        {
+            (request.Version, request.VersionPolicy) = (version, HttpVersionPolicy.RequestVersionExact);
+        }
+
+        if (original.IsAbsoluteForm || ForwardedRequest.IsAbsoluteForm(context))
+        {
+            AppHttp.AddressAsProxy(request, destination);
+            return await _proxy.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+
+        AppHttp.Address(request, destination);
+        return await _app.SendAsync(request, cancellationToken).ConfigureAwait(false);
+    }
+
+    public void Dispose()
+    {
+        _app.Dispose();
+        _proxy.Dispose();
+    }
+}
