@@ -1,9 +1,12 @@
 using Mesh.Benchmarks;
+using Mesh.Benchmarks.Sidecar;
 
 // `-- hop [--pairs 9] [--seconds 1.5] [--concurrency 1,16,64]`: what a call costs through Mesh.Client and Mesh.Server, against the same call without them.
 // `-- limits` with the same options: what a rate limit and a concurrency limit cost the server, against the same call without them.
 // `-- authz` with the same options: what 1, 100 and 1,000 access rules cost the server, against none.
 // `-- sim [SEEDS]`: what the simulation's tests assert, as numbers. `-- pick [--rounds 9] [--seconds 0.1] [--endpoints 5,100,1000]`: what one pick costs.
+// `-- sidecar [--repetitions 5] [--seconds 2] [--in-flight 1,16,64,256] [--pairs direct,haproxy-h1,haproxy-h2,nginx,mesh] [--parts start,http,grpc,tcp,memory]`:
+// a pair of sidecars with mutual TLS between them, against pairs of HAProxy and nginx and against none; `sidecar-app` and `sidecar-load` are its other processes.
 // `-- serve plain|mesh|limits|authz-N FOLDER` is their other process.
 return args switch
 {
@@ -12,6 +15,9 @@ return args switch
     ["limits", .. var rest] => await LimitsBench.RunAsync(HopSettings.Parse(rest)),
     ["authz", .. var rest] => await AuthzBench.RunAsync(HopSettings.Parse(rest)),
     ["sim", .. var rest] => SimBench.Run(rest is [var seeds] ? Math.Clamp(int.Parse(seeds, System.Globalization.CultureInfo.InvariantCulture), 1, 10_000) : 25),
+    ["sidecar", .. var rest] => await SidecarBench.RunAsync(SidecarSettings.Parse(rest)),
+    ["sidecar-app"] => await BenchApp.RunAsync(),
+    ["sidecar-load", .. var rest] => await BenchLoad.RunAsync(rest),
     ["pick", .. var rest] => PickBench.Run(PickSettings.Parse(rest)),
     [] => await HopBench.RunAsync(HopSettings.Parse([])),
     _ => Usage(),
@@ -19,6 +25,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: Mesh.Benchmarks hop|limits|authz [--pairs N] [--seconds S] [--concurrency N,N,...] | sim [SEEDS] | pick [--rounds N] [--seconds S] [--endpoints N,N,...]");
+    Console.Error.WriteLine("usage: Mesh.Benchmarks hop|limits|authz [--pairs N] [--seconds S] [--concurrency N,N,...] | sim [SEEDS] | sidecar [--repetitions N] [--seconds S] [--in-flight N,N,...] [--pairs ...] [--parts ...] | pick [--rounds N] [--seconds S] [--endpoints N,N,...]");
     return 64;
 }

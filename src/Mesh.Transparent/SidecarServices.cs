@@ -1,3 +1,4 @@
+using Mesh.Export;
 using Mesh.Hosting;
 using Mesh.Outbound;
 using Mesh.Server;
@@ -28,6 +29,17 @@ internal static class SidecarServices
         services.AddKestrelCore();
         services.AddSingleton(options);
         services.TryAddSingleton<IRedirection, KernelRedirection>();
+        // Before the core's own: who we are is what the proxy was told.
+        services.TryAddSingleton(provider =>
+        {
+            var node = LocalNode.From(provider.GetRequiredService<IOptions<MeshOptions>>().Value);
+            return node with
+            {
+                IsTransparent = true,
+                InstanceIps = [.. (options.InstanceIps ?? provider.GetRequiredService<OwnAddresses>().Reachable).Select(a => a.ToString())],
+                SkipInboundPorts = options.SkipInboundPorts.Any() ? options.SkipInboundPorts.ToString() : null,
+            };
+        });
         services.AddMeshServing(provider => new MeshGate(provider) { TakesTcp = true });
         services.AddMeshOutbound();
         services.AddSingleton<SidecarMetrics>();

@@ -84,7 +84,9 @@ public sealed class OpaqueThroughPairTests
         await using var pair = await SidecarPair.StartAsync(server.Address);
         using var raw = new RawHttp(await pair.ConnectAsync(Cancel));
 
-        Assert.Equal("bye", await raw.ReadToEndAsync(Cancel));
+        var got = await raw.ReadToEndAsync(Cancel);
+        foreach (var l in pair.Client.Logs.GetSnapshot().Concat(pair.Server.Logs.GetSnapshot())) { Console.WriteLine(l.Category + " " + l.Message + " " + l.Exception); }
+        Assert.Equal("bye", got);
         await raw.SendAsync("still here", Cancel);
         raw.Socket.Shutdown(SocketShutdown.Send);
 
@@ -139,6 +141,7 @@ public sealed class OpaqueThroughPairTests
         await client.AuthenticateAsClientAsync("db.example", null, SslProtocols.Tls13, false);
 
         Assert.Equal("secret", await new StreamReader(client).ReadToEndAsync(Cancel));
+        socket.Shutdown(SocketShutdown.Both);
         await Eventually.Async(() => pair.Client.Count(MeshTags.ClientConnectionDuration, (MeshTags.Tls, "mesh")) == 1, "the connection is counted");
     }
 
