@@ -85,7 +85,6 @@ public sealed class OpaqueThroughPairTests
         using var raw = new RawHttp(await pair.ConnectAsync(Cancel));
 
         var got = await raw.ReadToEndAsync(Cancel);
-        foreach (var l in pair.Client.Logs.GetSnapshot().Concat(pair.Server.Logs.GetSnapshot())) { Console.WriteLine(l.Category + " " + l.Message + " " + l.Exception); }
         Assert.Equal("bye", got);
         await raw.SendAsync("still here", Cancel);
         raw.Socket.Shutdown(SocketShutdown.Send);
