@@ -39,7 +39,7 @@ internal sealed class HttpFace : IDisposable
         limits.MaxRequestBodySize = null;
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
-        // The app's own, or TCP's keep-alive, ends idle connections. Not infinite: Kestrel takes that for an hour ago, and closes at its next tick.
+        // Idle connections are for their clients to close. Not infinite: Kestrel adds that to its clock in nanoseconds, and past the end of a long every connection is overdue.
         limits.KeepAliveTimeout = TimeSpan.FromDays(365);
         limits.MaxConcurrentConnections = null;
         limits.MaxConcurrentUpgradedConnections = null;
