@@ -7,7 +7,7 @@ public sealed class MeshControlPlaneOptions
 {
     private const int MaxClusterNetworks = 64;
 
-    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, policies. Required.</summary>
+    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required.</summary>
     public string ConfigFolder { get; set; } = string.Empty;
 
     /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>

@@ -17,7 +17,7 @@ namespace Mesh.Transparent;
 /// </remarks>
 internal sealed partial class SidecarHost(
     SidecarOptions options, OutboundSide outbound, InboundSide inbound, InboundPlaces places, OwnAddresses addresses, IWorkloadIdentitySource identity,
-    IHostApplicationLifetime lifetime, TimeProvider time, ILogger<SidecarHost> logger) : IHostedService, ISidecarState
+    Lazy<AdminServer> admin, IHostApplicationLifetime lifetime, TimeProvider time, ILogger<SidecarHost> logger) : IHostedService, ISidecarState
 {
     private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(20);
     private readonly List<InboundAddress> _awaited = [];
@@ -30,6 +30,7 @@ internal sealed partial class SidecarHost(
 
     public async Task StartAsync(CancellationToken cancellationToken)
     {
+        await admin.Value.StartAsync(cancellationToken).ConfigureAwait(false);
         await outbound.StartAsync(cancellationToken).ConfigureAwait(false);
         await inbound.StartAsync(cancellationToken).ConfigureAwait(false);
         foreach (var port in options.InboundPorts)
@@ -59,6 +60,8 @@ internal sealed partial class SidecarHost(
         await inbound.StopAsync(either.Token).ConfigureAwait(false);
         await OutboundEndAsync(either.Token).ConfigureAwait(false);
         await outbound.StopAsync(either.Token).ConfigureAwait(false);
+        // Last: who waits for the end sees it coming.
+        await admin.Value.StopAsync(either.Token).ConfigureAwait(false);
         Log.Drained(logger, time.GetElapsedTime(started).TotalSeconds, inbound.Active, outbound.Active);
     }
 

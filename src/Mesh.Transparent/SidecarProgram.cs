@@ -1,4 +1,6 @@
 using Mesh.Hosting;
+using Mesh.Transparent.Admin;
+using Mesh.Transparent.Commands;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
@@ -7,7 +9,7 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Transparent;
 
 /// <summary>The command line: with no command the proxy runs; the others prepare or question it.</summary>
-internal static class SidecarProgram
+internal static partial class SidecarProgram
 {
     /// <returns>0 good, 1 failed, 64 not understood.</returns>
     public static async Task<int> RunAsync(string[] args)
@@ -16,6 +18,12 @@ internal static class SidecarProgram
         {
             case [] or ["run"]:
                 return await ProxyAsync().ConfigureAwait(false);
+            case ["init", .. var rest]:
+                return await InitCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
+            case ["validate", .. var rest]:
+                return await ValidateCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
+            case ["await", .. var rest]:
+                return await AwaitCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
             default:
                 await Console.Error.WriteLineAsync("usage: mesh-proxy [run | init | validate | await]").ConfigureAwait(false);
                 return 64;
@@ -26,12 +34,20 @@ internal static class SidecarProgram
     {
         try
         {
+            // Read by the framework at its first socket: continuations run on the thread that saw the event, which saves a wake-up per read and write.
+            Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS") ?? "1");
             var settings = SidecarOptionsReader.Read();
             using var host = Build(settings);
+            var logger = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SidecarProgram).FullName!);
+            foreach (var warning in settings.Warnings)
+            {
+                Log.SettingDoubtful(logger, warning);
+            }
+
             await host.RunAsync().ConfigureAwait(false);
             return 0;
         }
-        catch (MeshConfigurationException e)
+        catch (Exception e) when (e is MeshConfigurationException or System.Net.Sockets.SocketException or Microsoft.AspNetCore.Connections.AddressInUseException)
         {
             await Console.Error.WriteLineAsync($"mesh-proxy: {e.Message}").ConfigureAwait(false);
             return 1;
@@ -45,8 +61,14 @@ internal static class SidecarProgram
         var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings { DisableDefaults = true, Configuration = configuration });
         // The drain has its own time; this is for what comes after it.
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = settings.Options.DrainTimeout + TimeSpan.FromSeconds(10));
-        builder.Services.AddLogging(logging => logging.AddSimpleConsole(o => o.SingleLine = true).SetMinimumLevel(LogLevel.Information));
+        builder.Services.AddSidecarLogging(settings.Options);
         builder.Services.AddSidecar(settings.Options);
         return builder.Build();
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(6400, LogLevel.Warning, "{Problem}", EventName = nameof(SettingDoubtful))]
+        public static partial void SettingDoubtful(ILogger logger, string problem);
     }
 }

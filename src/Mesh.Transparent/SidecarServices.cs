@@ -1,13 +1,16 @@
+using Mesh.Export;
 using Mesh.Hosting;
 using Mesh.Outbound;
 using Mesh.Server;
 using Mesh.Telemetry;
+using Mesh.Transparent.Admin;
 using Mesh.Transparent.Forwarding;
 using Mesh.Transparent.Inbound;
 using Mesh.Transparent.Interception;
 using Mesh.Transparent.Listening;
 using Mesh.Transparent.Outbound;
 using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
@@ -26,6 +29,17 @@ internal static class SidecarServices
         services.AddKestrelCore();
         services.AddSingleton(options);
         services.TryAddSingleton<IRedirection, KernelRedirection>();
+        // Before the core's own: who we are is what the proxy was told.
+        services.TryAddSingleton(provider =>
+        {
+            var node = LocalNode.From(provider.GetRequiredService<IOptions<MeshOptions>>().Value);
+            return node with
+            {
+                IsTransparent = true,
+                InstanceIps = [.. (options.InstanceIps ?? provider.GetRequiredService<OwnAddresses>().Reachable).Select(a => a.ToString())],
+                SkipInboundPorts = options.SkipInboundPorts.Any() ? options.SkipInboundPorts.ToString() : null,
+            };
+        });
         services.AddMeshServing(provider => new MeshGate(provider) { TakesTcp = true });
         services.AddMeshOutbound();
         services.AddSingleton<SidecarMetrics>();
@@ -36,6 +50,14 @@ internal static class SidecarServices
             SettingsOf(provider), provider.GetRequiredService<MetricAggregate>(), provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<InboundPlaces>();
         services.AddSingleton<InboundTarget>();
+        services.AddSingleton(provider => new AccessLog(options.AccessLog, provider.GetRequiredService<TimeProvider>()));
+        services.AddSingleton<CounterTotals>();
+        services.TryAddSingleton(_ => new LogLevels(options.LogLevel));
+        services.AddSingleton(provider => ActivatorUtilities.CreateInstance<ConfigDump>(provider, provider.GetRequiredService<IOptions<MeshOptions>>().Value));
+        services.AddSingleton<ISidecarState>(provider => provider.GetRequiredService<SidecarHost>());
+        services.AddSingleton<AdminMetrics>();
+        services.AddSingleton<AdminServer>();
+        services.AddSingleton(provider => new Lazy<AdminServer>(provider.GetRequiredService<AdminServer>));
         services.AddSingleton(CreateOutbound);
         services.AddSingleton(CreateInbound);
         services.AddSingleton<SidecarHost>();
@@ -59,15 +81,16 @@ internal static class SidecarServices
 
     private static InboundSide CreateInbound(IServiceProvider services)
     {
-        var forwarder = new HttpForwarder(services.GetRequiredService<InboundTarget>());
-        var middleware = ActivatorUtilities.CreateInstance<MeshMiddleware>(services, (Microsoft.AspNetCore.Http.RequestDelegate)forwarder.ForwardAsync);
+        var forwarder = new HttpForwarder(services.GetRequiredService<InboundTarget>(), services.GetRequiredService<TimeProvider>());
+        var middleware = ActivatorUtilities.CreateInstance<MeshMiddleware>(services, (RequestDelegate)forwarder.ForwardAsync);
+        var log = services.GetRequiredService<AccessLog>();
         return new InboundSide(
             services.GetRequiredService<IRedirection>(),
             services.GetRequiredService<OwnPorts>(),
             services.GetRequiredService<MeshGate>(),
             services.GetRequiredService<MeshTlsEndpoint>(),
             services.GetRequiredService<InboundPlaces>(),
-            middleware.InvokeAsync,
+            log.IsOn ? new LoggedRequests(log, middleware.InvokeAsync, services.GetRequiredService<TimeProvider>()).ServeAsync : middleware.InvokeAsync,
             services.GetRequiredService<SidecarOptions>(),
             services.GetRequiredService<SocketConnections>(),
             services.GetRequiredService<SidecarMetrics>(),

@@ -44,6 +44,8 @@ internal sealed class SidecarHarness : IAsyncDisposable
     /// <summary>Where connections to the app are turned to.</summary>
     public IPEndPoint Inbound => Sidecar.Inbound.Endpoints[0];
 
+    public IPEndPoint Admin => _host.Services.GetRequiredService<Admin.AdminServer>().EndPoints[0];
+
     /// <param name="destination">Where every connection that is accepted was going.</param>
     public static async Task<SidecarHarness> StartAsync(
         TestCa ca, string account, IPEndPoint? destination, Func<SidecarOptions, SidecarOptions>? options = null, bool hasIdentity = true, Action<IServiceCollection>? services = null)

@@ -35,7 +35,7 @@ internal static class Checks
         const string Description = "every manifest is valid and used";
         if (model.Problems.IsEmpty)
         {
-            yield return Check.Ok("manifests", "configuration", Description, $"{model.Services.Count} services, {model.Routes.Length} routes");
+            yield return Check.Ok("manifests", "configuration", Description, $"{model.Services.Count} services, {model.Routes.Length + model.ConnectionRoutes.Length} routes");
         }
 
         foreach (var problem in model.Problems)

@@ -80,7 +80,7 @@ internal static class Explain
     private static ExplainedRule Rule(MeshModel model, MatchedRule matched, bool applies, EffectiveSettings ofPort, EffectiveSettings ofRule) => new(
         matched.Route.Grpc ? "GRPCRoute" : "HTTPRoute", matched.Route.Namespace, matched.Route.Name,
         matched.Rule.Name.Length > 0 ? matched.Rule.Name : $"{matched.Index}", matched.Rule.Where, applies, [matched.Match.ToString()],
-        [.. matched.Rule.Backends.Select(b => new ExplainedBackend(b.Service.Namespace, b.Service.Name, b.Port, b.Weight, IsValid(model, b)))],
+        [.. matched.Rule.Backends.Select(b => new ExplainedBackend(b.Service.Namespace, b.Service.Name, b.Port, b.Weight, b.IsValid(model)))],
         [.. Filters(matched.Rule)], Values(PolicySettings.OfRules, ofRule, ofPort));
 
     private static IEnumerable<string> Filters(RouteRule rule)
@@ -132,9 +132,6 @@ internal static class Explain
            select new ExplainedSetting(setting.Name, setting.Show(value?.Value ?? setting.DefaultValue), value is null ? ExplainedSource.Default
                : new ExplainedSource(value.Source.Kind, value.Source.Name.Namespace, value.Source.Name.Name, value.Source.Field, value.Source.Where)),
     ];
-
-    private static bool IsValid(MeshModel model, BackendRef backend) =>
-        !backend.Refused && model.Services.TryGetValue(backend.Service, out var service) && service.Ports.Any(p => p.Port == backend.Port);
 
     /// <returns>A problem, or null with the Service's name.</returns>
     public static IResult? Find(MeshModel model, string clusterDomain, string service, string? ns, out ServiceName name)

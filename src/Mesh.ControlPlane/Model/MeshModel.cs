@@ -16,6 +16,9 @@ internal sealed record MeshModel
     /// <summary>HTTPRoutes and GRPCRoutes, oldest first, then by namespace and name (Gateway API precedence).</summary>
     public ImmutableArray<TrafficRoute> Routes { get; init; } = [];
 
+    /// <summary>TLSRoutes and TCPRoutes, in the same order.</summary>
+    public ImmutableArray<ConnectionRoute> ConnectionRoutes { get; init; } = [];
+
     /// <summary>Of every kind, in the order in which they win against each other: oldest first, then by namespace and name.</summary>
     public ImmutableArray<TrafficPolicy> Policies { get; init; } = [];
 
@@ -42,7 +45,11 @@ internal sealed record Service(ServiceName Name, ImmutableArray<ServicePort> Por
 /// <param name="Name">May be empty when it is the only one.</param>
 /// <param name="Port">1–65535, what callers write.</param>
 /// <param name="AppProtocol">As declared (<c>http</c>, <c>kubernetes.io/h2c</c>, …); null when not.</param>
-internal sealed record ServicePort(string Name, int Port, string? AppProtocol);
+internal sealed record ServicePort(string Name, int Port, string? AppProtocol)
+{
+    /// <summary>What annotation <c>meshlib.io/opaque-ports</c> says of it; null where there is none.</summary>
+    public bool? DeclaredOpaque { get; init; }
+}
 
 /// <summary>One address behind one port of a Service.</summary>
 /// <param name="PortName">The <see cref="ServicePort.Name"/> it serves.</param>
@@ -51,6 +58,9 @@ internal sealed record ServicePort(string Name, int Port, string? AppProtocol);
 /// <param name="Meshed">True once a workload with that identity served this address; it stays true while the endpoint exists (contracts §3).</param>
 internal sealed record ServiceEndpoint(string PortName, string Address, int Port, string? ServiceAccount, bool Ready, string Zone, bool Meshed)
 {
+    /// <summary>A sidecar serves it: mesh TLS may carry any bytes there.</summary>
+    public bool SpeaksTcp { get; init; }
+
     public string HostPort => Address.Contains(':', StringComparison.Ordinal) ? $"[{Address}]:{Port}" : $"{Address}:{Port}";
 }
 

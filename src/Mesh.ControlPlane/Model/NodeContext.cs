@@ -18,6 +18,12 @@ internal sealed record NodeContext(string Id, string Namespace, SpiffeId? Identi
     /// <summary>Metadata <c>MESH_TLS: "default"</c>: has a certificate provider of that name, so it gets the cluster's UpstreamTlsContext.</summary>
     public bool HasDefaultTls { get; init; }
 
+    /// <summary>Metadata <c>MESH_TRANSPARENT: "true"</c>: a sidecar of ours, which stands before every port of its addresses.</summary>
+    public bool IsTransparent { get; init; }
+
+    /// <summary>Ports that the sidecar lets alone (metadata <c>MESH_SKIP_INBOUND_PORTS</c>).</summary>
+    public PortRanges SkipInboundPorts { get; init; } = PortRanges.None;
+
     /// <summary>The node's own addresses (metadata <c>INSTANCE_IPS</c>), to resolve a wildcard bind.</summary>
     public ImmutableArray<string> InstanceIps { get; init; } = [];
 }

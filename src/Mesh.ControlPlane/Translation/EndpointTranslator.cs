@@ -12,7 +12,7 @@ namespace Mesh.ControlPlane.Translation;
 internal sealed class EndpointTranslator(TrustDomain trustDomain)
 {
     /// <param name="appProtocol">Of the Service's port: what a server without mesh TLS is known to speak.</param>
-    /// <param name="isOpaque">Read as bytes there (ServerPolicy).</param>
+    /// <param name="isOpaque">Read as bytes there (ServerPolicy), or sent as such (the Service's port).</param>
     public ClusterLoadAssignment Translate(string cluster, string? ns, IReadOnlyList<ServiceEndpoint> endpoints, string? appProtocol, Func<ServiceEndpoint, bool> isOpaque)
     {
         var assignment = new ClusterLoadAssignment { ClusterName = cluster };
@@ -46,7 +46,8 @@ internal sealed class EndpointTranslator(TrustDomain trustDomain)
             metadata.Fields["spiffe_id"] = Value.ForString(SpiffeId.ForServiceAccount(trustDomain, ns, account).ToString());
         }
 
-        metadata.Fields["protocols"] = endpoint.Meshed ? Value.ForList(Value.ForString("h2"), Value.ForString("h1"))
+        metadata.Fields["protocols"] = endpoint is { Meshed: true, SpeaksTcp: true } ? Value.ForList(Value.ForString("h2"), Value.ForString("h1"), Value.ForString("tcp"))
+            : endpoint.Meshed ? Value.ForList(Value.ForString("h2"), Value.ForString("h1"))
             : appProtocol is "kubernetes.io/h2c" or "h2c" or "grpc" ? Value.ForList(Value.ForString("h2"))
             : Value.ForList(Value.ForString("h1"));
         metadata.Fields["opaque"] = Value.ForBool(opaque);

@@ -18,7 +18,7 @@ internal static class ListenerTranslator
     public const string ProviderInstance = "default";
 
     private const string RouterFilter = "envoy.filters.http.router";
-    private const string HcmFilter = "envoy.filters.network.http_connection_manager";
+    public const string HcmFilter = "envoy.filters.network.http_connection_manager";
 
     /// <summary>What a client asks for: where the routes of that name are.</summary>
     /// <param name="name">As asked.</param>
@@ -27,16 +27,16 @@ internal static class ListenerTranslator
     public static Listener Outbound(string name, string routes, params ReadOnlySpan<HttpFilter> filters) => new()
     {
         Name = name,
-        ApiListener = new ApiListener
-        {
-            ApiListener_ = Any.Pack(new HttpConnectionManager
-            {
-                StatPrefix = routes,
-                Rds = new Rds { ConfigSource = Ads(), RouteConfigName = routes },
-                HttpFilters = { Filters(filters) },
-            }),
-        },
+        ApiListener = new ApiListener { ApiListener_ = OutboundHttp(routes, filters) },
     };
+
+    /// <summary>Requests of a caller: where their routes are.</summary>
+    public static Any OutboundHttp(string routes, params ReadOnlySpan<HttpFilter> filters) => Any.Pack(new HttpConnectionManager
+    {
+        StatPrefix = routes,
+        Rds = new Rds { ConfigSource = Ads(), RouteConfigName = routes },
+        HttpFilters = { Filters(filters) },
+    });
 
     /// <summary>What a server of ours asks for: mesh TLS with a client certificate, and beside it plaintext, where that is served.</summary>
     /// <param name="address">As in the name: an IP literal without brackets.</param>

@@ -10,6 +10,7 @@ internal sealed class ModelIndex
     private readonly Dictionary<string, (ServiceName Service, int Port)> _listenerByAddress = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<(ServiceName Service, int Port)>> _endpoints = new(StringComparer.Ordinal);
     private readonly ILookup<ServiceName, TrafficRoute> _routes;
+    private readonly ILookup<ServiceName, ConnectionRoute> _connectionRoutes;
 
     /// <param name="defaults">What holds where no ServerPolicy speaks; null: what does without options.</param>
     public ModelIndex(MeshModel model, ServerDefaults? defaults = null)
@@ -17,6 +18,7 @@ internal sealed class ModelIndex
         Policies = new EffectivePolicies(model);
         Authorization = new AuthorizationIndex(model, defaults ?? ServerDefaults.Default);
         _routes = model.Routes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
+        _connectionRoutes = model.ConnectionRoutes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
         foreach (var service in model.Services.Values.OrderBy(s => s.Name.Namespace, StringComparer.Ordinal).ThenBy(s => s.Name.Name, StringComparer.Ordinal))
         {
             foreach (var port in service.Ports)
@@ -79,11 +81,22 @@ internal sealed class ModelIndex
     /// </remarks>
     public ImmutableArray<TrafficRoute> RoutesFor(ServiceName service, int port, string callerNamespace)
     {
-        var attached = _routes[service].Where(r => r.Parents.Any(p => p.Service == service && (p.Port is null || p.Port == port))).ToArray();
-        var consumer = callerNamespace == service.Namespace ? [] : Array.FindAll(attached, r => r.Namespace == callerNamespace);
-        var inForce = consumer.Length > 0 ? consumer : Array.FindAll(attached, r => r.Namespace == service.Namespace);
+        var inForce = InForce(_routes[service].Where(r => IsParent(r.Parents, service, port)), r => r.Namespace, service, callerNamespace);
         var grpc = Array.FindAll(inForce, r => r.Grpc);
         return [.. grpc.Length > 0 ? grpc : inForce];
+    }
+
+    /// <summary>The TLSRoutes or TCPRoutes in force for callers of one namespace, best first. As with other routes the caller's own replace the Service's.</summary>
+    public IReadOnlyList<ConnectionRoute> ConnectionRoutesFor(ServiceName service, int port, string callerNamespace, bool tls) =>
+        InForce(_connectionRoutes[service].Where(r => r.Tls == tls && IsParent(r.Parents, service, port)), r => r.Namespace, service, callerNamespace);
+
+    private static bool IsParent(ImmutableArray<ParentRef> parents, ServiceName service, int port) => parents.Any(p => p.Service == service && (p.Port is null || p.Port == port));
+
+    private static T[] InForce<T>(IEnumerable<T> attached, Func<T, string> namespaceOf, ServiceName service, string callerNamespace)
+    {
+        var all = attached.ToArray();
+        var consumer = callerNamespace == service.Namespace ? [] : Array.FindAll(all, r => namespaceOf(r) == callerNamespace);
+        return consumer.Length > 0 ? consumer : Array.FindAll(all, r => namespaceOf(r) == service.Namespace);
     }
 
     /// <summary>A rule in force for these callers keeps sessions.</summary>

@@ -15,6 +15,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
     private readonly ClusterTranslator _clusters;
     private readonly EndpointTranslator _endpoints;
     private readonly RouteTranslator _routes;
+    private readonly SidecarTranslator _sidecars;
     private readonly AuthorizationTranslator _authorization;
     private readonly ServerDefaults _defaults;
 
@@ -27,6 +28,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         _clusters = new ClusterTranslator(options.TrustDomain);
         _endpoints = new EndpointTranslator(options.TrustDomain);
         _routes = new RouteTranslator(_names);
+        _sidecars = new SidecarTranslator(_names);
         _authorization = new AuthorizationTranslator(options.TrustDomain, options.Defaults);
         _defaults = options.Defaults;
     }
@@ -57,7 +59,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
         {
             return IndexOf(model).TryListener(ModelIndex.HostPort(ip.ToString(), ipPort), out var owner, out var ownerPort)
-                ? Outbound(model, node, name, owner, ownerPort)
+                ? Outbound(model, node, name, owner, ownerPort, isAddress: true)
                 : None($"No Service has the address {name}. Add it to a Service's EndpointSlice, or call the Service by name.");
         }
 
@@ -84,10 +86,11 @@ internal sealed class ResourceTranslator : IResourceTranslator
             return None($"Service '{service}' has no port {port}. Use one of {Ports(found)}.");
         }
 
-        return Outbound(model, node, name, service, port.Value);
+        return Outbound(model, node, name, service, port.Value, isAddress: false);
     }
 
-    private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port)
+    /// <param name="isAddress">As a sidecar asks, which sees only where a connection goes.</param>
+    private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port, bool isAddress)
     {
         var index = IndexOf(model);
         HttpFilter[] filters =
@@ -95,7 +98,14 @@ internal sealed class ResourceTranslator : IResourceTranslator
             .. index.HasFaults(service, port, node.Namespace) ? (HttpFilter[])[FaultTranslator.Filter()] : [],
             .. node.IsMesh && index.HasSessions(service, port, node.Namespace) ? (HttpFilter[])[SessionTranslator.Filter()] : [],
         ];
-        return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
+        if (!isAddress || !node.IsTransparent)
+        {
+            return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
+        }
+
+        var found = model.Services[service];
+        var opaque = EndpointsOf(found, port).Any(e => IsOpaque(index, service.Namespace, e));
+        return new TranslatedResource(_sidecars.Translate(name, model, index, node, service, found.Ports.First(p => p.Port == port), opaque, filters), null);
     }
 
     /// <param name="prefix">What stands before the address in the name: it tells servers of ours from others.</param>
@@ -181,9 +191,10 @@ internal sealed class ResourceTranslator : IResourceTranslator
     private TranslatedResource Endpoints(MeshModel model, string name)
     {
         var known = _names.TryCluster(name, out var service, out var port) && Missing(model, service, port) is null;
-        var protocol = known ? model.Services[service].Ports.First(p => p.Port == port).AppProtocol : null;
+        var declared = known ? model.Services[service].Ports.First(p => p.Port == port) : null;
+        var opaque = declared is not null && PortContent.Of(declared).IsOpaque;
         return new TranslatedResource(_endpoints.Translate(
-            name, service.Namespace, known ? EndpointsOf(model.Services[service], port) : [], protocol, e => IsOpaque(IndexOf(model), service.Namespace, e)), null);
+            name, service.Namespace, known ? EndpointsOf(model.Services[service], port) : [], declared?.AppProtocol, e => opaque || IsOpaque(IndexOf(model), service.Namespace, e)), null);
     }
 
     private static bool IsOpaque(ModelIndex index, string ns, ServiceEndpoint endpoint) =>

@@ -44,7 +44,7 @@ internal sealed class RouteTranslator(ResourceNames names)
     private IEnumerable<Route> RoutesOf(MatchedRule rule, MeshModel model, NodeContext node, ServiceName parent, int parentPort, EffectivePolicies policies)
     {
         var backends = rule.Rule.Backends.Where(b => b.Weight > 0)
-            .GroupBy(b => (b.Service, b.Port, Valid: IsValid(b, model), b.RequestHeaders, b.ResponseHeaders))
+            .GroupBy(b => (b.Service, b.Port, Valid: b.IsValid(model), b.RequestHeaders, b.ResponseHeaders))
             .Select(g => (g.Key.Service, g.Key.Port, g.Key.Valid, Weight: g.Sum(b => b.Weight), Any: g.First()))
             .ToArray();
         var valid = backends.Where(b => b.Valid).Sum(b => (long)b.Weight);
@@ -140,7 +140,4 @@ internal sealed class RouteTranslator(ResourceNames names)
 
     /// <summary>GRPCRoute asks for UNAVAILABLE, which is what gRPC makes of 503.</summary>
     private static uint FailureStatus(MatchedRule rule) => rule.Route.Grpc ? 503u : 500u;
-
-    private static bool IsValid(BackendRef backend, MeshModel model) =>
-        !backend.Refused && model.Services.TryGetValue(backend.Service, out var service) && service.Ports.Any(p => p.Port == backend.Port);
 }

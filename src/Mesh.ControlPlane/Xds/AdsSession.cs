@@ -39,6 +39,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Subscription> _types = new(StringComparer.Ordinal);
     private NodeContext? _node;
+    private MeshModel? _marked;
     private long _nonces;
     private long _acks;
     private long _nacks;
@@ -149,6 +150,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
             _node = NodeReader.Read(node, identity, out var problem) ?? throw new RpcException(new Status(StatusCode.InvalidArgument, problem!));
             WarmsAgain = node!.UserAgentName.StartsWith("envoy", StringComparison.OrdinalIgnoreCase);
             Log.Connected(parts.Logger, _node.Id, identity?.ToString() ?? "none", address, variant);
+            MarkBehindSidecarLocked();
         }
     }
 
@@ -251,7 +253,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
 
         if (!at.Address.Equals(IPAddress.Any) && !at.Address.Equals(IPAddress.IPv6Any))
         {
-            parts.Marks.Record(at.ToString(), identity!);
+            parts.Marks.Record(at.ToString(), identity!, Node.IsTransparent);
             return;
         }
 
@@ -259,7 +261,32 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         {
             if (IPAddress.TryParse(ip, out var address1))
             {
-                parts.Marks.Record(new IPEndPoint(address1, at.Port).ToString(), identity!);
+                parts.Marks.Record(new IPEndPoint(address1, at.Port).ToString(), identity!, Node.IsTransparent);
+            }
+        }
+    }
+
+    /// <summary>A sidecar serves every port of its addresses, whether it asks for a listener there or not.</summary>
+    private void MarkBehindSidecarLocked()
+    {
+        if (identity?.Namespace is null || _node is not { IsTransparent: true })
+        {
+            return;
+        }
+
+        var (model, endpoints) = parts.Answers.EndpointsOf(identity);
+        if (ReferenceEquals(model, _marked))
+        {
+            return;
+        }
+
+        _marked = model;
+        var own = _node.InstanceIps.Select(ip => IPAddress.TryParse(ip, out var parsed) ? parsed.ToString() : ip).ToHashSet(StringComparer.Ordinal);
+        foreach (var endpoint in endpoints)
+        {
+            if (own.Contains(endpoint.Address) && !_node.SkipInboundPorts.Contains(endpoint.Port))
+            {
+                parts.Marks.Record(endpoint.HostPort, identity, transparent: true);
             }
         }
     }
@@ -288,6 +315,11 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
 
     private async Task PushAsync(IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
     {
+        lock (_lock)
+        {
+            MarkBehindSidecarLocked();
+        }
+
         var changed = new HashSet<string>();
         foreach (var typeUrl in PushOrder)
         {

@@ -18,6 +18,9 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     private static readonly TimeSpan SweepInterval = TimeSpan.FromHours(1);
     private static readonly TimeSpan SaveAgainAfter = TimeSpan.FromSeconds(5);
     private const string FileName = "marks.json";
+
+    /// <summary>Before an identity in the file: which of its addresses a sidecar serves. Who does not know it still finds them all under the identity.</summary>
+    private const string TransparentPrefix = "transparent ";
     private readonly DataFolder _data;
     private readonly AbsentMarks _absent;
     private readonly TimeProvider _time;
@@ -27,14 +30,17 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     private readonly SerialLoop _loop;
     private readonly Published<Marks> _marks;
     private readonly Lock _lock = new();
-    private HashSet<(string Id, string HostPort)> _pending = [];
+    private Dictionary<(string Id, string HostPort), bool> _pending = [];
+
+    /// <summary>Being written now.</summary>
+    private Dictionary<(string Id, string HostPort), bool> _writing = [];
     private Action? _changed;
 
     /// <exception cref="InvalidDataException">marks.json can't be read: serving without it could let clients fall back to plaintext.</exception>
     public MeshMarks(DataFolder data, AbsentMarks absent, TimeProvider time, ILogger<MeshMarks> logger)
     {
         (_data, _absent, _time, _logger) = (data, absent, time, logger);
-        _marks = new Published<Marks>(new Marks(Load(data)));
+        _marks = new Published<Marks>(Load(data));
         _loop = new SerialLoop(e => Log.MarksNotSaved(logger, e));
         _sweeps = time.CreateTimer(_ => _loop.Post(Sweep), null, SweepInterval, SweepInterval);
         _saveAgain = time.CreateTimer(_ => _loop.Post(Flush), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
@@ -43,23 +49,32 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     /// <inheritdoc/>
     public bool IsMeshed(string hostPort, SpiffeId id) => _marks.Current.ByIdentity.TryGetValue(id.ToString(), out var marks) && marks.Contains(hostPort);
 
+    /// <inheritdoc/>
+    public bool IsTransparent(string hostPort, SpiffeId id) => _marks.Current.Transparent.TryGetValue(id.ToString(), out var marks) && marks.Contains(hostPort);
+
     /// <summary>Called after new marks are in use.</summary>
     public void Subscribe(Action changed) => _changed += changed;
 
-    /// <summary>Remembers a mark soon: marks that come together are written together.</summary>
-    public void Record(string hostPort, SpiffeId id)
+    /// <summary>Remembers a mark soon: marks that come together are written together. The last one says who serves the address.</summary>
+    /// <param name="transparent">A sidecar serves it.</param>
+    public void Record(string hostPort, SpiffeId id, bool transparent = false)
     {
-        if (IsMeshed(hostPort, id))
-        {
-            return;
-        }
-
+        var key = (id.ToString(), hostPort);
         lock (_lock)
         {
-            if (_pending.Count >= MaxPerIdentity * 10 || !_pending.Add((id.ToString(), hostPort)))
+            // What is on its way counts, not what it replaces.
+            var known = _pending.TryGetValue(key, out var kind) || _writing.TryGetValue(key, out kind);
+            if (known ? kind == transparent : IsMeshed(hostPort, id) && IsTransparent(hostPort, id) == transparent)
             {
                 return;
             }
+
+            if (_pending.Count >= MaxPerIdentity * 10 && !_pending.ContainsKey(key))
+            {
+                return;
+            }
+
+            _pending[key] = transparent;
         }
 
         _loop.Post(Flush);
@@ -74,7 +89,7 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
 
     private void Flush()
     {
-        HashSet<(string Id, string HostPort)> pending;
+        Dictionary<(string Id, string HostPort), bool> pending;
         lock (_lock)
         {
             if (_pending.Count == 0)
@@ -82,15 +97,15 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
                 return;
             }
 
-            (pending, _pending) = (_pending, []);
+            (pending, _writing, _pending) = (_pending, _pending, []);
         }
 
-        var marks = _marks.Current.ByIdentity;
+        var (marks, transparent) = _marks.Current;
         List<AbsentMark>? absent = null;
-        foreach (var (id, hostPort) in pending)
+        foreach (var ((id, hostPort), bySidecar) in pending)
         {
             var known = marks.GetValueOrDefault(id, []);
-            if (known.Count >= MaxPerIdentity)
+            if (known.Count >= MaxPerIdentity && !known.Contains(hostPort))
             {
                 // Room is made only by marks that stand for nothing.
                 absent ??= _absent.Find(marks);
@@ -98,13 +113,15 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
                 if (oldest >= 0)
                 {
                     known = known.Remove(absent[oldest].HostPort);
+                    transparent = Without(transparent, id, absent[oldest].HostPort);
                     absent.RemoveAt(oldest);
                 }
             }
 
-            if (known.Count < MaxPerIdentity)
+            if (known.Count < MaxPerIdentity || known.Contains(hostPort))
             {
                 marks = marks.SetItem(id, known.Add(hostPort));
+                transparent = bySidecar ? transparent.SetItem(id, transparent.GetValueOrDefault(id, []).Add(hostPort)) : Without(transparent, id, hostPort);
             }
             else
             {
@@ -114,21 +131,31 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
 
         try
         {
-            Save(marks);
+            Save(new Marks(marks, transparent));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             // Nobody records them again while their streams stand: until they are saved their callers use plaintext.
             lock (_lock)
             {
-                _pending.UnionWith(pending);
+                foreach (var (key, kind) in pending)
+                {
+                    _pending.TryAdd(key, kind);
+                }
+
+                _writing = [];
             }
 
             _saveAgain.Change(SaveAgainAfter, Timeout.InfiniteTimeSpan);
             throw;
         }
 
-        _marks.Publish(new Marks(marks));
+        _marks.Publish(new Marks(marks, transparent));
+        lock (_lock)
+        {
+            _writing = [];
+        }
+
         _changed?.Invoke();
     }
 
@@ -136,7 +163,7 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     private void Sweep()
     {
         var before = _time.GetUtcNow() - LongestAbsence;
-        var marks = _marks.Current.ByIdentity;
+        var (marks, transparent) = _marks.Current;
         var over = _absent.Find(marks).TakeWhile(a => a.Since <= before).ToList();
         if (over.Count == 0)
         {
@@ -145,29 +172,38 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
 
         foreach (var mark in over)
         {
-            var left = marks[mark.Id].Remove(mark.HostPort);
-            marks = left.IsEmpty ? marks.Remove(mark.Id) : marks.SetItem(mark.Id, left);
+            (marks, transparent) = (Without(marks, mark.Id, mark.HostPort), Without(transparent, mark.Id, mark.HostPort));
         }
 
-        Save(marks);
-        _marks.Publish(new Marks(marks));
+        Save(new Marks(marks, transparent));
+        _marks.Publish(new Marks(marks, transparent));
         Log.MarksForgotten(_logger, over.Count, LongestAbsence);
     }
 
-    private void Save(ImmutableDictionary<string, ImmutableHashSet<string>> marks) =>
-        _data.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(marks.ToDictionary(m => m.Key, m => m.Value.Order(StringComparer.Ordinal).ToArray())), secret: false);
+    private static ImmutableDictionary<string, ImmutableHashSet<string>> Without(ImmutableDictionary<string, ImmutableHashSet<string>> marks, string id, string hostPort)
+    {
+        var left = marks.GetValueOrDefault(id, []).Remove(hostPort);
+        return left.IsEmpty ? marks.Remove(id) : marks.SetItem(id, left);
+    }
 
-    private static ImmutableDictionary<string, ImmutableHashSet<string>> Load(DataFolder data)
+    private void Save(Marks marks) => _data.Write(FileName, JsonSerializer.SerializeToUtf8Bytes(
+        marks.ByIdentity.Concat(marks.Transparent.Select(t => KeyValuePair.Create(TransparentPrefix + t.Key, t.Value)))
+            .ToDictionary(m => m.Key, m => m.Value.Order(StringComparer.Ordinal).ToArray())), secret: false);
+
+    private static Marks Load(DataFolder data)
     {
         if (!data.Exists(FileName))
         {
-            return ImmutableDictionary<string, ImmutableHashSet<string>>.Empty;
+            return new Marks(ImmutableDictionary<string, ImmutableHashSet<string>>.Empty, ImmutableDictionary<string, ImmutableHashSet<string>>.Empty);
         }
 
         try
         {
             var read = JsonSerializer.Deserialize<Dictionary<string, string[]>>(data.ReadText(FileName)) ?? [];
-            return read.ToImmutableDictionary(m => m.Key, m => m.Value.ToImmutableHashSet(StringComparer.Ordinal), StringComparer.Ordinal);
+            var sets = read.ToLookup(m => m.Key.StartsWith(TransparentPrefix, StringComparison.Ordinal));
+            return new Marks(
+                sets[false].ToImmutableDictionary(m => m.Key, m => m.Value.ToImmutableHashSet(StringComparer.Ordinal), StringComparer.Ordinal),
+                sets[true].ToImmutableDictionary(m => m.Key[TransparentPrefix.Length..], m => m.Value.ToImmutableHashSet(StringComparer.Ordinal), StringComparer.Ordinal));
         }
         catch (JsonException e)
         {
@@ -176,5 +212,6 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
         }
     }
 
-    private sealed record Marks(ImmutableDictionary<string, ImmutableHashSet<string>> ByIdentity);
+    /// <param name="Transparent">Those of <paramref name="ByIdentity"/> that a sidecar serves.</param>
+    private sealed record Marks(ImmutableDictionary<string, ImmutableHashSet<string>> ByIdentity, ImmutableDictionary<string, ImmutableHashSet<string>> Transparent);
 }

@@ -27,11 +27,21 @@ internal static class NodeReader
             return null;
         }
 
+        var skipped = PortRanges.None;
+        if (Text(node, "MESH_SKIP_INBOUND_PORTS") is { } ports && !PortRanges.TryParse(ports, out skipped))
+        {
+            // Taken for none, what the sidecar does not serve would be called with mesh TLS.
+            problem = $"MESH_SKIP_INBOUND_PORTS of node '{node.Id}' is '{ports}'. {PortRanges.Rule}";
+            return null;
+        }
+
         var ns = identity?.Namespace ?? Text(node, "NAMESPACE") ?? NamespaceOfId(node.Id) ?? "default";
         return new NodeContext(node.Id, ns, identity)
         {
             IsMesh = node.UserAgentName == "mesh",
             UserAgent = node.UserAgentName.Length <= MaxText ? node.UserAgentName : node.UserAgentName[..MaxText],
+            IsTransparent = node.UserAgentName == "mesh" && Text(node, "MESH_TRANSPARENT") == "true",
+            SkipInboundPorts = skipped,
             HasDefaultTls = Text(node, "MESH_TLS") == "default",
             InstanceIps = [.. (Text(node, "INSTANCE_IPS") ?? string.Empty)
                 .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(MaxInstanceIps)],

@@ -6,6 +6,7 @@ using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Translation;
 using Mesh.Protos.Identity;
+using Mesh.Spiffe;
 using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Xds;
@@ -41,30 +42,37 @@ internal sealed partial class ResourceAnswers(
                 : Answer.Missing($"the only TrustBundle is '{now.Bundle.TrustDomain}', for mesh nodes with a certificate");
         }
 
-        var generation = _generation;
-        var model = store.Current;
-        if (!ReferenceEquals(generation.Model, model))
-        {
-            _generation = generation = new Generation(model);
-        }
-
+        var generation = Current();
         // An inbound listener depends on who proved to ask (whose policies hold) and where it is, and so do routes where a rule is for certain callers; all else only on the asker's kind.
         var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Identity} {node.UserAgent} {string.Join(',', node.InstanceIps)}"
             : typeUrl == XdsTypes.RouteConfiguration && generation.RoutesDependOnCaller ? $"{node.Identity}"
             : string.Empty;
-        var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.HasDefaultTls, who);
+        var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.IsTransparent, node.HasDefaultTls, who);
         if (generation.Answers.TryGetValue(key, out var known))
         {
             return known;
         }
 
-        var answer = Make(model, node, key);
+        var answer = Make(generation.Model, node, key);
         if (answer.Exists && generation.Answers.Count < MaxKept)
         {
             answer = generation.Answers.GetOrAdd(key, answer);
         }
 
         return answer;
+    }
+
+    /// <summary>The endpoints that run as this identity under the model in force, and that model.</summary>
+    public (MeshModel Model, IEnumerable<ServiceEndpoint> Endpoints) EndpointsOf(SpiffeId id)
+    {
+        var generation = Current();
+        return (generation.Model, generation.EndpointsByAccount.Value[(id.Namespace!, id.ServiceAccount!)]);
+    }
+
+    private Generation Current()
+    {
+        var (generation, model) = (_generation, store.Current);
+        return ReferenceEquals(generation.Model, model) ? generation : _generation = new Generation(model);
     }
 
     private Answer Make(MeshModel model, NodeContext node, Key key)
@@ -120,13 +128,19 @@ internal sealed partial class ResourceAnswers(
         return new Answer(version, new Any { TypeUrl = typeUrl, Value = bytes }, null, false);
     }
 
-    private readonly record struct Key(string TypeUrl, string Name, string Namespace, bool IsMesh, bool HasDefaultTls, string Who);
+    private readonly record struct Key(string TypeUrl, string Name, string Namespace, bool IsMesh, bool IsTransparent, bool HasDefaultTls, string Who);
 
     private sealed class Generation(MeshModel model)
     {
         public MeshModel Model => model;
 
         public bool RoutesDependOnCaller { get; } = model.RoutesDependOnCaller;
+
+        public Lazy<ILookup<(string Namespace, string Account), ServiceEndpoint>> EndpointsByAccount { get; } = new(() => (
+            from service in model.Services.Values
+            from endpoint in service.Endpoints
+            where endpoint.ServiceAccount is not null
+            select (Key: (service.Name.Namespace, endpoint.ServiceAccount!), Value: endpoint)).ToLookup(e => e.Key, e => e.Value));
 
         public ConcurrentDictionary<Key, Answer> Answers { get; } = new();
 

@@ -17,7 +17,12 @@ internal static class ConfigSourceFactory
         var options = services.GetRequiredService<IOptions<MeshOptions>>().Value;
         return new XdsConfigSource(
             services.GetRequiredService<IAdsConnector>(),
-            new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps) { Locality = node.Locality },
+            new XdsNode(node.Id, node.Namespace, node.ServiceAccount, node.Workload, node.InstanceIps)
+            {
+                Locality = node.Locality,
+                IsTransparent = node.IsTransparent,
+                SkipInboundPorts = node.SkipInboundPorts,
+            },
             options.AdsVariant,
             services.GetRequiredService<TimeProvider>(),
             new Random(),

@@ -13,6 +13,12 @@ internal sealed record LocalNode(string Id, string Namespace, string ServiceAcco
     /// <summary>Where it runs; null is unknown.</summary>
     public Locality? Locality { get; init; }
 
+    /// <summary>A sidecar that stands before every port of this host: what listens at <see cref="InstanceIps"/> is in the mesh.</summary>
+    public bool IsTransparent { get; init; }
+
+    /// <summary>Ports that the sidecar lets alone, such as <c>22,9000-9010</c>; null is none.</summary>
+    public string? SkipInboundPorts { get; init; }
+
     public static LocalNode From(MeshOptions options)
     {
         var workload = options.Workload ?? options.ServiceAccount;

@@ -28,6 +28,18 @@ internal sealed partial class InboundTable(
     /// <summary>Of addresses that no listener describes: as <see cref="Undescribed"/>, with who is let in by the operator's word.</summary>
     private InboundPolicy OfUnlisted => field ??= Undescribed with { MeshAuthorizer = Authorizer.From(_unlisted.Filter), OtherAuthorizer = Authorizer.From(_unlisted.Filter) };
 
+    /// <summary>Those that are open now.</summary>
+    public IReadOnlyList<InboundAddress> Addresses
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return [.. _entries.Values.Select(e => e.Address)];
+            }
+        }
+    }
+
     /// <summary>Asks for the policy of a bound address; it arrives later.</summary>
     public InboundAddress Open(IPEndPoint bound)
     {

@@ -10,6 +10,9 @@ internal sealed class OutboundTable(FrozenDictionary<ListenerKey, OutboundListen
 {
     public static OutboundTable Empty { get; } = new(FrozenDictionary<ListenerKey, OutboundListener>.Empty);
 
+    /// <summary>By what they are asked for.</summary>
+    public IReadOnlyDictionary<ListenerKey, OutboundListener> Listeners => listeners;
+
     /// <summary>Null when the name has had no answer yet, or was never asked for.</summary>
     public OutboundListener? Find(ListenerKey key) => listeners.GetValueOrDefault(key);
 }

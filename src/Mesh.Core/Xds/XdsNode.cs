@@ -15,8 +15,29 @@ internal sealed record XdsNode(string Id, string Namespace, string ServiceAccoun
     /// <summary>Where it runs; null is unknown.</summary>
     public Config.Locality? Locality { get; init; }
 
+    /// <summary>A sidecar that stands before every port of this host.</summary>
+    public bool IsTransparent { get; init; }
+
+    /// <summary>Ports that the sidecar lets alone, such as <c>22,9000-9010</c>; null is none.</summary>
+    public string? SkipInboundPorts { get; init; }
+
     /// <summary>The message that opens every stream. Features and user agent are ours to state, never the operator's.</summary>
-    public Node ToProto() => new()
+    public Node ToProto()
+    {
+        var node = Message();
+        if (IsTransparent)
+        {
+            node.Metadata.Fields["MESH_TRANSPARENT"] = Value.ForString("true");
+            if (!string.IsNullOrWhiteSpace(SkipInboundPorts))
+            {
+                node.Metadata.Fields["MESH_SKIP_INBOUND_PORTS"] = Value.ForString(SkipInboundPorts);
+            }
+        }
+
+        return node;
+    }
+
+    private Node Message() => new()
     {
         Id = Id,
         Cluster = Workload,

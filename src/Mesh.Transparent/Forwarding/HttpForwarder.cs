@@ -14,7 +14,7 @@ internal interface IForwardTarget
 }
 
 /// <summary>Gives a request on and its answer back, as they are: streams both ways at the pace of the slower side, keeps nothing. Thread-safe.</summary>
-internal sealed partial class HttpForwarder(IForwardTarget target)
+internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider time)
 {
     private const int BufferBytes = 16 * 1024;
 
@@ -29,9 +29,16 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
         }
 
         var aborted = context.RequestAborted;
+        var counted = context.Features.Get<ForwardedBytes>();
         try
         {
+            var sent = counted is null ? 0 : time.GetTimestamp();
             using var response = await target.SendAsync(context, request, aborted).ConfigureAwait(false);
+            if (counted is not null)
+            {
+                counted.InApp = time.GetElapsedTime(sent);
+            }
+
             ForwardedResponse.Apply(context, response, keepsUpgrade: upgrade is not null && response.StatusCode == HttpStatusCode.SwitchingProtocols);
             if (upgrade is not null && response.StatusCode == HttpStatusCode.SwitchingProtocols)
             {
@@ -39,7 +46,7 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
                 return;
             }
 
-            await CopyBodyAsync(context, response, aborted).ConfigureAwait(false);
+            await CopyBodyAsync(context, response, counted, aborted).ConfigureAwait(false);
             ForwardedResponse.ApplyTrailers(context, response);
         }
         catch (Exception e)
@@ -51,6 +58,11 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
             if (body is not null)
             {
                 await body.StopAsync().ConfigureAwait(false);
+                if (counted is not null)
+                {
+                    counted.Request = body.Sent;
+                }
+
                 body.Dispose();
             }
 
@@ -64,7 +76,7 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
         return length is not null || context.Features.Get<IHttpRequestBodyDetectionFeature>() is { CanHaveBody: true } ? new RequestBody(context, length) : null;
     }
 
-    private static async Task CopyBodyAsync(HttpContext context, HttpResponseMessage response, CancellationToken cancellationToken)
+    private static async Task CopyBodyAsync(HttpContext context, HttpResponseMessage response, ForwardedBytes? counted, CancellationToken cancellationToken)
     {
 #pragma warning disable VSTHRD103, CA1849 // hands its stream out without waiting
         using var stream = response.Content.ReadAsStream(cancellationToken);
@@ -75,25 +87,29 @@ internal sealed partial class HttpForwarder(IForwardTarget target)
         }
 
         var writer = context.Response.BodyWriter;
-        var started = false;
+        var first = stream.ReadAsync(Memory<byte>.Empty, cancellationToken);
+        if (!first.IsCompleted)
+        {
+            // The server thinks about its body: its headers must not wait for it.
+            await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
+            await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await first.ConfigureAwait(false);
         while (true)
         {
-            var pending = stream.ReadAsync(writer.GetMemory(BufferBytes), cancellationToken);
-            if (!started && !pending.IsCompleted)
-            {
-                // The server thinks about its body: its headers must not wait for it.
-                await context.Response.StartAsync(cancellationToken).ConfigureAwait(false);
-                await writer.FlushAsync(cancellationToken).ConfigureAwait(false);
-            }
-
-            started = true;
-            var read = await pending.ConfigureAwait(false);
+            var read = await stream.ReadAsync(writer.GetMemory(BufferBytes), cancellationToken).ConfigureAwait(false);
             if (read == 0)
             {
                 return;
             }
 
             writer.Advance(read);
+            if (counted is not null)
+            {
+                counted.Response += read;
+            }
+
             if ((await writer.FlushAsync(cancellationToken).ConfigureAwait(false)).IsCompleted)
             {
                 return;

@@ -18,6 +18,9 @@ internal sealed class RequestBody : HttpContent
     /// <summary>It could not be read: the client left, or sent what is no body. The server is not to blame then.</summary>
     public bool ClientFailed { get; private set; }
 
+    /// <summary>Bytes that were sent on.</summary>
+    public long Sent { get; private set; }
+
     /// <summary>Nobody reads the request any more when this has ended: then the context may serve another one.</summary>
     public async ValueTask StopAsync()
     {
@@ -81,6 +84,7 @@ internal sealed class RequestBody : HttpContent
             foreach (var segment in read.Buffer)
             {
                 await to.WriteAsync(segment, either.Token).ConfigureAwait(false);
+                Sent += segment.Length;
             }
 
             var isEmpty = read.Buffer.IsEmpty;

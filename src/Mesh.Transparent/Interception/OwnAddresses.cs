@@ -111,13 +111,22 @@ internal sealed unsafe partial class OwnAddresses
 
         lock (_refreshing)
         {
-            if (_time.GetElapsedTime(_readAt) >= RefreshInterval)
+            if (_time.GetElapsedTime(_readAt) < RefreshInterval)
             {
-                _addresses.Publish(Read());
-                Volatile.Write(ref _readAt, _time.GetTimestamp());
+                return true;
             }
 
-            return true;
+            Volatile.Write(ref _readAt, _time.GetTimestamp());
+            try
+            {
+                _addresses.Publish(Read());
+                return true;
+            }
+            catch (IOException)
+            {
+                // Out of descriptors, most likely: what was read last still holds, and no connection fails for this. The next second tries again.
+                return false;
+            }
         }
     }
 

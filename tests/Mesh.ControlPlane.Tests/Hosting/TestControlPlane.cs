@@ -26,7 +26,7 @@ internal sealed class TestControlPlane : IAsyncDisposable
     private readonly bool _ownsFolder;
     private readonly MeshControlPlaneHost _host;
 
-    private TestControlPlane(string? folder, Action<MeshControlPlaneOptions>? configure)
+    private TestControlPlane(string? folder, Action<MeshControlPlaneOptions>? configure, bool fromFiles)
     {
         _ownsFolder = folder is null;
         Folder = folder ?? Directory.CreateTempSubdirectory("mesh-cp-").FullName;
@@ -34,7 +34,7 @@ internal sealed class TestControlPlane : IAsyncDisposable
         var options = new MeshControlPlaneOptions { ConfigFolder = Path.Combine(Folder, "config"), DataFolder = Data, AdsPort = 0, GrpcPort = 0, HttpPort = 0 };
         configure?.Invoke(options);
         Source = new FakeSource();
-        var parts = new ControlPlaneParts(Source.Take, _ => Translator, (type, bytes) => Decode(type, bytes));
+        var parts = fromFiles ? ControlPlaneParts.Default : new ControlPlaneParts(Source.Take, _ => Translator, (type, bytes) => Decode(type, bytes));
         _host = new MeshControlPlaneHost(options, parts, TimeProvider.System, LoggerFactory.Create(l => l.SetMinimumLevel(LogLevel.Debug).AddProvider(new FakeLoggerProvider(Logs))));
     }
 
@@ -55,9 +55,10 @@ internal sealed class TestControlPlane : IAsyncDisposable
 
     public IServiceProvider Services => _host.Services!;
 
-    public static async Task<TestControlPlane> StartAsync(string? folder = null, Action<MeshControlPlaneOptions>? configure = null)
+    /// <param name="fromFiles">It serves the manifests of its folder, and nothing set by hand.</param>
+    public static async Task<TestControlPlane> StartAsync(string? folder = null, Action<MeshControlPlaneOptions>? configure = null, bool fromFiles = false)
     {
-        var controlPlane = new TestControlPlane(folder, configure);
+        var controlPlane = new TestControlPlane(folder, configure, fromFiles);
         controlPlane.Addresses = await controlPlane._host.StartAsync(TestContext.Current.CancellationToken);
         return controlPlane;
     }

@@ -36,10 +36,12 @@ internal static class Manifests
         """;
 }
 
-/// <summary>Endpoints marked by <c>ip:port</c>; <c>*</c> marks all.</summary>
+/// <summary>Endpoints marked by <c>ip:port</c>; <c>*</c> marks all, <c>+tcp</c> behind it one that a sidecar serves.</summary>
 internal sealed class FakeMarks(params string[] hostPorts) : IMeshMarks
 {
     public ImmutableHashSet<string> HostPorts { get; set; } = [.. hostPorts];
 
-    public bool IsMeshed(string hostPort, SpiffeId id) => HostPorts.Contains("*") || HostPorts.Contains(hostPort);
+    public bool IsMeshed(string hostPort, SpiffeId id) => HostPorts.Contains("*") || HostPorts.Contains(hostPort) || IsTransparent(hostPort, id);
+
+    public bool IsTransparent(string hostPort, SpiffeId id) => HostPorts.Contains(hostPort + "+tcp");
 }

@@ -26,8 +26,8 @@ namespace Mesh.ControlPlane.Tests.Translation;
 
 /// <summary>
 /// Golden/&lt;case&gt;/in.yaml and ask.txt → out.json. Rewritten with MESH_UPDATE_GOLDEN=1, then reviewed as a diff.
-/// A line of ask.txt: <c>mesh|grpc|grpc+tls[@account] &lt;namespace&gt; LDS|RDS|CDS|EDS &lt;name&gt;</c>, with an account on an authenticated stream; <c>RBAC ip:port</c> is what such a node is told to enforce there;
-/// <c>meshed ip:port …</c> marks endpoints; <c>defaults permissive|strict &lt;access&gt;</c> are the control plane's options; <c>problems</c> prints what is wrong with in.yaml.
+/// A line of ask.txt: <c>mesh|sidecar|grpc|grpc+tls[@account] &lt;namespace&gt; LDS|RDS|CDS|EDS &lt;name&gt;</c>, with an account on an authenticated stream; <c>RBAC ip:port</c> is what such a node is told to enforce there;
+/// <c>meshed ip:port …</c> marks endpoints, <c>+tcp</c> behind one that a sidecar serves; <c>defaults permissive|strict &lt;access&gt;</c> are the control plane's options; <c>problems</c> prints what is wrong with in.yaml.
 /// </summary>
 public partial class GoldenTests
 {
@@ -90,7 +90,8 @@ public partial class GoldenTests
         var (kind, account) = parts[0].Split('@') is [var named, var sa] ? (named, sa) : (parts[0], null);
         var node = new NodeContext("client-1", parts[1], account is null ? null : SpiffeId.ForServiceAccount(Manifests.TrustDomain, parts[1], account))
         {
-            IsMesh = kind == "mesh",
+            IsMesh = kind is "mesh" or "sidecar",
+            IsTransparent = kind == "sidecar",
             HasDefaultTls = kind == "grpc+tls",
             InstanceIps = ["127.0.0.1"],
         };

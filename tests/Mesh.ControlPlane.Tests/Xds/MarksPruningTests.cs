@@ -77,6 +77,67 @@ public sealed class MarksPruningTests : IDisposable
         Assert.True(marks.IsMeshed("10.9.9.9:80", Cart));
     }
 
+    [Fact]
+    public async Task Mark_Kind_IsTheLastThatServed_AndIsKept()
+    {
+        using var data = new DataFolder(_folder);
+        await using (var marks = Marks(data))
+        {
+            await RecordAsync(marks, "10.0.0.1:80", "10.0.0.2:80");
+            Assert.False(marks.IsTransparent("10.0.0.1:80", Cart));
+
+            marks.Record("10.0.0.1:80", Cart, transparent: true);
+            marks.Record("10.0.0.2:80", Cart, transparent: true);
+            marks.Record("10.0.0.2:80", Cart);
+            marks.Record("10.0.0.3:80", Cart, transparent: true);
+            await Eventually.Async(() => marks.IsTransparent("10.0.0.3:80", Cart), "the last mark to be in use");
+            AssertKinds(marks);
+        }
+
+        await using var again = Marks(data);
+        AssertKinds(again);
+        again.Record("10.0.0.1:80", Cart);
+        await Eventually.Async(() => !again.IsTransparent("10.0.0.1:80", Cart), "the app to serve itself again");
+        Assert.True(again.IsMeshed("10.0.0.1:80", Cart));
+
+        static void AssertKinds(MeshMarks marks)
+        {
+            Assert.Equal([true, true, true], new[] { 1, 2, 3 }.Select(i => marks.IsMeshed($"10.0.0.{i}:80", Cart)));
+            Assert.Equal([true, false, true], new[] { 1, 2, 3 }.Select(i => marks.IsTransparent($"10.0.0.{i}:80", Cart)));
+        }
+    }
+
+    [Fact]
+    public async Task File_OfBeforeSidecars_IsReadAndStaysReadableForThose()
+    {
+        using var data = new DataFolder(_folder);
+        data.Write("marks.json", System.Text.Encoding.UTF8.GetBytes($$"""{"{{Cart}}":["10.0.0.1:80"]}"""), secret: false);
+        await using var marks = Marks(data);
+        Assert.True(marks.IsMeshed("10.0.0.1:80", Cart));
+        Assert.False(marks.IsTransparent("10.0.0.1:80", Cart));
+
+        marks.Record("10.0.0.2:80", Cart, transparent: true);
+        await Eventually.Async(() => marks.IsTransparent("10.0.0.2:80", Cart), "the mark to be in use");
+        var read = System.Text.Json.JsonSerializer.Deserialize<Dictionary<string, string[]>>(data.ReadText("marks.json"))!;
+        Assert.Equal(["10.0.0.1:80", "10.0.0.2:80"], read[Cart.ToString()]);
+    }
+
+    [Fact]
+    public async Task Sidecar_MarkIsForgotten_WithItsKind()
+    {
+        using var data = new DataFolder(_folder);
+        await using var marks = Marks(data);
+        _store.Publish(Model("10.0.0.1"));
+        marks.Record("10.0.0.2:80", Cart, transparent: true);
+        await Eventually.Async(() => marks.IsTransparent("10.0.0.2:80", Cart), "the mark to be in use");
+        _time.Advance(TimeSpan.FromHours(1));
+        await RecordAsync(marks, "10.0.0.3:80");
+        _time.Advance(TimeSpan.FromHours(24));
+        await Eventually.Async(() => !marks.IsMeshed("10.0.0.2:80", Cart), "the old mark to be forgotten");
+
+        Assert.False(marks.IsTransparent("10.0.0.2:80", Cart));
+    }
+
     private static async Task RecordAsync(MeshMarks marks, params string[] addresses)
     {
         foreach (var address in addresses)

@@ -102,6 +102,50 @@ public sealed class OutboundTableStoreTests : IDisposable
         Assert.NotNull(_tables.Current.Find(new("cart", 0)));
     }
 
+    [Fact]
+    public void Publish_SidecarListener_HasTcpBesideItsRoutes()
+    {
+        var snapshot = With("10.0.0.1:80", new RouteAction.DirectResponse(418, string.Empty));
+        var found = (ListenerResult.Found)snapshot.Listeners["10.0.0.1:80"];
+        snapshot = snapshot with { Listeners = snapshot.Listeners.SetItem("10.0.0.1:80", found with { Listener = found.Listener with { Tcp = Chains } }), Clusters = Clusters };
+        _source.Snapshots.Publish(snapshot);
+
+        var listener = _tables.Current.Find(new("10.0.0.1", 80))!;
+        Assert.NotNull(listener.Tcp);
+        Assert.False(listener.IsOpaque);
+        Assert.Equal("outbound|443||db.shop.svc.cluster.local", listener.Tcp.Pick("db.test", new Random(1))?.Name);
+        Assert.Equal(2, listener.Clusters.Count);
+    }
+
+    [Fact]
+    public void Publish_ListenerWithoutHttp_IsOpaque_AndAnInboundOneIsNone()
+    {
+        _source.Snapshots.Publish(MeshSnapshot.Empty with
+        {
+            Listeners = MeshSnapshot.Empty.Listeners
+                .Add("10.0.0.1:3306", new ListenerResult.Found(new Listener("10.0.0.1:3306") { Tcp = Chains }, null))
+                .Add("inbound", new ListenerResult.Found(new Listener("inbound") { FilterChains = [new FilterChain("c", TransportProtocol.Any, false, false)] }, null)),
+            Clusters = Clusters,
+        });
+
+        var listener = _tables.Current.Find(new("10.0.0.1", 3306))!;
+        Assert.True(listener.IsOpaque);
+        Assert.Null(listener.Host);
+        Assert.Null(listener.Unavailable);
+        Assert.Equal(("bytes", "shop"), (listener.Destination!.Service, listener.Destination.Namespace));
+        Assert.Equal("outbound|3306||bytes.shop.svc.cluster.local", listener.Tcp!.Pick(null, new Random(1))?.Name);
+        Assert.Null(_tables.Current.Find(new("inbound", 0)));
+    }
+
+    private static IReadOnlyList<TcpChain> Chains =>
+    [
+        new("bytes.shop.svc.cluster.local:3306", ["db.test"], [new WeightedCluster("outbound|443||db.shop.svc.cluster.local", 1)]),
+        new("bytes.shop.svc.cluster.local:3306", [], [new WeightedCluster("outbound|3306||bytes.shop.svc.cluster.local", 1)]),
+    ];
+
+    private static ImmutableDictionary<string, ClusterResult> Clusters => Chains.SelectMany(c => c.Clusters)
+        .ToImmutableDictionary(c => c.Name, _ => (ClusterResult)new ClusterResult.Unavailable("a test"));
+
     private static MeshSnapshot Direct(string name, int status) => With(name, new RouteAction.DirectResponse(status, string.Empty));
 
     private static MeshSnapshot With(string name, RouteAction action) => MeshSnapshot.Empty with

@@ -115,6 +115,9 @@ public sealed class LoadAssignmentDecoderTests
         Assert.Equal((EndpointTls.Mesh, SpiffeId.Parse("spiffe://d/ns/a/sa/b"), true), (endpoint.Tls, endpoint.SpiffeId, endpoint.SpeaksHttp2));
         endpoint = All(WithMetadata(("tls", Value.ForString("none")))).Single();
         Assert.Equal((EndpointTls.None, null, false), (endpoint.Tls, endpoint.SpiffeId, endpoint.SpeaksHttp2));
+        Assert.False(endpoint.SpeaksTcp);
+        endpoint = All(WithMetadata(("tls", Value.ForString("none")), ("protocols", Value.ForList(Value.ForString("h1"), Value.ForString("tcp"))))).Single();
+        Assert.Equal((false, true), (endpoint.SpeaksHttp2, endpoint.SpeaksTcp));
     }
 
     [Fact]

@@ -450,6 +450,27 @@ public sealed class XdsConfigSourceTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task Listener_OutboundWithoutHttp_IsCompleteWithItsClusters()
+    {
+        const string Name = "10.0.0.1:3306";
+        _source.Watch(Name);
+        var stream = await OpenAsync();
+        await stream.NextAsync(Lds);
+        var listener = OutboundChainsDecoderTests.Sidecar(Name);
+        listener.FilterChains.RemoveAt(0);
+        await SendAsync(stream, Lds, "1", "l1", listener);
+        Assert.Equal(["db", "plain"], (await stream.NextAsync(Cds)).ResourceNames.Order());
+        await SendAsync(stream, Cds, "1", "c1", Cluster("db"), Cluster("plain"));
+        await stream.NextAsync(Eds);
+        Assert.False(Snapshot.Listeners.ContainsKey(Name));
+        await SendAsync(stream, Eds, "1", "e1", Endpoints("db", 3306), Endpoints("plain", 3307));
+        await Eventually.Async(() => Snapshot.Listeners.ContainsKey(Name), "the listener is complete");
+
+        Assert.Null(Assert.IsType<ListenerResult.Found>(Snapshot.Listeners[Name]).Routes);
+        Assert.Equal(["db", "plain"], Snapshot.Clusters.Keys.Order());
+    }
+
+    [Fact]
     public async Task LeafPolicy_Arrives_IsInTheSnapshot()
     {
         var stream = await OpenAsync();

@@ -56,5 +56,7 @@ internal sealed class ManifestTarget : IFuzzTarget
     internal sealed class EveryOther : IMeshMarks
     {
         public bool IsMeshed(string hostPort, SpiffeId id) => hostPort.Length % 2 == 0;
+
+        public bool IsTransparent(string hostPort, SpiffeId id) => hostPort.Length % 4 == 0;
     }
 }

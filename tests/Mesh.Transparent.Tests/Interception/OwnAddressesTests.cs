@@ -57,6 +57,19 @@ public sealed class OwnAddressesTests
     }
 
     [Fact]
+    public void Contains_WhenTheyCantBeReadAgain_AnswersByWhatIsKnown()
+    {
+        var fails = false;
+        var known = IPAddress.Parse("10.1.2.3");
+        var own = new OwnAddresses(_time, () => fails ? throw new IOException("Too many open files") : [known]);
+        fails = true;
+        _time.Advance(TimeSpan.FromSeconds(2));
+
+        Assert.False(own.Contains(IPAddress.Parse("10.1.2.4")));
+        Assert.True(own.Contains(known));
+    }
+
+    [Fact]
     public void Reachable_LeavesLoopbackAndLinkLocalOut()
     {
         var own = new OwnAddresses(_time, () => [.. new[] { "127.0.0.1", "::1", "169.254.3.4", "fe80::1%1", "10.1.2.3", "fd00::7" }.Select(IPAddress.Parse)]);

@@ -36,6 +36,14 @@ internal sealed class EndpointAssembler(
         }
     }
 
+    /// <summary>What the annotations of a Service and its slices say of one of its ports; null where none stands.</summary>
+    public bool? DeclaredOpaque(ServiceManifest service, ServicePortManifest port)
+    {
+        var slices = _slices[service.Name].Where(s => s.OpaquePorts is not null).ToArray();
+        return service.OpaquePorts is null && slices.Length == 0 ? null
+            : service.OpaquePorts?.Contains(port.Port) == true || Array.Exists(slices, s => s.Ports.Any(p => p.Name == port.Name && s.OpaquePorts!.Contains(p.Port)));
+    }
+
     private IEnumerable<ServiceEndpoint> FromSlices(ServiceManifest service)
     {
         foreach (var slice in _slices[service.Name])
@@ -117,9 +125,13 @@ internal sealed class EndpointAssembler(
     private ServiceEndpoint Endpoint(ServiceManifest service, string portName, string address, int port, string? account, bool ready, string zone)
     {
         var endpoint = new ServiceEndpoint(portName, address, port, account, ready, zone, Meshed: false);
-        return account is not null && marks.IsMeshed(endpoint.HostPort, SpiffeId.ForServiceAccount(trustDomain, service.Key.Namespace, account))
-            ? endpoint with { Meshed = true }
-            : endpoint;
+        if (account is null)
+        {
+            return endpoint;
+        }
+
+        var id = SpiffeId.ForServiceAccount(trustDomain, service.Key.Namespace, account);
+        return marks.IsMeshed(endpoint.HostPort, id) ? endpoint with { Meshed = true, SpeaksTcp = marks.IsTransparent(endpoint.HostPort, id) } : endpoint;
     }
 
     private static string PortNames(ServiceManifest service) => string.Join(", ", service.Ports.Select(p => $"'{p.Name}'"));

@@ -29,7 +29,7 @@ internal static class EndpointSliceReader
         }
 
         var ports = ReadPorts(root);
-        return new EndpointSliceManifest(key, where, service ?? string.Empty, type == "FQDN", endpoints.ToImmutable(), ports) { ServiceAccount = meta.ServiceAccount };
+        return new EndpointSliceManifest(key, where, service ?? string.Empty, type == "FQDN", endpoints.ToImmutable(), ports) { ServiceAccount = meta.ServiceAccount, OpaquePorts = meta.OpaquePorts };
     }
 
     private static SliceEndpointManifest? ReadEndpoint(YamlMap endpoint, string? type, AddressFamily? family, ManifestKey slice)

@@ -255,11 +255,13 @@ internal sealed partial class FileSource : IModelSource
         }
 
         (_logged, _unheld) = ([.. model.Problems], unheld);
-        if (before.Services.Count != model.Services.Count || before.Routes.Length != model.Routes.Length || before.Problems.Length != model.Problems.Length)
+        if (before.Services.Count != model.Services.Count || Routes(before) != Routes(model) || before.Problems.Length != model.Problems.Length)
         {
-            Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, model.Routes.Length, model.Problems.Length);
+            Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, Routes(model), model.Problems.Length);
         }
     }
+
+    private static int Routes(MeshModel model) => model.Routes.Length + model.ConnectionRoutes.Length;
 
     /// <summary>A policy that ends is taken from those too who cannot tell by themselves.</summary>
     private void PublishAtNextExpiry(MeshModel model, DateTimeOffset now)

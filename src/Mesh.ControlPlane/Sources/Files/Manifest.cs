@@ -27,6 +27,9 @@ internal sealed record ServiceManifest(ManifestKey Key, string Where, ImmutableA
 
     public bool PublishNotReadyAddresses { get; init; }
 
+    /// <summary>Annotation <c>meshlib.io/opaque-ports</c>: numbers of its own ports; null where there is none.</summary>
+    public PortRanges? OpaquePorts { get; init; }
+
     /// <summary>Stand for those of endpoints that no Pod stands for.</summary>
     public ImmutableSortedDictionary<string, string> Labels { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 }
@@ -42,6 +45,9 @@ internal sealed record EndpointSliceManifest(
 {
     /// <summary>Annotation <c>meshlib.io/service-account</c>.</summary>
     public string? ServiceAccount { get; init; }
+
+    /// <summary>Annotation <c>meshlib.io/opaque-ports</c>: numbers at which its endpoints listen; null where there is none.</summary>
+    public PortRanges? OpaquePorts { get; init; }
 }
 
 /// <param name="Pod">Name of the Pod that <c>targetRef</c> points at, in the slice's namespace.</param>
@@ -70,6 +76,16 @@ internal sealed record RouteManifest(
 
     /// <summary>Each rule's filters, whose references are looked up later.</summary>
     public ImmutableArray<RuleFiltersManifest> Filters { get; init; } = [];
+}
+
+/// <summary>A TLSRoute or TCPRoute.</summary>
+/// <param name="BackendsWhere">Where each backend stands.</param>
+internal sealed record ConnectionRouteManifest(
+    ManifestKey Key, string Where, DateTimeOffset? Created, ImmutableArray<string> Hostnames, ImmutableArray<ParentRefManifest> Parents,
+    ImmutableArray<BackendRef> Backends, ImmutableArray<string> BackendsWhere)
+    : Manifest(Key, Where)
+{
+    public bool Tls => Key.Kind == ConnectionRouteReader.TlsKind;
 }
 
 /// <param name="SectionName">The name of the Service's port.</param>

@@ -39,6 +39,8 @@ internal static class ManifestParser
             ["Pod"] = ([Core], PodReader.Read),
             ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
             ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
+            [ConnectionRouteReader.TlsKind] = (ConnectionRouteReader.TlsVersions, ConnectionRouteReader.Read),
+            [ConnectionRouteReader.TcpKind] = (ConnectionRouteReader.TcpVersions, ConnectionRouteReader.Read),
             ["ReferenceGrant"] = ([GatewayBeta, Gateway], ReferenceGrantReader.Read),
             [FilterReader.DirectResponseKind] = ([DirectResponseReader.ApiVersion], DirectResponseReader.Read),
         };

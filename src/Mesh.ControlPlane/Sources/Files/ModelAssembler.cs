@@ -34,10 +34,12 @@ internal static class ModelAssembler
         var services = objects.Values.OfType<ServiceManifest>().OrderBy(s => s.Key.Namespace, StringComparer.Ordinal).ThenBy(s => s.Key.Name, StringComparer.Ordinal)
             .ToImmutableDictionary(
                 s => s.Name,
-                s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol))], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
+                s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol) { DeclaredOpaque = endpoints.DeclaredOpaque(s, p) })], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
         endpoints.ReportOrphans(services);
-        var routes = new RouteAssembler(objects, services, problems).Assemble();
-        var model = new MeshModel { Services = services, Routes = routes, Workloads = new WorkloadAssembler(objects, addressesOf).Assemble() };
+        var references = new RouteReferences(objects, services, problems);
+        var routes = new RouteAssembler(objects, references, problems).Assemble();
+        var connections = new ConnectionRouteAssembler(objects, services, references, problems).Assemble();
+        var model = new MeshModel { Services = services, Routes = routes, ConnectionRoutes = connections, Workloads = new WorkloadAssembler(objects, addressesOf).Assemble() };
         var policies = new PolicyAssembler(objects, model, refused, now, problems).Assemble();
         return model with { Policies = policies, Problems = problems.ToImmutable() };
     }

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Mesh.ControlPlane.Model;
 
 namespace Mesh.ControlPlane.Sources.Files;
 
@@ -11,6 +12,10 @@ internal sealed record ObjectMeta(
 
     /// <summary>Annotation <c>meshlib.io/service-account</c>.</summary>
     public string? ServiceAccount => Annotations.GetValueOrDefault(Sources.Annotations.ServiceAccount);
+
+    /// <summary>Annotation <c>meshlib.io/opaque-ports</c>; null where there is none.</summary>
+    public PortRanges? OpaquePorts =>
+        Annotations.TryGetValue(Sources.Annotations.OpaquePorts, out var text) && PortRanges.TryParse(text, out var ports) ? ports : null;
 
     /// <param name="label">The name must be a label (a Service's stands in DNS), not just a subdomain.</param>
     public static ObjectMeta? Read(YamlMap root, bool label)
@@ -60,6 +65,10 @@ internal sealed record ObjectMeta(
             if (key == Sources.Annotations.ServiceAccount && !Names.IsSubdomain(value))
             {
                 meta.Problems.Refuse(meta.Find("annotations")!, $"annotation {key} is '{value}', which is no service account. {Names.SubdomainRule}");
+            }
+            else if (key == Sources.Annotations.OpaquePorts && !PortRanges.TryParse(value, out _))
+            {
+                meta.Problems.Refuse(meta.Find("annotations")!, $"annotation {key} is '{value}'. {PortRanges.Rule}");
             }
             else if (key.StartsWith(Sources.Annotations.Domain + "/", StringComparison.Ordinal) && !Sources.Annotations.All.Contains(key))
             {

@@ -5,7 +5,7 @@ using Mesh.ControlPlane.Model;
 
 namespace Mesh.ControlPlane.Sources.Files;
 
-/// <summary>What HTTPRoute and GRPCRoute have in common.</summary>
+/// <summary>What kinds of routes have in common.</summary>
 internal static partial class RouteFields
 {
     public const string GatewayGroup = "gateway.networking.k8s.io";
@@ -59,7 +59,12 @@ internal static partial class RouteFields
     }
 
     /// <summary>What becomes of calls that have no valid backend (Gateway API).</summary>
-    public static string Failure(ManifestKey route) => route.Kind == "GRPCRoute" ? "fails as UNAVAILABLE" : "is answered 500";
+    public static string Failure(ManifestKey route) => route.Kind switch
+    {
+        "GRPCRoute" => "fails as UNAVAILABLE",
+        ConnectionRouteReader.TlsKind or ConnectionRouteReader.TcpKind => "is closed",
+        _ => "is answered 500",
+    };
 
     /// <summary>The part of a route that is the same for both kinds, with its rules.</summary>
     public static RouteManifest? Route(YamlMap root, ManifestKey key, ObjectMeta meta, Func<YamlMap, ManifestKey, ReadRule> readRule)
@@ -119,7 +124,7 @@ internal static partial class RouteFields
 
         if (backends.Count == 0 && !answers && !rule.Problems.Refused)
         {
-            rule.Problems.Note(rule.Node, $"{rule.Field("backendRefs")} is empty: every call of this rule {Failure(route)} (Gateway API). Add a backend.");
+            rule.Problems.Note(rule.Node, $"{rule.Field("backendRefs")} is empty: every {(route.Kind is ConnectionRouteReader.TlsKind or ConnectionRouteReader.TcpKind ? "connection" : "call")} of this rule {Failure(route)} (Gateway API). Add a backend.");
         }
 
         return (backends.ToImmutable(), where.ToImmutable());

@@ -28,6 +28,7 @@ internal static class ServiceReader
             Selector = spec.TextMap("selector"),
             PublishNotReadyAddresses = spec.Flag("publishNotReadyAddresses") ?? false,
             ClusterIps = ReadClusterIps(spec),
+            OpaquePorts = meta.OpaquePorts,
             Labels = meta.Labels,
         };
         spec.Ignore("ipFamilies", "ipFamilyPolicy", "sessionAffinity", "sessionAffinityConfig", "externalIPs", "externalName", "externalTrafficPolicy",

@@ -1,6 +1,7 @@
 using Google.Protobuf.Collections;
 using Google.Protobuf.WellKnownTypes;
 using Mesh.Config;
+using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.NetworkFilters;
 using Mesh.Protos.Envoy.Tls;
 using Hcm = Mesh.Protos.Envoy.Hcm.HttpConnectionManager;
@@ -8,7 +9,7 @@ using Wire = Mesh.Protos.Envoy.Listener;
 
 namespace Mesh.Xds.Decoding;
 
-/// <summary>LDS: the outbound form (an API listener, gRFC A27) and the inbound form (filter chains, gRFC A36).</summary>
+/// <summary>LDS: the outbound forms (an API listener, gRFC A27; the filter chains of a sidecar) and the inbound form (filter chains, gRFC A36).</summary>
 internal static class ListenerDecoder
 {
     public static DecodeResult Decode(Wire.Listener listener)
@@ -19,24 +20,29 @@ internal static class ListenerDecoder
             errors.Add("name", "is empty", "Name the LDS resource as it was asked for.");
         }
 
-        var inbound = listener.FilterChains.Count > 0 || listener.DefaultFilterChain is not null;
-        if (listener.ApiListener is null && !inbound)
+        var chains = listener.FilterChains.Count > 0 || listener.DefaultFilterChain is not null;
+        if (listener.ApiListener is null && !chains)
         {
             errors.Add("api_listener", "is not set, and neither are filter_chains", "Set api_listener for calls out, filter_chains for calls in.");
         }
-        else if (listener.ApiListener is not null && inbound)
+        else if (listener.ApiListener is not null && chains)
         {
             errors.Add("api_listener", "is set, and so are filter_chains", "Set one of them.");
+        }
+
+        if (chains && listener.TrafficDirection == TrafficDirection.Outbound)
+        {
+            return errors.Result(listener.Name, OutboundChainsDecoder.Decode(listener, errors));
         }
 
         return errors.Result(listener.Name, new Listener(listener.Name)
         {
             Api = listener.ApiListener is null ? null : Manager(listener.ApiListener.ApiListener_, inbound: false, "api_listener", errors),
-            FilterChains = inbound ? FilterChains(listener, errors) : [],
+            FilterChains = chains ? FilterChains(listener, errors) : [],
         });
     }
 
-    private static HttpConnectionManager? Manager(Any? any, bool inbound, string path, DecodeErrors errors)
+    public static HttpConnectionManager? Manager(Any? any, bool inbound, string path, DecodeErrors errors)
     {
         if (errors.Unpack<Hcm>(any, path) is not { } given)
         {
@@ -86,11 +92,7 @@ internal static class ListenerDecoder
 
     private static List<FilterChain> FilterChains(Wire.Listener listener, DecodeErrors errors)
     {
-        if (listener.UseOriginalDst == true)
-        {
-            errors.Add("use_original_dst", "is true", "Leave it out (gRFC A36).");
-        }
-
+        CheckOriginalDst(listener, errors);
         var chains = new List<FilterChain>();
         for (var i = 0; i < listener.FilterChains.Count; i++)
         {
@@ -122,7 +124,15 @@ internal static class ListenerDecoder
         return [.. chains.OrderBy(c => c.Transport switch { TransportProtocol.Tls => 0, TransportProtocol.RawBuffer => 1, _ => 2 })];
     }
 
-    private static TransportProtocol Transport(Wire.FilterChainMatch? match, string path, DecodeErrors errors)
+    public static void CheckOriginalDst(Wire.Listener listener, DecodeErrors errors)
+    {
+        if (listener.UseOriginalDst == true)
+        {
+            errors.Add("use_original_dst", "is true", "Leave it out (gRFC A36).");
+        }
+    }
+
+    public static TransportProtocol Transport(Wire.FilterChainMatch? match, string path, DecodeErrors errors)
     {
         if (match is null)
         {

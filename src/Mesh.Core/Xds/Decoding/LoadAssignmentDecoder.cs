@@ -113,7 +113,7 @@ internal static class LoadAssignmentDecoder
             errors.Add(where, "is not set", "Give an IP address and a port.");
         }
 
-        var (tls, id, http2) = OurMetadata(given.Metadata, $"{path}.metadata.filter_metadata[\"{XdsTypes.MetadataKey}\"]", errors);
+        var (tls, id, http2, tcp) = OurMetadata(given.Metadata, $"{path}.metadata.filter_metadata[\"{XdsTypes.MetadataKey}\"]", errors);
         return errors.Count > before ? null : new ModelEndpoint(
             address, port, Scale(given.LoadBalancingWeight ?? 1, large), given.HealthStatus is HealthStatus.Unknown or HealthStatus.Healthy)
         {
@@ -121,6 +121,7 @@ internal static class LoadAssignmentDecoder
             Tls = tls,
             SpiffeId = id,
             SpeaksHttp2 = http2,
+            SpeaksTcp = tcp,
             HashKey = HashKey(given.Metadata),
         };
     }
@@ -138,19 +139,20 @@ internal static class LoadAssignmentDecoder
         return string.Empty;
     }
 
-    private static (EndpointTls Tls, SpiffeId? Id, bool Http2) OurMetadata(Metadata? metadata, string path, DecodeErrors errors)
+    private static (EndpointTls Tls, SpiffeId? Id, bool Http2, bool Tcp) OurMetadata(Metadata? metadata, string path, DecodeErrors errors)
     {
         if (metadata is null || !metadata.FilterMetadata.TryGetValue(XdsTypes.MetadataKey, out var ours))
         {
-            return (EndpointTls.None, null, false);
+            return (EndpointTls.None, null, false, false);
         }
 
-        var http2 = ours.Fields.TryGetValue("protocols", out var protocols) && protocols.KindCase == Value.KindOneofCase.ListValue
-            && protocols.ListValue.Values.Any(p => p.StringValue == "h2");
+        var (http2, tcp) = ours.Fields.TryGetValue("protocols", out var protocols) && protocols.KindCase == Value.KindOneofCase.ListValue
+            ? (protocols.ListValue.Values.Any(p => p.StringValue == "h2"), protocols.ListValue.Values.Any(p => p.StringValue == "tcp"))
+            : (false, false);
         var tls = Word(ours, "tls");
         if (tls is null or "none")
         {
-            return (EndpointTls.None, null, http2);
+            return (EndpointTls.None, null, http2, tcp);
         }
 
         if (tls != "mesh")
@@ -164,7 +166,7 @@ internal static class LoadAssignmentDecoder
             errors.Add($"{path}.spiffe_id", $"is not usable: {problem}", "With tls 'mesh' give the endpoint's SPIFFE ID.");
         }
 
-        return (EndpointTls.Mesh, id, http2);
+        return (EndpointTls.Mesh, id, http2, tcp);
     }
 
     /// <summary>Anything but a text of at least one character is as if absent (gRFC A76).</summary>
