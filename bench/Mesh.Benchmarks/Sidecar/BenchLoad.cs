@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 
 namespace Mesh.Benchmarks.Sidecar;
 
@@ -13,8 +14,9 @@ internal static class BenchLoad
         ["check", var host] => CheckAsync(host),
         ["tcp", var host, var connections, var seconds] => ReadAsync(host, Number(connections), TimeSpan.FromSeconds(Number(seconds))),
         ["ready", var address] => ReadyAsync(new Uri(address)),
+        ["token", var address, var secret, var account] => TokenAsync(new Uri(address), secret, account),
         ["idle", var host, var connections] => IdleAsync(host, Number(connections)),
-        _ => throw new ArgumentException("check HOST | ready URL | tcp HOST CONNECTIONS SECONDS | idle HOST CONNECTIONS"),
+        _ => throw new ArgumentException("check HOST | ready URL | token URL SECRET ACCOUNT | tcp HOST CONNECTIONS SECONDS | idle HOST CONNECTIONS"),
     };
 
     /// <summary>That both protocols give whole, right answers: h2load looks at the status alone.</summary>
@@ -39,6 +41,19 @@ internal static class BenchLoad
         }
 
         Console.WriteLine("right");
+        return 0;
+    }
+
+    /// <summary>Prints a join token for the service account.</summary>
+    private static async Task<int> TokenAsync(Uri controlPlane, string secret, string account)
+    {
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(15), DefaultRequestHeaders = { Authorization = new("Bearer", secret) } };
+        using var answer = await client.PostAsync(
+            new Uri(controlPlane, "/api/v1/tokens"),
+            new StringContent($$"""{"namespace":"bench","service_account":"{{account}}"}""", Encoding.UTF8, "application/json"));
+        var text = await answer.Content.ReadAsStringAsync();
+        Expect(answer.IsSuccessStatusCode, text);
+        Console.WriteLine(JsonDocument.Parse(text).RootElement.GetProperty("token").GetString());
         return 0;
     }
 
