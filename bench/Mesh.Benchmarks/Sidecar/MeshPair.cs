@@ -47,13 +47,13 @@ internal sealed class MeshPair(LabHost caller, LabHost callee, MeshPlane plane) 
 /// <summary>The control plane of the bench: one Service with three ports, one endpoint.</summary>
 internal sealed class MeshPlane
 {
-    private readonly string _address;
+    private readonly LabHost _hub;
+    private readonly JsonElement _ready;
     private readonly string _bundle;
-    private readonly string _token;
 
     public static string Program => Path.GetFullPath("src/Mesh.ControlPlane/bin/Release/net10.0/Mesh.ControlPlane.dll");
 
-    private MeshPlane(string address, string bundle, string token) => (_address, _bundle, _token) = (address, bundle, token);
+    private MeshPlane(LabHost hub, JsonElement ready, string bundle) => (_hub, _ready, _bundle) = (hub, ready, bundle);
 
     public static async Task<MeshPlane> StartAsync(LabHost hub, LabHost callee, SidecarFiles files)
     {
