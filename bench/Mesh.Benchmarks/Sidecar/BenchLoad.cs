@@ -25,8 +25,9 @@ internal static class BenchLoad
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = TimeSpan.FromSeconds(15) };
         foreach (var size in (int[])[256, 65536])
         {
-            var body = await client.GetByteArrayAsync(new Uri($"http://{host}:{BenchApp.HttpPort}/{size}"));
-            Expect(body.Length == size, $"HTTP/1: {body.Length} bytes, not {size}");
+            using var page = await client.GetAsync(new Uri($"http://{host}:{BenchApp.HttpPort}/{size}"));
+            var body = await page.Content.ReadAsByteArrayAsync();
+            Expect(page.IsSuccessStatusCode && body.Length == size, $"HTTP/1: {page} {Encoding.UTF8.GetString(body.AsSpan(0, Math.Min(body.Length, 500)))}");
             using var call = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://{host}:{BenchApp.GrpcPort}/{size}"))
             {
                 Version = HttpVersion.Version20,
@@ -36,8 +37,9 @@ internal static class BenchLoad
             };
             using var answer = await client.SendAsync(call);
             body = await answer.Content.ReadAsByteArrayAsync();
-            Expect(body.Length == size + 5, $"gRPC: {body.Length} bytes, not {size + 5}");
-            Expect(answer.TrailingHeaders.TryGetValues("grpc-status", out var status) && status.Single() == "0", "gRPC: no status 0 in the trailers");
+            Expect(
+                body.Length == size + 5 && answer.TrailingHeaders.TryGetValues("grpc-status", out var status) && status.Single() == "0",
+                $"gRPC: {answer} and {body.Length} bytes; trailers: {answer.TrailingHeaders}");
         }
 
         Console.WriteLine("right");
