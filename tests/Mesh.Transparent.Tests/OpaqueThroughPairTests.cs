@@ -84,7 +84,8 @@ public sealed class OpaqueThroughPairTests
         await using var pair = await SidecarPair.StartAsync(server.Address);
         using var raw = new RawHttp(await pair.ConnectAsync(Cancel));
 
-        Assert.Equal("bye", await raw.ReadToEndAsync(Cancel));
+        var got = await raw.ReadToEndAsync(Cancel);
+        Assert.Equal("bye", got);
         await raw.SendAsync("still here", Cancel);
         raw.Socket.Shutdown(SocketShutdown.Send);
 
@@ -139,6 +140,7 @@ public sealed class OpaqueThroughPairTests
         await client.AuthenticateAsClientAsync("db.example", null, SslProtocols.Tls13, false);
 
         Assert.Equal("secret", await new StreamReader(client).ReadToEndAsync(Cancel));
+        socket.Shutdown(SocketShutdown.Both);
         await Eventually.Async(() => pair.Client.Count(MeshTags.ClientConnectionDuration, (MeshTags.Tls, "mesh")) == 1, "the connection is counted");
     }
 

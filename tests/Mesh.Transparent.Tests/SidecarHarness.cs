@@ -44,7 +44,7 @@ internal sealed class SidecarHarness : IAsyncDisposable
     /// <summary>Where connections to the app are turned to.</summary>
     public IPEndPoint Inbound => Sidecar.Inbound.Endpoints[0];
 
-    public IPEndPoint Admin => _host.Services.GetRequiredService<Admin.AdminServer>().EndPoints[0];
+    public IPEndPoint Admin => _host.Services.GetRequiredService<Transparent.Admin.AdminServer>().EndPoints[0];
 
     /// <param name="destination">Where every connection that is accepted was going.</param>
     public static async Task<SidecarHarness> StartAsync(

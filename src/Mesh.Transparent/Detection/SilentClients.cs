@@ -48,7 +48,7 @@ internal sealed class SilentClients(ProtocolDetector detector, TimeProvider time
         {
             // The server spoke first, or hung up.
             await enough.CancelAsync().ConfigureAwait(false);
-            await detecting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await ((Task)detecting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             return new Heard(new(WireProtocol.Opaque)) { Server = server, Early = early, ServerSpoke = true };
         }
 

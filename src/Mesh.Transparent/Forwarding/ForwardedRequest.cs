@@ -80,15 +80,9 @@ internal static class ForwardedRequest
         var request = context.Request;
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var host = request.Host.Value is { Length: > 0 } named ? named : Address(context);
-        var target = raw switch
-        {
-            // An origin-form goes on as it is.
-            ['/', ..] => raw,
-            // OPTIONS *: HttpClient writes it so for this path (RFC 9112 §3.2.4).
-            "*" => "*",
-            _ => OfAbsolute(raw),
-        };
-        return Uri.TryCreate(target == "*" ? $"http://{host}" : $"http://{host}{target}", _asWritten, out uri);
+        uri = null;
+        // An origin-form goes on as it is. OPTIONS * (RFC 9112 §3.2.4) is nothing that HttpClient can write.
+        return raw != "*" && Uri.TryCreate($"http://{host}{(raw.StartsWith('/') ? raw : OfAbsolute(raw))}", _asWritten, out uri);
     }
 
     /// <summary>What stands behind the authority of an absolute-form, as it was written.</summary>

@@ -24,7 +24,8 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         var body = upgrade is null ? BodyOf(context) : null;
         if (ForwardedRequest.From(context, body, upgrade is not null) is not { } request)
         {
-            context.Response.StatusCode = StatusCodes.Status400BadRequest;
+            context.Response.StatusCode = StatusCodes.Status501NotImplemented;
+            context.Response.Headers[OutboundErrors.Header] = "Target";
             return;
         }
 
