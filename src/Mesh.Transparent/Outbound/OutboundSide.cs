@@ -6,7 +6,6 @@ using Mesh.Transparent.Detection;
 using Mesh.Transparent.Forwarding;
 using Mesh.Transparent.Interception;
 using Mesh.Transparent.Listening;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Transparent.Outbound;
