@@ -25,7 +25,7 @@ internal sealed class MeshTarget(WebApplication host, RecordingApp app, TestCa c
 
     public EndPoint Address { get; } = KestrelTarget.AddressOf(host);
 
-    public bool HangsUpOnTheSlow => true;
+    public bool LimitsBodies => true;
 
     public static async Task<ITarget> StartAsync(HttpProtocols protocols)
     {
