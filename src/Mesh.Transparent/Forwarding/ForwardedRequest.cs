@@ -19,7 +19,7 @@ internal static class ForwardedRequest
         var given = context.Request;
         // HttpClient writes "get" as "GET", which is another method (RFC 9110 §9.1).
         var method = HttpMethod.Parse(given.Method);
-        if (method.Method != given.Method || IsChunkedHttp10(given) || !TryTarget(context, out var uri))
+        if (method.Method != given.Method || method == HttpMethod.Connect || IsChunkedHttp10(given) || !TryTarget(context, out var uri))
         {
             return null;
         }
