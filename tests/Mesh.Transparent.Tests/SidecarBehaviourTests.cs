@@ -4,14 +4,12 @@ using System.Net.Sockets;
 using System.Text;
 using Mesh.Config;
 using Mesh.Identity;
-using Mesh.Server;
 using Mesh.Spiffe;
 using Mesh.Telemetry;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Xunit;
 
