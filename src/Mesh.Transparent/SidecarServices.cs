@@ -81,7 +81,7 @@ internal static class SidecarServices
 
     private static InboundSide CreateInbound(IServiceProvider services)
     {
-        var forwarder = new HttpForwarder(services.GetRequiredService<InboundTarget>(), services.GetRequiredService<TimeProvider>());
+        var forwarder = new HttpForwarder(services.GetRequiredService<InboundTarget>(), services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<HttpForwarder>>());
         var middleware = ActivatorUtilities.CreateInstance<MeshMiddleware>(services, (RequestDelegate)forwarder.ForwardAsync);
         var log = services.GetRequiredService<AccessLog>();
         return new InboundSide(
