@@ -16,8 +16,6 @@ internal sealed class MeshPod(PodMesh mesh, Pod pod, string? account, IReadOnlyD
     private const int Term = 15;
     private const int Kill = 9;
 
-    private int _starts;
-
     public string Name => pod.Name;
 
     public IPAddress IpV4 => pod.IpV4;
@@ -55,6 +53,7 @@ internal sealed class MeshPod(PodMesh mesh, Pod pod, string? account, IReadOnlyD
             ["MESH_TELEMETRY_INTERVAL"] = "1s",
             ["MESH_DRAIN_TIMEOUT"] = "20s",
             ["DOTNET_EnableDiagnostics"] = "0",
+            ["DOTNET_TieredPGO"] = "0",
             [tokenFile is null ? "MESH_TOKEN" : "MESH_TOKEN_FILE"] = tokenFile ?? await mesh.CreateTokenAsync(account!),
         };
         foreach (var (name, value) in settings)
@@ -62,15 +61,23 @@ internal sealed class MeshPod(PodMesh mesh, Pod pod, string? account, IReadOnlyD
             environment[name] = value;
         }
 
-        _starts++;
         Sidecar = pod.Namespace.Start(ProxyUser, file, arguments, environment);
     }
 
     /// <summary>Waits until the sidecar says that it is ready.</summary>
-    public Task ReadyAsync() => Eventually.Async(
-        async () => Sidecar.HasExited ? throw new InvalidOperationException($"The sidecar of {Name} ended: {Sidecar.Output}{Sidecar.Errors}") : (await AdminAsync("/ready")).Status == 200,
-        $"the sidecar of {Name} is ready (start {_starts}): {Sidecar.Output}",
-        PodMesh.StartLimit);
+    public async Task ReadyAsync()
+    {
+        try
+        {
+            // Its log first, which costs less to look at.
+            await Sidecar.OutputAsync("is in force until", PodMesh.StartLimit);
+            await Eventually.Async(async () => (await AdminAsync("/ready")).Status == 200, $"/ready of {Name} is 200");
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"The sidecar of {Name} is not ready: {Sidecar.Output}{Sidecar.Errors}", e);
+        }
+    }
 
     /// <summary>Asks the sidecar's admin port from inside the pod; status 0 when nobody answers.</summary>
     public async Task<(int Status, string Body)> AdminAsync(string path)

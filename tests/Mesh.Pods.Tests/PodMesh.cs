@@ -13,7 +13,7 @@ internal sealed class PodMesh : IAsyncDisposable
     public const string KubernetesNamespace = "pods";
 
     /// <summary>Programs that are compiled as they start, on a machine that does other things.</summary>
-    public static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(60);
+    public static readonly TimeSpan StartLimit = TimeSpan.FromSeconds(120);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("mesh-pods-").FullName;
     private readonly PodNetwork _network;
@@ -155,7 +155,10 @@ internal sealed class PodMesh : IAsyncDisposable
     {
         _api.Dispose();
         await _network.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
+        if (Directory.Exists(_folder))
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
     }
 
     private string Folder(string name) => Directory.CreateDirectory(Path.Combine(_folder, name)).FullName;
