@@ -1,16 +1,11 @@
-using System.Diagnostics.Metrics;
 using Mesh.Client;
 using Mesh.Client.Coexistence;
-using Mesh.Config;
 using Mesh.Hosting;
-using Mesh.Identity;
-using Mesh.Outbound;
 using Mesh.Outbound.Steps;
 using Mesh.Telemetry;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Http.Resilience;
-using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
 #pragma warning disable IDE0130 // users find extension methods of IServiceCollection where they already look

@@ -1,4 +1,3 @@
-using Mesh.Export;
 using Mesh.Hosting;
 using Mesh.Outbound;
 using Mesh.Server;
@@ -13,7 +12,6 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
-using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -37,7 +35,7 @@ internal static class SidecarServices
             {
                 IsTransparent = true,
                 InstanceIps = [.. (options.InstanceIps ?? provider.GetRequiredService<OwnAddresses>().Reachable).Select(a => a.ToString())],
-                SkipInboundPorts = options.SkipInboundPorts.Any() ? options.SkipInboundPorts.ToString() : null,
+                SkipInboundPorts = options.SkipInboundPorts.Count > 0 ? options.SkipInboundPorts.ToString() : null,
             };
         });
         services.AddMeshServing(provider => new MeshGate(provider) { TakesTcp = true });
@@ -81,7 +79,7 @@ internal static class SidecarServices
 
     private static InboundSide CreateInbound(IServiceProvider services)
     {
-        var forwarder = new HttpForwarder(services.GetRequiredService<InboundTarget>(), services.GetRequiredService<TimeProvider>());
+        var forwarder = new HttpForwarder(services.GetRequiredService<InboundTarget>(), services.GetRequiredService<TimeProvider>(), services.GetRequiredService<ILogger<HttpForwarder>>());
         var middleware = ActivatorUtilities.CreateInstance<MeshMiddleware>(services, (RequestDelegate)forwarder.ForwardAsync);
         var log = services.GetRequiredService<AccessLog>();
         return new InboundSide(

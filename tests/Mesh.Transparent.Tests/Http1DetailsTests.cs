@@ -36,6 +36,22 @@ public sealed class Http1DetailsTests
     }
 
     [Fact]
+    public async Task KeepAlive_ConnectionThatIsIdleForSeconds_StaysOpen()
+    {
+        var (app, address) = await EchoAsync();
+        await using var _ = app;
+        await using var pair = await SidecarPair.StartAsync(address);
+        using var raw = new RawHttp(await pair.ConnectAsync(Cancel));
+        await raw.SendAsync("GET /one HTTP/1.1\r\nHost: cart\r\n\r\n", Cancel);
+        await raw.ReadUntilAsync("/one cart", Cancel);
+
+        // Kestrel looks at its connections once a second.
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        patience.CancelAfter(TimeSpan.FromSeconds(2.5));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => raw.ReadToEndAsync(patience.Token));
+    }
+
+    [Fact]
     public async Task Http10_ArrivesAsHttp10_AndCloses()
     {
         var (app, address) = await EchoAsync();

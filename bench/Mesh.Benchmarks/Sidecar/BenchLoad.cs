@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json;
 
 namespace Mesh.Benchmarks.Sidecar;
 
@@ -13,8 +14,9 @@ internal static class BenchLoad
         ["check", var host] => CheckAsync(host),
         ["tcp", var host, var connections, var seconds] => ReadAsync(host, Number(connections), TimeSpan.FromSeconds(Number(seconds))),
         ["ready", var address] => ReadyAsync(new Uri(address)),
+        ["token", var address, var secret, var account] => TokenAsync(new Uri(address), secret, account),
         ["idle", var host, var connections] => IdleAsync(host, Number(connections)),
-        _ => throw new ArgumentException("check HOST | ready URL | tcp HOST CONNECTIONS SECONDS | idle HOST CONNECTIONS"),
+        _ => throw new ArgumentException("check HOST | ready URL | token URL SECRET ACCOUNT | tcp HOST CONNECTIONS SECONDS | idle HOST CONNECTIONS"),
     };
 
     /// <summary>That both protocols give whole, right answers: h2load looks at the status alone.</summary>
@@ -23,8 +25,9 @@ internal static class BenchLoad
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, ActivityHeadersPropagator = null }) { Timeout = TimeSpan.FromSeconds(15) };
         foreach (var size in (int[])[256, 65536])
         {
-            var body = await client.GetByteArrayAsync(new Uri($"http://{host}:{BenchApp.HttpPort}/{size}"));
-            Expect(body.Length == size, $"HTTP/1: {body.Length} bytes, not {size}");
+            using var page = await client.GetAsync(new Uri($"http://{host}:{BenchApp.HttpPort}/{size}"));
+            var body = await page.Content.ReadAsByteArrayAsync();
+            Expect(page.IsSuccessStatusCode && body.Length == size, $"HTTP/1: {page} {Encoding.UTF8.GetString(body.AsSpan(0, Math.Min(body.Length, 500)))}");
             using var call = new HttpRequestMessage(HttpMethod.Post, new Uri($"http://{host}:{BenchApp.GrpcPort}/{size}"))
             {
                 Version = HttpVersion.Version20,
@@ -34,11 +37,25 @@ internal static class BenchLoad
             };
             using var answer = await client.SendAsync(call);
             body = await answer.Content.ReadAsByteArrayAsync();
-            Expect(body.Length == size + 5, $"gRPC: {body.Length} bytes, not {size + 5}");
-            Expect(answer.TrailingHeaders.TryGetValues("grpc-status", out var status) && status.Single() == "0", "gRPC: no status 0 in the trailers");
+            Expect(
+                body.Length == size + 5 && answer.TrailingHeaders.TryGetValues("grpc-status", out var status) && status.Single() == "0",
+                $"gRPC: {answer} and {body.Length} bytes; trailers: {answer.TrailingHeaders}");
         }
 
         Console.WriteLine("right");
+        return 0;
+    }
+
+    /// <summary>Prints a join token for the service account.</summary>
+    private static async Task<int> TokenAsync(Uri controlPlane, string secret, string account)
+    {
+        using var client = new HttpClient { Timeout = TimeSpan.FromSeconds(15), DefaultRequestHeaders = { Authorization = new("Bearer", secret) } };
+        using var answer = await client.PostAsync(
+            new Uri(controlPlane, "/api/v1/tokens"),
+            new StringContent($$"""{"namespace":"bench","service_account":"{{account}}"}""", Encoding.UTF8, "application/json"));
+        var text = await answer.Content.ReadAsStringAsync();
+        Expect(answer.IsSuccessStatusCode, text);
+        Console.WriteLine(JsonDocument.Parse(text).RootElement.GetProperty("token").GetString());
         return 0;
     }
 

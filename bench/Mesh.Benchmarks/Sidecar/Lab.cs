@@ -4,12 +4,12 @@ using System.Net;
 namespace Mesh.Benchmarks.Sidecar;
 
 /// <summary>
-/// Network namespaces on one bridge: a hub (10.77.0.1, with the control plane) and a namespace per host. Their names begin with MESH_BENCH_LAB (default: "mb" and this
+/// Network namespaces on one bridge: a hub (10.77.0.1, with the control plane) and a namespace per host. Their names begin with BENCH_LAB (default: "mb" and this
 /// process's number), by which eng/bench ends what is left should this process be killed.
 /// </summary>
 internal sealed class Lab : IAsyncDisposable
 {
-    private readonly string _prefix = Environment.GetEnvironmentVariable("MESH_BENCH_LAB") ?? string.Create(CultureInfo.InvariantCulture, $"mb{Environment.ProcessId}");
+    private readonly string _prefix = Environment.GetEnvironmentVariable("BENCH_LAB") ?? string.Create(CultureInfo.InvariantCulture, $"mb{Environment.ProcessId}");
     private readonly List<LabHost> _hosts = [];
 
     private Lab()

@@ -101,8 +101,10 @@ internal sealed class LabProcess : IAsyncDisposable
     public async Task<string> SaysAsync(string words, TimeSpan limit)
     {
         var clock = Stopwatch.StartNew();
-        while (clock.Elapsed < limit && !_process.HasExited)
+        for (var last = false; !last;)
         {
+            // Once more after its end: the last words may have come since the look before.
+            last = clock.Elapsed >= limit || _process.HasExited;
             lock (_gate)
             {
                 if (_output.FirstOrDefault(l => l.Contains(words, StringComparison.Ordinal)) is { } line)

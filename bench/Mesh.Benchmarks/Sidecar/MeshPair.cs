@@ -30,7 +30,7 @@ internal sealed class MeshPair(LabHost caller, LabHost callee, MeshPlane plane) 
         // It asks before the proxy is there: a program that starts after it would be measured with it.
         var asking = host.Start(null, null, Environment.ProcessPath!, "sidecar-load", "ready", "http://127.0.0.1:4191/ready");
         await asking.SaysAsync("asking", TimeSpan.FromSeconds(20));
-        var process = Launch(host, plane.Settings(account), Program, "run");
+        var process = Launch(host, await plane.SettingsAsync(account), Program, "run");
         try
         {
             await asking.SaysAsync("ready", TimeSpan.FromSeconds(20));
@@ -47,13 +47,13 @@ internal sealed class MeshPair(LabHost caller, LabHost callee, MeshPlane plane) 
 /// <summary>The control plane of the bench: one Service with three ports, one endpoint.</summary>
 internal sealed class MeshPlane
 {
-    private readonly string _address;
+    private readonly LabHost _hub;
+    private readonly JsonElement _ready;
     private readonly string _bundle;
-    private readonly string _token;
 
     public static string Program => Path.GetFullPath("src/Mesh.ControlPlane/bin/Release/net10.0/Mesh.ControlPlane.dll");
 
-    private MeshPlane(string address, string bundle, string token) => (_address, _bundle, _token) = (address, bundle, token);
+    private MeshPlane(LabHost hub, JsonElement ready, string bundle) => (_hub, _ready, _bundle) = (hub, ready, bundle);
 
     public static async Task<MeshPlane> StartAsync(LabHost hub, LabHost callee, SidecarFiles files)
     {
@@ -62,19 +62,22 @@ internal sealed class MeshPlane
         var process = hub.Start(null, null, "dotnet", Program, "--config", manifests, "--data", files.Folder("control-plane"), "--address", hub.Address.ToString());
         var ready = JsonDocument.Parse(await process.SaysAsync("\"ready\":true", TimeSpan.FromSeconds(40))).RootElement;
         var bundle = files.Write("bundle.pem", await File.ReadAllTextAsync(ready.GetProperty("trust_bundle").GetString()!));
-        return new MeshPlane(ready.GetProperty("grpc").GetString()!, bundle, ready.GetProperty("token").GetString()!);
+        return new MeshPlane(hub, ready, bundle);
     }
 
-    public Dictionary<string, string> Settings(string account) => new()
+    /// <summary>With a join token of its own: each is good for one start.</summary>
+    public async Task<Dictionary<string, string>> SettingsAsync(string account) => new()
     {
-        ["MESH_CONTROL_PLANE"] = _address.Contains("://", StringComparison.Ordinal) ? _address : $"https://{_address}",
+        ["MESH_CONTROL_PLANE"] = $"https://{Text("grpc")}",
         ["MESH_TRUST_BUNDLE"] = _bundle,
-        ["MESH_TOKEN"] = _token,
+        ["MESH_TOKEN"] = (await _hub.RunAsync(Environment.ProcessPath!, "sidecar-load", "token", Text("http"), Text("token"), account)).Trim(),
         ["MESH_NAMESPACE"] = "bench",
         ["MESH_SERVICE_ACCOUNT"] = account,
         ["MESH_WORKLOAD"] = account,
         ["MESH_INBOUND_PORTS"] = string.Create(CultureInfo.InvariantCulture, $"{BenchApp.HttpPort},{BenchApp.GrpcPort},{BenchApp.TcpPort}"),
     };
+
+    private string Text(string name) => _ready.GetProperty(name).GetString()!;
 
     private static string Manifest(IPAddress callee) => $"""
         apiVersion: v1

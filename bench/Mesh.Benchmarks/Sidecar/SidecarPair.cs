@@ -45,7 +45,14 @@ internal abstract class SidecarPair(string name, LabHost caller, LabHost callee)
         await RedirectAsync();
         Inbound = await StartInboundAsync();
         Outbound = await StartOutboundAsync();
-        await Caller.RunAsync(TimeSpan.FromSeconds(40), Environment.ProcessPath!, "sidecar-load", "check", Target);
+        try
+        {
+            await Caller.RunAsync(TimeSpan.FromSeconds(40), Environment.ProcessPath!, "sidecar-load", "check", Target);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new InvalidOperationException($"{Name} does not answer rightly. Outbound: {Outbound?.Output}\nInbound: {Inbound?.Output}", e);
+        }
     }
 
     /// <returns>From exec until it serves.</returns>

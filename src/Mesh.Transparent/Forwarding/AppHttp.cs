@@ -26,8 +26,10 @@ internal static class AppHttp
         ConnectTimeout = _connectTimeout,
         PooledConnectionIdleTimeout = _idleTimeout,
         InitialHttp2StreamWindowSize = 256 * 1024,
-        // KiB: the app's own limit is the one that counts.
+        // 1 MiB: the app's own limit is the one that counts.
+#pragma warning disable CA2262 // it is in KiB
         MaxResponseHeadersLength = 1024,
+#pragma warning restore CA2262
     };
 
     /// <summary>One that writes targets in absolute-form (RFC 9112 §3.2.2), as to a proxy: for requests that came so.</summary>

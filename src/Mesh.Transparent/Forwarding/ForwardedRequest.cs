@@ -13,17 +13,19 @@ internal static class ForwardedRequest
     // A target goes on as it was written: dots and escapes are the app's business, and have been judged.
     private static readonly UriCreationOptions _asWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
-    /// <returns>Null when its host or target can't be written on.</returns>
+    /// <returns>Null when it can't be written on as it is: the app must get what was judged.</returns>
     public static HttpRequestMessage? From(HttpContext context, HttpContent? body, bool upgrades)
     {
         var given = context.Request;
-        if (!TryTarget(context, out var uri))
+        // HttpClient writes "get" as "GET", which is another method (RFC 9110 §9.1).
+        var method = HttpMethod.Parse(given.Method);
+        if (method.Method != given.Method || IsChunkedHttp10(given) || !TryTarget(context, out var uri))
         {
             return null;
         }
 
         var version = HttpProtocol.IsHttp2(given.Protocol) ? HttpVersion.Version20 : HttpProtocol.IsHttp10(given.Protocol) ? HttpVersion.Version10 : HttpVersion.Version11;
-        var request = new HttpRequestMessage(Method(given.Method), uri)
+        var request = new HttpRequestMessage(method, uri)
         {
             Version = version,
             // HTTP/2 is told by its preface, without TLS; an upgrade is HTTP/1.1's alone.
@@ -81,8 +83,8 @@ internal static class ForwardedRequest
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
         var host = request.Host.Value is { Length: > 0 } named ? named : Address(context);
         uri = null;
-        // An origin-form goes on as it is. OPTIONS * (RFC 9112 §3.2.4) is nothing that HttpClient can write.
-        return raw != "*" && Uri.TryCreate($"http://{host}{(raw.StartsWith('/') ? raw : OfAbsolute(raw))}", _asWritten, out uri);
+        // An origin-form goes on as it is. OPTIONS * (RFC 9112 §3.2.4) is nothing that HttpClient can write; spaces and ends of lines it would write as they are.
+        return raw != "*" && raw.AsSpan().IndexOfAnyInRange('\0', ' ') < 0 && Uri.TryCreate($"http://{host}{(raw.StartsWith('/') ? raw : OfAbsolute(raw))}", _asWritten, out uri);
     }
 
     /// <summary>What stands behind the authority of an absolute-form, as it was written.</summary>
@@ -95,5 +97,6 @@ internal static class ForwardedRequest
 
     private static string Address(HttpContext context) => new IPEndPoint(context.Connection.LocalIpAddress ?? IPAddress.Loopback, context.Connection.LocalPort).ToString();
 
-    private static HttpMethod Method(string method) => HttpMethod.Parse(method);
+    /// <summary>Its framing is faulty by definition (RFC 9112 §6.1).</summary>
+    private static bool IsChunkedHttp10(HttpRequest request) => HttpProtocol.IsHttp10(request.Protocol) && request.Headers.TransferEncoding.Count > 0;
 }

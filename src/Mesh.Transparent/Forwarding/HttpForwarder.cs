@@ -3,6 +3,7 @@ using System.Net;
 using Mesh.Outbound;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
+using Microsoft.Extensions.Logging;
 
 namespace Mesh.Transparent.Forwarding;
 
@@ -14,7 +15,7 @@ internal interface IForwardTarget
 }
 
 /// <summary>Gives a request on and its answer back, as they are: streams both ways at the pace of the slower side, keeps nothing. Thread-safe.</summary>
-internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider time)
+internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider time, ILogger logger)
 {
     private const int BufferBytes = 16 * 1024;
 
@@ -26,6 +27,12 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         {
             context.Response.StatusCode = StatusCodes.Status501NotImplemented;
             context.Response.Headers[OutboundErrors.Header] = "Target";
+            if (!HttpProtocol.IsHttp2(context.Request.Protocol))
+            {
+                // What is not one request beyond doubt is no ground to read the next one on.
+                context.Response.Headers.Connection = "close";
+            }
+
             return;
         }
 
@@ -154,13 +161,14 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         }
     }
 
-    private static void Failed(HttpContext context, Exception e, bool clientFailed)
+    private void Failed(HttpContext context, Exception e, bool clientFailed)
     {
         if (context.RequestAborted.IsCancellationRequested)
         {
             return;
         }
 
+        Log.RequestFailed(logger, context.Request.Method, context.Request.Host.Value ?? string.Empty, $"{context.Connection.LocalIpAddress}:{context.Connection.LocalPort}", e.InnerException?.Message ?? e.Message);
         if (context.Response.HasStarted)
         {
             // Half an answer must not look whole.
@@ -169,5 +177,11 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         }
 
         ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e));
+    }
+
+    private static partial class Log
+    {
+        [LoggerMessage(6500, LogLevel.Debug, "{Method} for '{Host}' at {Address} failed: {Reason}", EventName = nameof(RequestFailed))]
+        public static partial void RequestFailed(ILogger logger, string method, string host, string address, string reason);
     }
 }

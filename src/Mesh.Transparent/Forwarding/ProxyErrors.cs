@@ -1,4 +1,3 @@
-using System.Buffers;
 using System.Net.Sockets;
 using Mesh.Outbound;
 using Microsoft.AspNetCore.Http;
@@ -79,7 +78,9 @@ internal static class ProxyErrors
         context.Response.ContentLength = bytes.Length;
         if (!HttpMethods.IsHead(context.Request.Method))
         {
-            context.Response.BodyWriter.Write(bytes);
+            // With its size: before a response has started Kestrel has no memory for one that names none.
+            bytes.CopyTo(context.Response.BodyWriter.GetSpan(bytes.Length));
+            context.Response.BodyWriter.Advance(bytes.Length);
         }
     }
 }

@@ -39,7 +39,8 @@ internal sealed class HttpFace : IDisposable
         limits.MaxRequestBodySize = null;
         limits.MinRequestBodyDataRate = null;
         limits.MinResponseDataRate = null;
-        limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        // Idle connections are for their clients to close. Not infinite: Kestrel adds that to its clock in nanoseconds, and past the end of a long every connection is overdue.
+        limits.KeepAliveTimeout = TimeSpan.FromDays(365);
         limits.MaxConcurrentConnections = null;
         limits.MaxConcurrentUpgradedConnections = null;
         limits.Http2.InitialConnectionWindowSize = 1024 * 1024;

@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net;
 using Mesh.Outbound;
-using Mesh.Resilience;
 using Mesh.Telemetry;
 using Mesh.Transparent.Forwarding;
 

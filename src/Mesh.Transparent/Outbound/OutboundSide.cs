@@ -6,7 +6,6 @@ using Mesh.Transparent.Detection;
 using Mesh.Transparent.Forwarding;
 using Mesh.Transparent.Interception;
 using Mesh.Transparent.Listening;
-using Microsoft.AspNetCore.Connections;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Transparent.Outbound;
@@ -44,7 +43,7 @@ internal sealed partial class OutboundSide : IAsyncDisposable
         _logger = loggers.CreateLogger<OutboundSide>();
         _detector = new ProtocolDetector(time);
         _silent = new SilentClients(_detector, time);
-        _http = new HttpFace("outbound", new HttpForwarder(new OutboundTarget(pipeline), time).ForwardAsync, services, loggers);
+        _http = new HttpFace("outbound", new HttpForwarder(new OutboundTarget(pipeline), time, loggers.CreateLogger<HttpForwarder>()).ForwardAsync, services, loggers);
         _accept = new AcceptLoop("outbound", ServeAsync, time, _logger);
     }
 

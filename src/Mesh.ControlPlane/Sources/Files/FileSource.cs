@@ -255,9 +255,10 @@ internal sealed partial class FileSource : IModelSource
         }
 
         (_logged, _unheld) = ([.. model.Problems], unheld);
-        if (before.Services.Count != model.Services.Count || Routes(before) != Routes(model) || before.Problems.Length != model.Problems.Length)
+        var routes = Routes(model);
+        if (before.Services.Count != model.Services.Count || Routes(before) != routes || before.Problems.Length != model.Problems.Length)
         {
-            Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, Routes(model), model.Problems.Length);
+            Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, routes, model.Problems.Length);
         }
     }
 
