@@ -2,7 +2,6 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Mesh.Testing;
-using Mesh.Testing.Namespaces;
 using Xunit;
 
 namespace Mesh.Pods.Tests;
@@ -53,6 +52,10 @@ public sealed class BytesTests(SharedPods pods)
             "-c", "create table t(n int); insert into t select generate_series(1, 1000); select count(*), sum(n) from t; drop table t");
 
         Assert.Contains("1000|500500", answer, StringComparison.Ordinal);
+
+        // SIGINT, a fast shutdown: its shared memory goes with it.
+        server.Signal(2);
+        await server.ExitAsync(TimeSpan.FromSeconds(20));
     }
 
     [Theory]

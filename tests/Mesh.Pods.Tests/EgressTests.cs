@@ -2,7 +2,6 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Mesh.Testing;
-using Mesh.Testing.Namespaces;
 using Xunit;
 
 namespace Mesh.Pods.Tests;
