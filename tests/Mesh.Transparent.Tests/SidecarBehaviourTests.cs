@@ -10,7 +10,6 @@ using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.Hosting;
 using Xunit;
 
 namespace Mesh.Transparent.Tests;

@@ -8,6 +8,8 @@ namespace Mesh.Transparent.Outbound;
 /// <summary>The app's requests: through the core's pipeline, by the address that was dialled.</summary>
 internal sealed class OutboundTarget(OutboundPipeline pipeline) : IForwardTarget
 {
+    public string? Authority(HttpContext context) => null;
+
     public ValueTask<HttpResponseMessage> SendAsync(HttpContext context, HttpRequestMessage request, CancellationToken cancellationToken)
     {
         var connection = context.Features.Get<OutboundConnection>()!;
