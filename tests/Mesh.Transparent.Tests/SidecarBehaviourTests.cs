@@ -72,6 +72,20 @@ public sealed class SidecarBehaviourTests : IDisposable
     }
 
     [Fact]
+    public async Task ServiceWhoseEndpointIsThisPod_IsCalledWithoutTls()
+    {
+        var (app, address) = await SidecarPair.AppAsync(a => a.MapGet("/", (HttpContext c) => $"{c.Request.Protocol} [{c.Request.Headers["mesh-orig-proto"]}]"));
+        await using var _ = app;
+        await using var sidecar = await SidecarHarness.StartAsync(_ca, "cart", SidecarPair.Dialled, o => o with { InstanceIps = [IPAddress.Loopback] });
+        sidecar.Config.Set(SidecarHarness.Service(SidecarPair.Dialled, [SidecarHarness.Meshed(address, _ca, "cart")]));
+        using var raw = new RawHttp(await DialAsync(sidecar.Outbound));
+
+        await raw.SendAsync("GET / HTTP/1.1\r\nHost: cart\r\n\r\n", Cancel);
+
+        Assert.Contains("HTTP/1.1 []", await raw.ReadUntilAsync("[]", Cancel));
+    }
+
+    [Fact]
     public async Task ProxyItself_IsNoDestination()
     {
         await using var sidecar = await SidecarHarness.StartAsync(_ca, "web", destination: null);
