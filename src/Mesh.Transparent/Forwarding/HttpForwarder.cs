@@ -22,6 +22,9 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
 {
     private const int BufferBytes = 16 * 1024;
 
+    /// <summary>A block of Kestrel's memory pool.</summary>
+    private const int BlockBytes = 4096;
+
     public async Task ForwardAsync(HttpContext context)
     {
         var upgrade = context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgradable ? upgradable : null;
@@ -107,9 +110,13 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         }
 
         await first.ConfigureAwait(false);
+        // A block does for most answers; larger pieces only where there is more.
+        var size = BlockBytes;
         while (true)
         {
-            var read = await stream.ReadAsync(writer.GetMemory(BufferBytes), cancellationToken).ConfigureAwait(false);
+            var memory = writer.GetMemory(size);
+            var read = await stream.ReadAsync(memory, cancellationToken).ConfigureAwait(false);
+            size = read == memory.Length ? BufferBytes : size;
             if (read == 0)
             {
                 return;

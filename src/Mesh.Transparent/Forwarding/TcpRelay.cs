@@ -13,6 +13,9 @@ internal static class TcpRelay
 {
     private const int BufferBytes = 32 * 1024;
 
+    /// <summary>Who gives so much at once has more: the buffer is kept. A record of TLS is no larger.</summary>
+    private const int Much = 8 * 1024;
+
     /// <param name="early">What the second end has been asked for already, and the memory that it comes into.</param>
     /// <param name="cancellationToken">Breaks both.</param>
     /// <param name="refuses">Looks at the first end's first bytes before they go on; true breaks both.</param>
@@ -53,20 +56,25 @@ internal static class TcpRelay
                 var buffer = ArrayPool<byte>.Shared.Rent(BufferBytes);
                 try
                 {
-                    var read = await from.Stream.ReadAsync(buffer, broken.Token).ConfigureAwait(false);
-                    if (read == 0)
+                    int read;
+                    do
                     {
-                        await to.FinishAsync().ConfigureAwait(false);
-                        return (bytes, null);
-                    }
+                        read = await from.Stream.ReadAsync(buffer, broken.Token).ConfigureAwait(false);
+                        if (read == 0)
+                        {
+                            await to.FinishAsync().ConfigureAwait(false);
+                            return (bytes, null);
+                        }
 
-                    if (bytes == 0 && refuses?.Invoke(buffer.AsMemory(0, read)) == true)
-                    {
-                        throw new RefusedBytesException();
-                    }
+                        if (bytes == 0 && refuses?.Invoke(buffer.AsMemory(0, read)) == true)
+                        {
+                            throw new RefusedBytesException();
+                        }
 
-                    await to.Stream.WriteAsync(buffer.AsMemory(0, read), broken.Token).ConfigureAwait(false);
-                    bytes += read;
+                        await to.Stream.WriteAsync(buffer.AsMemory(0, read), broken.Token).ConfigureAwait(false);
+                        bytes += read;
+                    }
+                    while (read >= Much);
                 }
                 finally
                 {
