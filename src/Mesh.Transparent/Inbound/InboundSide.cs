@@ -233,6 +233,11 @@ internal sealed partial class InboundSide : IAsyncDisposable
             connection.Abort(new ConnectionAbortedException("The app can't be connected."));
             return;
         }
+        catch (OperationCanceledException)
+        {
+            // The caller left first: it wanted to know who speaks first, and its client did.
+            return;
+        }
 
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_broken.Token, connection.ConnectionClosed);
         var relayed = await TcpRelay.RunAsync(RelayEnd.Of(connection), app.End, null, either.Token).ConfigureAwait(false);

@@ -13,8 +13,7 @@ internal sealed class Abuse(ITarget target, HttpClient other) : IAsyncDisposable
 
     public RecordingApp App => target.App;
 
-    /// <summary>False where the server's patience is not known: then nobody waits for it.</summary>
-    public bool ServerHangsUpOnTheSlow => target.HangsUpOnTheSlow;
+    public bool ServerLimitsBodies => target.LimitsBodies;
 
     public async Task<Stream> ConnectAsync(string? firstBytes = null)
     {

@@ -11,6 +11,9 @@ public abstract class HostileTests(TargetsFixture targets)
     /// <summary>Generous: what leaks, leaks by the crowd.</summary>
     private const int MostLeftInMegabytes = 48;
 
+    /// <summary>For machines that do much else.</summary>
+    private static readonly TimeSpan _patience = TimeSpan.FromSeconds(30);
+
     private protected async Task SurvivesAsync(TargetKind kind, Version version, Func<Abuse, Task> run)
     {
         var target = await targets.GetAsync(kind);
@@ -31,10 +34,13 @@ public abstract class HostileTests(TargetsFixture targets)
 
         other.Dispose();
         target.App.Forget();
-        await Eventually.Async(() => Tcp.OpenAt(target.Address) == 0, "no connection left");
-        await Eventually.Async(() => target.App.Active == 0, "no request left in the app");
-        await Eventually.Async(() => HeapInMegabytes() <= before + MostLeftInMegabytes, $"a heap of at most {before + MostLeftInMegabytes} MB");
+        await Eventually.Async(() => Tcp.OpenAt(target.Address) == 0, "no connection left", _patience);
+        await Eventually.Async(() => target.App.Active == 0, "no request left in the app", _patience);
+        await Eventually.Async(() => HeapInMegabytes() <= before + MostLeftInMegabytes, $"a heap of at most {before + MostLeftInMegabytes} MB", _patience);
     }
+
+    /// <summary>Not UseMesh() in an app: what stands before the app there also stands before it in a sidecar.</summary>
+    protected static TargetKind[] Kinds { get; } = [TargetKind.Kestrel, TargetKind.Sidecars, TargetKind.SidecarInbound];
 
     internal static long HeapInMegabytes() => GC.GetTotalMemory(forceFullCollection: true) >> 20;
 }
@@ -45,7 +51,7 @@ public sealed class Alone;
 
 public sealed class HostileHttp2Tests(Http2Targets targets) : HostileTests(targets), IClassFixture<Http2Targets>
 {
-    public static TheoryData<TargetKind, string> Everywhere => [.. from kind in Enum.GetValues<TargetKind>() from name in Http2Abuses.All.Keys select (kind, name)];
+    public static TheoryData<TargetKind, string> Everywhere => [.. from kind in Kinds from name in Http2Abuses.All.Keys select (kind, name)];
 
     [Theory]
     [MemberData(nameof(Everywhere))]
@@ -54,7 +60,7 @@ public sealed class HostileHttp2Tests(Http2Targets targets) : HostileTests(targe
 
 public sealed class HostileHttp1Tests(Http1Targets targets) : HostileTests(targets), IClassFixture<Http1Targets>
 {
-    public static TheoryData<TargetKind, string> Everywhere => [.. from kind in Enum.GetValues<TargetKind>() from name in Http1Abuses.All.Keys select (kind, name)];
+    public static TheoryData<TargetKind, string> Everywhere => [.. from kind in Kinds from name in Http1Abuses.All.Keys select (kind, name)];
 
     [Theory]
     [MemberData(nameof(Everywhere))]

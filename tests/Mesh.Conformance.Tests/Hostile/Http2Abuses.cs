@@ -29,7 +29,7 @@ internal static class Http2Abuses
             }
 
             await abuse.OthersAreServedAsync();
-            if (abuse.ServerHangsUpOnTheSlow)
+            if (abuse.ServerLimitsBodies)
             {
                 await Task.WhenAll(crowd.Select(Abuse.EndAsync));
             }
@@ -55,7 +55,7 @@ internal static class Http2Abuses
         ["CVE-2024-27316, CONTINUATION flood: fields without an end"] = async abuse =>
             await Abuse.FloodUntilHungUpAsync(await abuse.ConnectHttp2Async(_unfinishedHeaders), Frame.Encode(FrameType.Continuation, Flags.None, 1, Hpack.Block(("x-value", new string('a', 16_000)))), 4000),
         ["CONTINUATION flood: tiny fields without an end"] = async abuse =>
-            await Abuse.FloodUntilHungUpAsync(await abuse.ConnectHttp2Async(_unfinishedHeaders), Frames.Times(100, Frame.Encode(FrameType.Continuation, Flags.None, 1, Hpack.Block(("a", "")))), 4000),
+            await Abuse.FloodUntilHungUpAsync(await abuse.ConnectHttp2Async(_unfinishedHeaders), Frames.Times(100, Frame.Encode(FrameType.Continuation, Flags.None, 1, Hpack.Block(("a", "")))), 20_000),
         ["CONTINUATION flood: no fields at all"] = async abuse =>
         {
             abuse.Flood(await abuse.ConnectHttp2Async(_unfinishedHeaders), Frames.Times(1000, Frame.Encode(FrameType.Continuation, Flags.None, 1, [])), 200);
@@ -106,7 +106,7 @@ internal static class Http2Abuses
             await Eventually.Async(() => abuse.App.Active >= 500, "a crowd within the app");
             await abuse.OthersAreServedAsync();
             // 1 GB wants to be sent. What stands in buffers is a fraction of it.
-            Assert.InRange(HostileTests.HeapInMegabytes(), 0, 200);
+            Assert.InRange(HostileTests.HeapInMegabytes(), 0, 400);
         },
         ["answers that are not read from the socket"] = async abuse =>
         {

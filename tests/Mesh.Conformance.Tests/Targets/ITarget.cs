@@ -11,8 +11,11 @@ internal interface ITarget : IAsyncDisposable
     /// <summary>Where clients connect: connections to it are counted.</summary>
     EndPoint Address { get; }
 
-    /// <summary>The server hangs up on clients that are slow with headers or bodies, within a few seconds: false where that is not ours to set.</summary>
-    bool HangsUpOnTheSlow { get; }
+    /// <summary>
+    /// The server has limits of its own on bodies: it hangs up on the slow within a few seconds, and on the endless. A sidecar has none, since streams of a day are normal and the app's limits count;
+    /// there nobody waits for it to hang up, but others must be served and nothing be left.
+    /// </summary>
+    bool LimitsBodies { get; }
 
     Task<Stream> ConnectAsync();
 }

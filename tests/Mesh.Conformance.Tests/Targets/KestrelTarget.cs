@@ -14,7 +14,7 @@ internal sealed class KestrelTarget(WebApplication host, RecordingApp app, IPEnd
 
     public EndPoint Address => address;
 
-    public bool HangsUpOnTheSlow => true;
+    public bool LimitsBodies => true;
 
     public static async Task<ITarget> StartAsync(HttpProtocols protocols)
     {

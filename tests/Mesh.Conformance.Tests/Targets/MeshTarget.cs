@@ -4,7 +4,6 @@ using System.Net.Security;
 using Mesh.Config;
 using Mesh.Hosting;
 using Mesh.Identity;
-using Mesh.Server;
 using Mesh.Spiffe;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
@@ -25,7 +24,7 @@ internal sealed class MeshTarget(WebApplication host, RecordingApp app, TestCa c
 
     public EndPoint Address { get; } = KestrelTarget.AddressOf(host);
 
-    public bool HangsUpOnTheSlow => true;
+    public bool LimitsBodies => true;
 
     public static async Task<ITarget> StartAsync(HttpProtocols protocols)
     {

@@ -12,7 +12,7 @@ internal sealed class SidecarTarget(WebApplication host, RecordingApp app, Sidec
 
     public EndPoint Address => address;
 
-    public bool HangsUpOnTheSlow => false;
+    public bool LimitsBodies => false;
 
     public static async Task<ITarget> StartAsync(HttpProtocols protocols, bool inboundAlone)
     {

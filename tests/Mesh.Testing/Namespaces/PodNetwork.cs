@@ -12,6 +12,9 @@ internal sealed class PodNetwork : IAsyncDisposable
 
     private PodNetwork(NetworkNamespace node) => _node = node;
 
+    /// <summary>The namespace with the bridge: whatever pods send to each other passes its interfaces.</summary>
+    public NetworkNamespace Node => _node;
+
     /// <summary>The pods, in the order of their names.</summary>
     public IReadOnlyList<Pod> Pods => _pods;
 
