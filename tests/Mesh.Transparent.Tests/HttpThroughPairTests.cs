@@ -1,5 +1,4 @@
 using System.Net;
-using System.Text;
 using Mesh.Telemetry;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
