@@ -12,7 +12,23 @@ internal sealed partial record LoadResult(double PerSecond, double P50, double P
     /// <summary>Connections for so many requests in flight: one each with HTTP/1; with gRPC 16 calls share one, as those of a channel do.</summary>
     private static (int Connections, int Streams) Shape(bool grpc, int inFlight) => grpc ? (Math.Max(1, inFlight / 16), Math.Min(inFlight, 16)) : (inFlight, 1);
 
+    /// <summary>A machine that does much else may let nothing through for a while: a run without any answer is made again, twice.</summary>
     public static async Task<LoadResult> RunAsync(SidecarPair pair, SidecarFiles files, bool grpc, int bytes, int inFlight, TimeSpan duration)
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                return await RunOnceAsync(pair, files, grpc, bytes, inFlight, duration);
+            }
+            catch (InvalidOperationException e) when (attempt < 3)
+            {
+                await Console.Error.WriteLineAsync($"again: {e.Message[..Math.Min(100, e.Message.Length)]}");
+            }
+        }
+    }
+
+    private static async Task<LoadResult> RunOnceAsync(SidecarPair pair, SidecarFiles files, bool grpc, int bytes, int inFlight, TimeSpan duration)
     {
         var log = Path.Combine(files.Folder("logs"), "h2load");
         File.Delete(log);

@@ -7,7 +7,7 @@ namespace Mesh.Benchmarks.Sidecar;
 /// <summary>Two of our sidecars, as eng/build-proxy made them, with a control plane in the hub.</summary>
 internal sealed class MeshPair(LabHost caller, LabHost callee, MeshPlane plane) : SidecarPair("mesh", caller, callee)
 {
-    public static string Program => Path.GetFullPath("artifacts/proxy/mesh-proxy");
+    public static string Program => Environment.GetEnvironmentVariable("BENCH_PROXY") ?? Path.GetFullPath("artifacts/proxy/mesh-proxy");
 
     public static string? Lacks() =>
         !File.Exists(Program) ? "there is no sidecar; run eng/build-proxy"

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace Mesh.Benchmarks.Sidecar;
 
@@ -29,6 +30,13 @@ internal sealed class SidecarBench(SidecarSettings settings, SidecarFiles files,
         using var scratch = new Scratch();
         var files = new SidecarFiles(scratch.Path);
         await using var lab = await Lab.CreateAsync();
+        // Told to end (by a limit, say), it leaves no namespace behind.
+        using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, signal =>
+        {
+            signal.Cancel = true;
+            lab.DisposeAsync().AsTask().Wait(TimeSpan.FromSeconds(8));
+            Environment.Exit(143);
+        });
         var pairs = new List<SidecarPair>();
         foreach (var name in wanted)
         {
