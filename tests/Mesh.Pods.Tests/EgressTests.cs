@@ -26,7 +26,8 @@ public sealed class EgressTests(SharedPods pods)
                 l.StartsWith("mesh_client_call_duration_seconds_count", StringComparison.Ordinal)
                 && l.Contains($"mesh_destination_service=\"{host}\"", StringComparison.Ordinal)
                 && l.Contains("mesh_tls=\"none\"", StringComparison.Ordinal)),
-            "the call is metered");
+            "the call is metered",
+            PodMesh.StartLimit);
     }
 
     [Fact]
@@ -39,7 +40,8 @@ public sealed class EgressTests(SharedPods pods)
             async () => (await pods.Mesh["web"].AdminAsync("/metrics")).Body.Split('\n').Any(l =>
                 l.StartsWith("mesh_client_connection_duration_seconds_count", StringComparison.Ordinal)
                 && l.Contains($"mesh_destination_service=\"{pods.Mesh["out"].IpV4}:{SharedPods.Smtp}\"", StringComparison.Ordinal)),
-            "the connection is metered");
+            "the connection is metered",
+            PodMesh.StartLimit);
     }
 
     [Fact]
