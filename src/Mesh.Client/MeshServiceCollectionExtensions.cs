@@ -1,8 +1,6 @@
 using Mesh.Client;
 using Mesh.Client.Coexistence;
 using Mesh.Hosting;
-using Mesh.Outbound.Steps;
-using Mesh.Telemetry;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Http;
 using Microsoft.Extensions.Http.Resilience;

@@ -45,7 +45,7 @@ internal static class SidecarServices
         services.AddSingleton<OwnPorts>();
         services.AddSingleton(provider => new SocketConnections(provider.GetRequiredService<ILoggerFactory>()));
         services.AddSingleton(provider => new EgressDestinations(
-            SettingsOf(provider), provider.GetRequiredService<MetricAggregate>(), provider.GetRequiredService<TimeProvider>()));
+            SettingsOf(provider), provider.GetRequiredService<MetricAggregate>(), options.Egress, provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<InboundPlaces>();
         services.AddSingleton<InboundTarget>();
         services.AddSingleton(provider => new AccessLog(options.AccessLog, provider.GetRequiredService<TimeProvider>()));

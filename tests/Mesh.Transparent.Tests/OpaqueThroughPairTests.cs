@@ -4,7 +4,6 @@ using System.Net.Sockets;
 using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
 using Mesh.Config;
 using Mesh.Telemetry;
 using Mesh.Testing;
@@ -232,7 +231,7 @@ public sealed class OpaqueThroughPairTests
         {
             using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
             await socket.ConnectAsync(client.Outbound, Cancel);
-            await using var tls = new SslStream(new NetworkStream(socket), false, (_, _, _, _) => true);
+            await using var tls = new SslStream(new NetworkStream(socket), false, (_, shown, _, _) => shown!.GetCertHashString() == certificate.GetCertHashString());
             try
             {
                 await tls.AuthenticateAsClientAsync(sni);

@@ -4,15 +4,12 @@ using System.Net.Sockets;
 using System.Text;
 using Mesh.Config;
 using Mesh.Identity;
-using Mesh.Server;
 using Mesh.Spiffe;
 using Mesh.Telemetry;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
 using Xunit;
 
 namespace Mesh.Transparent.Tests;
@@ -72,6 +69,20 @@ public sealed class SidecarBehaviourTests : IDisposable
         await bytes.SendAsync("\u0001x", Cancel);
         await Assert.ThrowsAsync<SocketException>(() => bytes.ReadToEndAsync(Cancel));
         Assert.Equal(0, server.Accepted);
+    }
+
+    [Fact]
+    public async Task ServiceWhoseEndpointIsThisPod_IsCalledWithoutTls()
+    {
+        var (app, address) = await SidecarPair.AppAsync(a => a.MapGet("/", (HttpContext c) => $"{c.Request.Protocol} [{c.Request.Headers["mesh-orig-proto"]}]"));
+        await using var _ = app;
+        await using var sidecar = await SidecarHarness.StartAsync(_ca, "cart", SidecarPair.Dialled, o => o with { InstanceIps = [IPAddress.Loopback] });
+        sidecar.Config.Set(SidecarHarness.Service(SidecarPair.Dialled, [SidecarHarness.Meshed(address, _ca, "cart")]));
+        using var raw = new RawHttp(await DialAsync(sidecar.Outbound));
+
+        await raw.SendAsync("GET / HTTP/1.1\r\nHost: cart\r\n\r\n", Cancel);
+
+        Assert.Contains("HTTP/1.1 []", await raw.ReadUntilAsync("[]", Cancel));
     }
 
     [Fact]

@@ -63,7 +63,7 @@ internal static class BenchLoad
     private static async Task<int> ReadyAsync(Uri address)
     {
         using var client = new HttpClient(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds(1) });
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(60));
         for (var first = true; ; first = false)
         {
             try
@@ -75,7 +75,7 @@ internal static class BenchLoad
                     return 0;
                 }
             }
-            catch (HttpRequestException)
+            catch (Exception e) when (e is HttpRequestException || (e is OperationCanceledException && !limit.IsCancellationRequested))
             {
                 // Not there yet.
             }

@@ -100,11 +100,15 @@ internal sealed class LabProcess : IAsyncDisposable
     /// <summary>Waits until it says something, or says what it said instead.</summary>
     public async Task<string> SaysAsync(string words, TimeSpan limit)
     {
-        var clock = Stopwatch.StartNew();
-        for (var last = false; !last;)
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < limit; await Task.Delay(1))
         {
-            // Once more after its end: the last words may have come since the look before.
-            last = clock.Elapsed >= limit || _process.HasExited;
+            // Looked at before the words: what it said last is there once its end is.
+            var ended = _process.HasExited;
+            if (ended)
+            {
+                await _process.WaitForExitAsync();
+            }
+
             lock (_gate)
             {
                 if (_output.FirstOrDefault(l => l.Contains(words, StringComparison.Ordinal)) is { } line)
@@ -113,7 +117,10 @@ internal sealed class LabProcess : IAsyncDisposable
                 }
             }
 
-            await Task.Delay(5);
+            if (ended)
+            {
+                break;
+            }
         }
 
         throw new InvalidOperationException($"It did not say '{words}' in {limit.TotalSeconds} s, but: {Output}");

@@ -29,11 +29,18 @@ internal sealed class MeshPair(LabHost caller, LabHost callee, MeshPlane plane) 
     {
         // It asks before the proxy is there: a program that starts after it would be measured with it.
         var asking = host.Start(null, null, Environment.ProcessPath!, "sidecar-load", "ready", "http://127.0.0.1:4191/ready");
-        await asking.SaysAsync("asking", TimeSpan.FromSeconds(20));
-        var process = Launch(host, await plane.SettingsAsync(account), Program, "run");
+        await asking.SaysAsync("asking", TimeSpan.FromSeconds(60));
+        var settings = await plane.SettingsAsync(account);
+        // To compare settings of the runtime: BENCH_PROXY_ENV='NAME=VALUE NAME=VALUE'.
+        foreach (var setting in (Environment.GetEnvironmentVariable("BENCH_PROXY_ENV") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        {
+            settings[setting.Split('=')[0]] = setting.Split('=')[1];
+        }
+
+        var process = Launch(host, settings, Program, "run");
         try
         {
-            await asking.SaysAsync("ready", TimeSpan.FromSeconds(20));
+            await asking.SaysAsync("ready", TimeSpan.FromSeconds(60));
         }
         catch (InvalidOperationException e)
         {
@@ -60,7 +67,7 @@ internal sealed class MeshPlane
         var manifests = files.Folder("manifests");
         files.Write("manifests/bench.yaml", Manifest(callee.Address));
         var process = hub.Start(null, null, "dotnet", Program, "--config", manifests, "--data", files.Folder("control-plane"), "--address", hub.Address.ToString());
-        var ready = JsonDocument.Parse(await process.SaysAsync("\"ready\":true", TimeSpan.FromSeconds(40))).RootElement;
+        var ready = JsonDocument.Parse(await process.SaysAsync("\"ready\":true", TimeSpan.FromSeconds(60))).RootElement;
         var bundle = files.Write("bundle.pem", await File.ReadAllTextAsync(ready.GetProperty("trust_bundle").GetString()!));
         return new MeshPlane(hub, ready, bundle);
     }

@@ -41,13 +41,13 @@ internal abstract class SidecarPair(string name, LabHost caller, LabHost callee)
     public async Task StartAsync()
     {
         App = Callee.Start(1000, null, Environment.ProcessPath!, "sidecar-app");
-        await App.SaysAsync("serving", TimeSpan.FromSeconds(20));
+        await App.SaysAsync("serving", TimeSpan.FromSeconds(60));
         await RedirectAsync();
         Inbound = await StartInboundAsync();
         Outbound = await StartOutboundAsync();
         try
         {
-            await Caller.RunAsync(TimeSpan.FromSeconds(40), Environment.ProcessPath!, "sidecar-load", "check", Target);
+            await Caller.RunAsync(TimeSpan.FromSeconds(60), Environment.ProcessPath!, "sidecar-load", "check", Target);
         }
         catch (InvalidOperationException e)
         {

@@ -19,6 +19,12 @@ internal sealed record LocalNode(string Id, string Namespace, string ServiceAcco
     /// <summary>Ports that the sidecar lets alone, such as <c>22,9000-9010</c>; null is none.</summary>
     public string? SkipInboundPorts { get; init; }
 
+    /// <summary>How a sidecar reaches endpoints, for it to be used where they are listed; null where nothing is different.</summary>
+    /// <remarks>What listens at its own addresses is the app itself: the proxy's connections to it stay in the pod and come to no proxy that would end mesh TLS (Linkerd's rule).</remarks>
+    public Func<Endpoint, Endpoint>? Reach => !IsTransparent ? null : endpoint => InstanceIps.Contains(endpoint.Address)
+        ? endpoint with { Tls = EndpointTls.None, SpiffeId = null, SpeaksHttp2 = false, SpeaksTcp = false }
+        : endpoint;
+
     public static LocalNode From(MeshOptions options)
     {
         var workload = options.Workload ?? options.ServiceAccount;

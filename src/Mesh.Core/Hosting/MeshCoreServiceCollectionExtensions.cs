@@ -92,7 +92,8 @@ internal static class MeshCoreServiceCollectionExtensions
             Chance,
             services.GetRequiredService<TelemetryStep>().DecisionCounter,
             services.GetRequiredService<LocalNode>().Locality,
-            services.GetRequiredService<LiveConnections>());
+            services.GetRequiredService<LiveConnections>(),
+            services.GetRequiredService<LocalNode>().Reach);
         return new OutboundTableStore(
             services.GetRequiredService<IConfigSource>(),
             clusters,

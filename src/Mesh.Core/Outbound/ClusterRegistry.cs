@@ -12,9 +12,10 @@ namespace Mesh.Outbound;
 /// <param name="decisions">Null counts nothing.</param>
 /// <param name="live">Who ends connections whose peer is no longer believed; null: nobody.</param>
 /// <param name="own">Where this workload runs; null is unknown.</param>
+/// <param name="seen">How an endpoint is reached from here; null is as the control plane says.</param>
 internal sealed class ClusterRegistry(
     IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null,
-    Locality? own = null, LiveConnections? live = null)
+    Locality? own = null, LiveConnections? live = null, Func<Endpoint, Endpoint>? seen = null)
     : IAsyncDisposable
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
@@ -36,6 +37,11 @@ internal sealed class ClusterRegistry(
         return cluster;
     }
 
+    private ClusterResult FromHere(ClusterResult result) => seen is null || result is not ClusterResult.Found { Endpoints: var all } found ? result : found with
+    {
+        Endpoints = all with { Localities = [.. all.Localities.Select(l => l with { Endpoints = [.. l.Endpoints.Select(seen)] })] },
+    };
+
     /// <summary>Brings every cluster up to date; clusters that are gone from the snapshot are returned, to be drained once the new table is in force.</summary>
     public IReadOnlyList<OutboundCluster> Update(MeshSnapshot snapshot)
     {
@@ -45,7 +51,7 @@ internal sealed class ClusterRegistry(
             next[name] = result;
             if (!_seen.TryGetValue(name, out var old) || !ReferenceEquals(old, result))
             {
-                Get(name).Update(result);
+                Get(name).Update(FromHere(result));
             }
         }
 

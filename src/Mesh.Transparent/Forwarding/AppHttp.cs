@@ -66,7 +66,15 @@ internal static class AppHttp
     }
 
     /// <summary>The same for a handler of <see cref="CreateForAbsoluteForm"/>.</summary>
-    public static void AddressAsProxy(HttpRequestMessage request, IPEndPoint address) => request.Options.Set(_address, address);
+    /// <param name="host">What the target names; null leaves the URI's.</param>
+    public static void AddressAsProxy(HttpRequestMessage request, IPEndPoint address, string? host)
+    {
+        request.Options.Set(_address, address);
+        if (host is { Length: > 0 } && request.RequestUri!.Authority != host)
+        {
+            request.RequestUri = new Uri($"http://{host}{request.RequestUri.PathAndQuery}", _asWritten);
+        }
+    }
 
     private sealed class Everywhere : IWebProxy
     {

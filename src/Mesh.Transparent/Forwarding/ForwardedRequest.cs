@@ -13,13 +13,14 @@ internal static class ForwardedRequest
     // A target goes on as it was written: dots and escapes are the app's business, and have been judged.
     private static readonly UriCreationOptions _asWritten = new() { DangerousDisablePathAndQueryCanonicalization = true };
 
+    /// <param name="authority">Of its URI; null is the request's host.</param>
     /// <returns>Null when it can't be written on as it is: the app must get what was judged.</returns>
-    public static HttpRequestMessage? From(HttpContext context, HttpContent? body, bool upgrades)
+    public static HttpRequestMessage? From(HttpContext context, string? authority, HttpContent? body, bool upgrades)
     {
         var given = context.Request;
         // HttpClient writes "get" as "GET", which is another method (RFC 9110 §9.1).
         var method = HttpMethod.Parse(given.Method);
-        if (method.Method != given.Method || IsChunkedHttp10(given) || !TryTarget(context, out var uri))
+        if (method.Method != given.Method || method == HttpMethod.Connect || IsChunkedHttp10(given) || !TryTarget(context, authority, out var uri))
         {
             return null;
         }
@@ -40,6 +41,11 @@ internal static class ForwardedRequest
             {
                 Add(request, name, value);
             }
+        }
+
+        if (authority is not null)
+        {
+            request.Headers.Host = given.Host.Value is { Length: > 0 } host ? host : authority;
         }
 
         if (HopByHop.AsksForTrailers(given.Headers))
@@ -77,11 +83,11 @@ internal static class ForwardedRequest
         }
     }
 
-    private static bool TryTarget(HttpContext context, [NotNullWhen(true)] out Uri? uri)
+    private static bool TryTarget(HttpContext context, string? authority, [NotNullWhen(true)] out Uri? uri)
     {
         var request = context.Request;
         var raw = context.Features.GetRequiredFeature<IHttpRequestFeature>().RawTarget;
-        var host = request.Host.Value is { Length: > 0 } named ? named : Address(context);
+        var host = authority ?? (request.Host.Value is { Length: > 0 } named ? named : Address(context));
         uri = null;
         // An origin-form goes on as it is. OPTIONS * (RFC 9112 §3.2.4) is nothing that HttpClient can write; spaces and ends of lines it would write as they are.
         return raw != "*" && raw.AsSpan().IndexOfAnyInRange('\0', ' ') < 0 && Uri.TryCreate($"http://{host}{(raw.StartsWith('/') ? raw : OfAbsolute(raw))}", _asWritten, out uri);

@@ -10,7 +10,10 @@ namespace Mesh.Transparent.Forwarding;
 /// <summary>Where a request that is given on goes.</summary>
 internal interface IForwardTarget
 {
-    /// <param name="request">Built from <paramref name="context"/>; its URI's authority is the request's host.</param>
+    /// <summary>The authority of the request's URI, where it is not the request's host: the host then goes on in its header.</summary>
+    string? Authority(HttpContext context);
+
+    /// <param name="request">Built from <paramref name="context"/>.</param>
     ValueTask<HttpResponseMessage> SendAsync(HttpContext context, HttpRequestMessage request, CancellationToken cancellationToken);
 }
 
@@ -23,7 +26,7 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
     {
         var upgrade = context.Features.Get<IHttpUpgradeFeature>() is { IsUpgradableRequest: true } upgradable ? upgradable : null;
         var body = upgrade is null ? BodyOf(context) : null;
-        if (ForwardedRequest.From(context, body, upgrade is not null) is not { } request)
+        if (ForwardedRequest.From(context, target.Authority(context), body, upgrade is not null) is not { } request)
         {
             context.Response.StatusCode = StatusCodes.Status501NotImplemented;
             context.Response.Headers[OutboundErrors.Header] = "Target";
@@ -59,7 +62,7 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         }
         catch (Exception e)
         {
-            Failed(context, e, body is { ClientFailed: true });
+            await FailedAsync(context, e, body is { ClientFailed: true }).ConfigureAwait(false);
         }
         finally
         {
@@ -161,7 +164,7 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         }
     }
 
-    private void Failed(HttpContext context, Exception e, bool clientFailed)
+    private async Task FailedAsync(HttpContext context, Exception e, bool clientFailed)
     {
         if (context.RequestAborted.IsCancellationRequested)
         {
@@ -176,7 +179,14 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
             return;
         }
 
-        ProxyErrors.Answer(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e));
+        try
+        {
+            await ProxyErrors.AnswerAsync(context, clientFailed ? ProxyError.BadRequestBody : ProxyErrors.Of(e)).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // The caller has gone meanwhile.
+        }
     }
 
     private static partial class Log

@@ -59,7 +59,8 @@ internal static class ProxyErrors
             _ => (StatusCodes.Status502BadGateway, 14, "The connection to the server broke before it answered."),
         };
 
-    public static void Answer(HttpContext context, ProxyError error)
+    /// <summary>Nothing when the caller has gone meanwhile.</summary>
+    public static async Task AnswerAsync(HttpContext context, ProxyError error)
     {
         var (status, grpc, text) = Words(error);
         context.Response.Clear();
@@ -78,9 +79,7 @@ internal static class ProxyErrors
         context.Response.ContentLength = bytes.Length;
         if (!HttpMethods.IsHead(context.Request.Method))
         {
-            // With its size: before a response has started Kestrel has no memory for one that names none.
-            bytes.CopyTo(context.Response.BodyWriter.GetSpan(bytes.Length));
-            context.Response.BodyWriter.Advance(bytes.Length);
+            await context.Response.Body.WriteAsync(bytes, context.RequestAborted).ConfigureAwait(false);
         }
     }
 }

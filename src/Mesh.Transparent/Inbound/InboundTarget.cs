@@ -12,9 +12,11 @@ internal sealed class InboundTarget : IForwardTarget, IDisposable
     private readonly HttpMessageInvoker _app = new(AppHttp.Create(), disposeHandler: true);
     private readonly HttpMessageInvoker _proxy = new(AppHttp.CreateForAbsoluteForm(), disposeHandler: true);
 
+    /// <summary>The address that was called. In absolute-form the URI is the target itself.</summary>
+    public string? Authority(HttpContext context) => ForwardedRequest.IsAbsoluteForm(context) ? null : context.Features.Get<MeshConnectionFeature>()?.Endpoint;
+
     public async ValueTask<HttpResponseMessage> SendAsync(HttpContext context, HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        var destination = new IPEndPoint(context.Connection.LocalIpAddress!, context.Connection.LocalPort);
         var original = default(OriginalVersion);
         if (context.Features.Get<MeshPeerFeature>() is { } peer)
         {
@@ -32,11 +34,10 @@ internal sealed class InboundTarget : IForwardTarget, IDisposable
 
         if (original.IsAbsoluteForm || ForwardedRequest.IsAbsoluteForm(context))
         {
-            AppHttp.AddressAsProxy(request, destination);
+            AppHttp.AddressAsProxy(request, new IPEndPoint(context.Connection.LocalIpAddress!, context.Connection.LocalPort), context.Request.Host.Value);
             return await _proxy.SendAsync(request, cancellationToken).ConfigureAwait(false);
         }
 
-        AppHttp.Address(request, destination);
         return await _app.SendAsync(request, cancellationToken).ConfigureAwait(false);
     }
 

@@ -16,12 +16,13 @@ internal sealed class EgressDestinations : IDisposable
     private readonly ConcurrentDictionary<string, Destination> _names = new(StringComparer.OrdinalIgnoreCase);
     private readonly OutboundSettings _settings;
     private readonly MetricAggregate _aggregate;
+    private readonly EgressMode _mode;
     private readonly TimeProvider _time;
     private readonly SocketsHttpHandler _handler;
 
-    public EgressDestinations(OutboundSettings settings, MetricAggregate aggregate, TimeProvider time)
+    public EgressDestinations(OutboundSettings settings, MetricAggregate aggregate, EgressMode mode, TimeProvider time)
     {
-        (_settings, _aggregate, _time) = (settings, aggregate, time);
+        (_settings, _aggregate, _mode, _time) = (settings, aggregate, mode, time);
         _handler = AppHttp.Create();
     }
 
@@ -32,19 +33,24 @@ internal sealed class EgressDestinations : IDisposable
         return _names.GetOrAdd(name, n => new Destination(n, string.Empty, _settings.Source, _settings.SourceNamespace, _aggregate));
     }
 
-    /// <summary>Sends to one address, whatever the host in the request.</summary>
-    public EgressInvoker InvokerFor(IPEndPoint destination) => new(_handler, destination, this, _time);
+    /// <summary>Sends to one address, whatever the host in the request; answers 403 where nothing may leave the mesh.</summary>
+    public EgressInvoker InvokerFor(IPEndPoint destination) => new(_handler, destination, this, _mode, _time);
 
     public void Dispose() => _handler.Dispose();
 }
 
 /// <summary>Sends requests as they are to the address that the app dialled; records them.</summary>
 #pragma warning disable CA2000 // the handler is the destinations'
-internal sealed class EgressInvoker(HttpMessageHandler handler, IPEndPoint destination, EgressDestinations names, TimeProvider time) : HttpMessageInvoker(handler, disposeHandler: false)
+internal sealed class EgressInvoker(HttpMessageHandler handler, IPEndPoint destination, EgressDestinations names, EgressMode mode, TimeProvider time) : HttpMessageInvoker(handler, disposeHandler: false)
 #pragma warning restore CA2000
 {
     public override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
+        if (mode == EgressMode.Deny)
+        {
+            return ProxyErrors.Response(request, ProxyError.Forbidden);
+        }
+
         var series = names.For(request.RequestUri!.Host);
         var start = time.GetTimestamp();
         AppHttp.Address(request, destination);

@@ -15,9 +15,6 @@ internal sealed class OutboundConnection(IPEndPoint destination, ListenerKey key
     /// <summary>As it was when the connection came.</summary>
     public DialledAddress Dialled => dialled;
 
-    /// <summary>Its destination is outside of the mesh, and nothing may go there.</summary>
-    public bool IsForbidden { get; set; }
-
     /// <summary>Why its first request can't be sent; told once, and asked anew for the next one.</summary>
     public string? TakeWhyNot() => Interlocked.Exchange(ref _whyNot, null);
 

@@ -129,7 +129,6 @@ internal sealed partial class OutboundSide : IAsyncDisposable
             socket, cancel => isDenied ? throw new OpaqueRefusedException("Egress is denied.") : RelayTarget.DialAsync(connection.Destination, _time, cancel)).ConfigureAwait(false);
         if (heard.First.Protocol is WireProtocol.Http1 or WireProtocol.Http2)
         {
-            connection.IsForbidden = isDenied;
             await ServeHttpAsync(socket, connection, heard.First.Protocol).ConfigureAwait(false);
         }
         else if (isDenied)

@@ -29,7 +29,7 @@ internal static class FlowControlCases
         {
             await w.Headers(1, Get("/bytes/10")).FlushAsync();
             var first = await w.NextDataAsync(1);
-            Assert.Equal(1, first.Payload.Length);
+            Assert.Single(first.Payload);
             await NothingMore(w);
             await w.WindowUpdate(1, 9).FlushAsync();
             Assert.Equal(9, (await w.BodyAsync(1)).Sum(f => f.Payload.Length));
@@ -50,7 +50,7 @@ internal static class FlowControlCases
             await w.Settings((Setting.InitialWindowSize, 1)).WindowUpdate(1, 4).FlushAsync();
             await NothingMore(w);
             await w.WindowUpdate(1, 1).FlushAsync();
-            Assert.Equal(1, (await w.NextDataAsync(1)).Payload.Length);
+            Assert.Single((await w.NextDataAsync(1)).Payload);
         }, Allowed.Alive) { Settings = [(Setting.InitialWindowSize, 5)] },
         new("§6.9.1", "the connection's window holds all streams together", async w =>
         {

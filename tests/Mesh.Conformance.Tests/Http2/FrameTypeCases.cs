@@ -117,9 +117,9 @@ internal static class FrameTypeCases
 
     private static IEnumerable<Http2Case> Continuation =>
     [
-        Of("§6.10", "a block in three frames", w => w.Headers(1, Get()[..5], Flags.EndStream).Continuation(1, Get()[5..20], Flags.None).Continuation(1, Get()[20..]), Allowed.Served, 1),
+        Of("§6.10", "a block in three frames", w => w.Headers(1, Get().AsSpan()[..5], Flags.EndStream).Continuation(1, Get().AsSpan()[5..20], Flags.None).Continuation(1, Get().AsSpan()[20..]), Allowed.Served, 1),
         Of("§6.10", "an empty HEADERS and an empty CONTINUATION among others", w => w.Headers(1, [], Flags.EndStream).Continuation(1, Get(), Flags.None).Continuation(1, []), Allowed.Served, 1),
-        Of("§6.10", "a field split within its value", w => w.Headers(1, Get("/field", ("x-value", "split here"))[..^3], Flags.EndStream).Continuation(1, "ere"u8), Allowed.Served, 1)
+        Of("§6.10", "a field split within its value", w => w.Headers(1, Get("/field", ("x-value", "split here")).AsSpan()[..^3], Flags.EndStream).Continuation(1, "ere"u8), Allowed.Served, 1)
             with { Then = r => Assert.Equal("split here", r.Single().Headers["x-value"]) },
         Of("§6.10", "CONTINUATION on stream 0", w => w.Headers(1, Get(), Flags.EndStream).Continuation(0, []), Allowed.Connection(ProtocolError)),
         Of("§6.10", "CONTINUATION of another stream", w => w.Headers(1, Get(), Flags.EndStream).Continuation(3, []), Allowed.Connection(ProtocolError)),

@@ -60,7 +60,7 @@ internal static class FramingCases
     private static IEnumerable<Http2Case> Blocks =>
     [
         Of("§4.3", "a header block that does not decompress", w => w.Headers(1, [0x80]), Allowed.Connection(CompressionError), 1),
-        Of("§4.3", "a header block that ends within a field", w => w.Headers(1, Get()[..^1]), Allowed.Connection(CompressionError), 1),
+        Of("§4.3", "a header block that ends within a field", w => w.Headers(1, Get().AsSpan()[..^1]), Allowed.Connection(CompressionError), 1),
         Of("§4.3", "PRIORITY within a header block", w => w.Headers(1, Get(), Flags.EndStream).Priority(1).Continuation(1, []), Allowed.Connection(ProtocolError), 1),
         Of("§4.3", "PING within a header block", w => w.Headers(1, Get(), Flags.EndStream).Ping(new byte[8]).Continuation(1, []), Allowed.Connection(ProtocolError), 1),
         Of("§4.3", "SETTINGS within a header block", w => w.Headers(1, Get(), Flags.EndStream).Settings().Continuation(1, []), Allowed.Connection(ProtocolError), 1),

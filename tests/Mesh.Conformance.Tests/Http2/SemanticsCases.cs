@@ -154,7 +154,7 @@ internal static class SemanticsCases
         Of("§10.5.1", "a header list above what the server takes", w =>
         {
             var block = Get("/", ("x-value", new string('a', 60_000)));
-            w.Headers(1, block[..16384], Flags.EndStream).Continuation(1, block[16384..32768], Flags.None).Continuation(1, block[32768..49152], Flags.None).Continuation(1, block[49152..]);
+            w.Headers(1, block.AsSpan()[..16384], Flags.EndStream).Continuation(1, block.AsSpan()[16384..32768], Flags.None).Continuation(1, block.AsSpan()[32768..49152], Flags.None).Continuation(1, block.AsSpan()[49152..]);
         }, Allowed.Status(431) | Allowed.Connection(ProtocolError, EnhanceYourCalm, CompressionError, InternalError), 1),
     ];
 

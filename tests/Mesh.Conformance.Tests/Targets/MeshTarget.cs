@@ -4,7 +4,6 @@ using System.Net.Security;
 using Mesh.Config;
 using Mesh.Hosting;
 using Mesh.Identity;
-using Mesh.Server;
 using Mesh.Spiffe;
 using Mesh.Testing;
 using Microsoft.AspNetCore.Builder;

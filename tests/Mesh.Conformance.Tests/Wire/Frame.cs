@@ -31,6 +31,7 @@ internal enum Setting : ushort
 
 /// <summary>The flags that a frame type defines; END_STREAM and ACK are the same bit.</summary>
 [Flags]
+#pragma warning disable CA1069 // RFC 9113 has them so
 internal enum Flags : byte
 {
     None = 0,
@@ -40,6 +41,7 @@ internal enum Flags : byte
     Padded = 8,
     Priority = 32,
 }
+#pragma warning restore CA1069
 
 internal sealed record Frame(FrameType Type, Flags Flags, int Stream, byte[] Payload)
 {

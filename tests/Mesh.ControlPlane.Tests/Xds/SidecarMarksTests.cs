@@ -2,7 +2,6 @@ using System.Collections.Immutable;
 using Grpc.Core;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Tests.Hosting;
-using Mesh.ControlPlane.Xds;
 using Mesh.Hosting;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Discovery;
