@@ -19,10 +19,10 @@ app.Map("/seen", (HttpContext context) => new
     peer = context.Features.Get<MeshPeerFeature>()?.Id.ToString(),
     original = context.Request.Headers["mesh-orig-proto"].ToString(),
 });
-app.MapGet("/call", async (string url, string version, IHttpClientFactory clients) =>
+app.MapGet("/call", async (string url, string version, HttpVersionPolicy policy, IHttpClientFactory clients) =>
 {
     using var client = clients.CreateClient("mesh");
-    using var request = new HttpRequestMessage(HttpMethod.Get, url) { Version = Version.Parse(version), VersionPolicy = HttpVersionPolicy.RequestVersionOrLower };
+    using var request = new HttpRequestMessage(HttpMethod.Get, url) { Version = Version.Parse(version), VersionPolicy = policy };
     using var response = await client.SendAsync(request);
     return Results.Json(new { status = (int)response.StatusCode, version = response.Version.ToString(), body = await response.Content.ReadAsStringAsync() });
 });

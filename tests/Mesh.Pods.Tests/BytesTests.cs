@@ -101,8 +101,8 @@ public sealed class BytesTests(SharedPods pods)
     {
         using var socket = await pods.Mesh["web"].ConnectAsync(IPAddress.Parse(SharedPods.Address("store", false)), SharedPods.Smtp, cancel: TestContext.Current.CancellationToken);
         await socket.SendAsync(Encoding.ASCII.GetBytes("EHLO half\r\n"), TestContext.Current.CancellationToken);
-        socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
         using var reader = new StreamReader(new System.Net.Sockets.NetworkStream(socket), Encoding.ASCII);
+        socket.Shutdown(System.Net.Sockets.SocketShutdown.Send);
 
         var all = await reader.ReadToEndAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
 

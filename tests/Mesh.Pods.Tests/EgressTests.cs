@@ -26,7 +26,8 @@ public sealed class EgressTests(SharedPods pods)
                 l.StartsWith("mesh_client_call_duration_seconds_count", StringComparison.Ordinal)
                 && l.Contains($"mesh_destination_service=\"{host}\"", StringComparison.Ordinal)
                 && l.Contains("mesh_tls=\"none\"", StringComparison.Ordinal)),
-            "the call is metered");
+            "the call is metered",
+            PodMesh.StartLimit);
     }
 
     [Fact]
@@ -39,7 +40,8 @@ public sealed class EgressTests(SharedPods pods)
             async () => (await pods.Mesh["web"].AdminAsync("/metrics")).Body.Split('\n').Any(l =>
                 l.StartsWith("mesh_client_connection_duration_seconds_count", StringComparison.Ordinal)
                 && l.Contains($"mesh_destination_service=\"{pods.Mesh["out"].IpV4}:{SharedPods.Smtp}\"", StringComparison.Ordinal)),
-            "the connection is metered");
+            "the connection is metered",
+            PodMesh.StartLimit);
     }
 
     [Fact]
@@ -71,26 +73,20 @@ public sealed class EgressTests(SharedPods pods)
     }
 
     [Theory]
-    [InlineData(4143, false)]
-    [InlineData(4143, true)]
-    public async Task InboundPort_DialledItself_RelaysNothing(int port, bool ipV6)
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task InboundPort_DialledItself_RelaysNothing(bool ipV6)
     {
         var store = pods.Mesh["store"];
-        using var socket = await pods.Mesh["out"].ConnectAsync(ipV6 ? store.IpV6 : store.IpV4, port, cancel: TestContext.Current.CancellationToken);
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {store.IpV4}:{SharedPods.Http}\r\nConnection: close\r\n\r\n"), TestContext.Current.CancellationToken);
 
-        Assert.Equal("", await ReadAsync(socket));
+        Assert.Equal("", await SayAsync(ipV6 ? store.IpV6 : store.IpV4, 4143, $"{store.IpV4}:{SharedPods.Http}"));
     }
 
     [Fact]
     public async Task OutboundPort_FromAnotherPod_AnswersNobody()
     {
-        // What comes for 4140 is turned to the inbound port, as all that comes; and behind it nobody is the app.
-        var store = pods.Mesh["store"];
-        using var socket = await pods.Mesh["out"].ConnectAsync(store.IpV4, 4140, cancel: TestContext.Current.CancellationToken);
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {SharedPods.Address("web", false)}:{SharedPods.Http}\r\nConnection: close\r\n\r\n"), TestContext.Current.CancellationToken);
-
-        Assert.Equal("", await ReadAsync(socket));
+        // What comes for 4140 is turned to the inbound port, as all that comes; and there it is for the proxy itself.
+        Assert.Equal("", await SayAsync(pods.Mesh["store"].IpV4, 4140, $"{SharedPods.Address("web", false)}:{SharedPods.Http}"));
     }
 
     [Theory]
@@ -112,6 +108,22 @@ public sealed class EgressTests(SharedPods pods)
     }
 
     private string Outside(bool ipV6) => ipV6 ? $"[{pods.Mesh["out"].IpV6}]" : pods.Mesh["out"].IpV4.ToString();
+
+    /// <summary>Dials from outside of the mesh, asks for a host, and gives all that is answered.</summary>
+    private async Task<string> SayAsync(IPAddress address, int port, string host)
+    {
+        try
+        {
+            using var socket = await pods.Mesh["out"].ConnectAsync(address, port, cancel: TestContext.Current.CancellationToken);
+            await socket.SendAsync(Encoding.ASCII.GetBytes($"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"), TestContext.Current.CancellationToken);
+            return await ReadAsync(socket);
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.ConnectionReset or SocketError.Shutdown)
+        {
+            // So fast that the connection was hardly made.
+            return "";
+        }
+    }
 
     /// <summary>All that comes until the connection ends, by whichever way.</summary>
     private static async Task<string> ReadAsync(Socket socket)

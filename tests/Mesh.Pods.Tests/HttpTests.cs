@@ -92,6 +92,21 @@ public sealed class HttpTests(SharedPods pods)
         Assert.Contains("GET /curl HTTP/2.0", output, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("store", 30)]
+    [InlineData("store", 300)]
+    [InlineData("web", 300)]
+    public async Task ClientThatIsSilentAtFirst_IsServedAsHttp(string to, int milliseconds)
+    {
+        // After 50 ms the server is connected, in case that it speaks first (SilentClients); that connection is not used then.
+        var from = to == "store" ? "web" : "store";
+        var output = await pods.Mesh[from].RunAsync(Programs.Python, Programs.App("client.py"), "late", SharedPods.Address(to, false), $"{SharedPods.Http}", $"{milliseconds}");
+
+        using var result = JsonDocument.Parse(output);
+        Assert.StartsWith("HTTP/1.1 200", result.RootElement.GetProperty("head").GetString(), StringComparison.Ordinal);
+        Assert.Equal($"spiffe://cluster.local/ns/pods/sa/{from}", result.RootElement.GetProperty("seen").GetProperty("headers").GetProperty("mesh-client-id").GetString());
+    }
+
     [Fact]
     public async Task Status_OfTheApp_Arrives()
     {

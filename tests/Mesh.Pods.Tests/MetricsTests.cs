@@ -16,9 +16,12 @@ public sealed class MetricsTests(SharedPods pods)
 
         await Eventually.Async(
             () => HasAsync("web", "mesh_client_call_duration_seconds_count", "mesh_source_workload=\"web\"", "mesh_destination_service=\"store\"", "mesh_tls=\"mesh\"", "mesh_outcome=\"success\""),
-            "the caller's sidecar has it");
+            "the caller's sidecar has it",
+            PodMesh.StartLimit);
         await Eventually.Async(
-            () => HasAsync("store", "mesh_server_call_duration_seconds_count", "mesh_source_workload=\"web\"", "mesh_tls=\"mesh\""), "the server's sidecar has it");
+            () => HasAsync("store", "mesh_server_call_duration_seconds_count", "mesh_source_workload=\"web\"", "mesh_tls=\"mesh\""),
+            "the server's sidecar has it",
+            PodMesh.StartLimit);
     }
 
     [Fact]
@@ -38,7 +41,7 @@ public sealed class MetricsTests(SharedPods pods)
                     && p.GetProperty("requests").GetInt64() > 0 && p.GetProperty("mtls_share").GetDouble() == 1);
             },
             "the pair is told",
-            TimeSpan.FromSeconds(40));
+            PodMesh.StartLimit);
     }
 
     private async Task<bool> HasAsync(string pod, string name, params string[] labels) =>

@@ -236,10 +236,10 @@ internal sealed class OutboundCall(
         {
             request.Version = System.Net.HttpVersion.Version20;
             request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;
-            if (endpoint.SpeaksTcp && _version.Major < 2 && !IsGrpc && !request.Headers.NonValidated.Contains(MeshHeaders.OriginalProtocol))
+            if (endpoint.SpeaksTcp && !IsGrpc && (_version.Major < 2 || _versionPolicy == HttpVersionPolicy.RequestVersionOrLower) && !request.Headers.NonValidated.Contains(MeshHeaders.OriginalProtocol))
             {
-                // A sidecar: the app behind it gets HTTP/1, as it was written. An app that is in the mesh itself takes HTTP/2.
-                _saysVersion = request.Headers.TryAddWithoutValidation(MeshHeaders.OriginalProtocol, _version.Minor == 0 ? "HTTP/1.0" : "HTTP/1.1");
+                // A sidecar: the app behind it gets HTTP/1, as it was written; HTTP/2 "or lower" is HTTP/1.1 without TLS. An app that is in the mesh itself takes HTTP/2.
+                _saysVersion = request.Headers.TryAddWithoutValidation(MeshHeaders.OriginalProtocol, _version is { Major: 1, Minor: 0 } ? "HTTP/1.0" : "HTTP/1.1");
             }
         }
 

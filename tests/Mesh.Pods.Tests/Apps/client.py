@@ -1,6 +1,7 @@
 """Calls others, and prints what came as JSON.
 
   client.py http HOST PORT          three requests on one connection, the last with a chunked body
+  client.py late HOST PORT MS       one request, so long after the connection was made
   client.py ws URL                  a text, and a megabyte of bytes
   client.py smtp HOST PORT          a talk in which the server begins
 """
@@ -10,6 +11,7 @@ import json
 import os
 import socket
 import sys
+import time
 
 
 def http_calls(host, port):
@@ -22,6 +24,15 @@ def http_calls(host, port):
         answer = connection.getresponse()
         answers.append({'status': answer.status, 'version': answer.version, 'seen': json.loads(answer.read())})
     return {'answers': answers, 'connections': len(locals_)}
+
+
+def late(host, port, wait):
+    with socket.create_connection((host, int(port)), 20) as connection:
+        time.sleep(int(wait) / 1000)
+        connection.sendall(b'GET /late HTTP/1.1\r\nHost: late\r\nConnection: close\r\n\r\n')
+        whole = connection.makefile('rb').read().decode()
+    head, _, body = whole.partition('\r\n\r\n')
+    return {'head': head, 'seen': json.loads(body)}
 
 
 async def websocket(url):
@@ -48,5 +59,8 @@ def smtp(host, port):
 
 
 kind, *rest = sys.argv[1:]
-result = http_calls(*rest) if kind == 'http' else smtp(*rest) if kind == 'smtp' else asyncio.run(websocket(*rest))
+if kind == 'ws':
+    result = asyncio.run(websocket(*rest))
+else:
+    result = {'http': http_calls, 'late': late, 'smtp': smtp}[kind](*rest)
 print(json.dumps(result))
