@@ -34,10 +34,7 @@ internal static partial class SidecarProgram
     {
         try
         {
-            // Read by the framework at its first socket: continuations run on the thread that saw the event, which saves a wake-up per read and write.
-            Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS", Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_INLINE_COMPLETIONS") ?? "1");
-            // One thread that sees events, as Linkerd has one worker by default: more of them wake each other up.
-            Environment.SetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT", Environment.GetEnvironmentVariable("DOTNET_SYSTEM_NET_SOCKETS_THREAD_COUNT") ?? "1");
+            RuntimeSettings.Apply();
             var settings = SidecarOptionsReader.Read();
             using var host = Build(settings);
             var logger = host.Services.GetRequiredService<ILoggerFactory>().CreateLogger(typeof(SidecarProgram).FullName!);
