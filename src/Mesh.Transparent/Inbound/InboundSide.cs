@@ -29,6 +29,7 @@ internal sealed partial class InboundSide : IAsyncDisposable
     private readonly SilentClients _silent;
     private readonly SocketConnections _connections;
     private readonly SidecarMetrics _metrics;
+    private readonly RefusalLog _refusals;
     private readonly MetricAggregate _aggregate;
     private readonly LocalNode _node;
     private readonly TimeProvider _time;
@@ -40,10 +41,10 @@ internal sealed partial class InboundSide : IAsyncDisposable
     /// <param name="serve">Judges a request and gives it on.</param>
     public InboundSide(
         IRedirection redirection, OwnPorts own, MeshGate gate, MeshTlsEndpoint meshTls, InboundPlaces places, RequestDelegate serve, SidecarOptions options, SocketConnections connections,
-        SidecarMetrics metrics, MetricAggregate aggregate, LocalNode node, TimeProvider time, IServiceProvider services, ILoggerFactory loggers)
+        SidecarMetrics metrics, RefusalLog refusals, MetricAggregate aggregate, LocalNode node, TimeProvider time, IServiceProvider services, ILoggerFactory loggers)
     {
-        (_redirection, _own, _gate, _places, _options, _connections, _metrics, _aggregate, _node, _time) =
-            (redirection, own, gate, places, options, connections, metrics, aggregate, node, time);
+        (_redirection, _own, _gate, _places, _options, _connections, _metrics, _refusals, _aggregate, _node, _time) =
+            (redirection, own, gate, places, options, connections, metrics, refusals, aggregate, node, time);
         _logger = loggers.CreateLogger<InboundSide>();
         _silent = new SilentClients(new ProtocolDetector(time), time);
         meshTls.Tcp = RelayTerminatedAsync;
@@ -273,14 +274,18 @@ internal sealed partial class InboundSide : IAsyncDisposable
     private void Refuse(Socket socket, string reason, IPEndPoint? destination, string detail)
     {
         _metrics.ConnectionRefused(MeshTags.Inbound, reason);
-        Log.ConnectionRefused(_logger, destination?.ToString() ?? "unknown", reason, detail);
+        if (_refusals.IsDue($"inbound/{reason}", out var count))
+        {
+            Log.ConnectionRefused(_logger, count, destination?.ToString() ?? "unknown", reason, detail);
+        }
+
         RelayEnd.Of(socket, Stream.Null).Abort();
     }
 
     private static partial class Log
     {
-        [LoggerMessage(6200, LogLevel.Warning, "A connection to {Destination} was refused ({Reason}): {Detail}", EventName = nameof(ConnectionRefused))]
-        public static partial void ConnectionRefused(ILogger logger, string destination, string reason, string detail);
+        [LoggerMessage(6200, LogLevel.Warning, "{Count} connections were refused ({Reason}), the latest to {Destination}: {Detail}", EventName = nameof(ConnectionRefused))]
+        public static partial void ConnectionRefused(ILogger logger, long count, string destination, string reason, string detail);
 
         [LoggerMessage(6201, LogLevel.Warning, "The app can't be connected at {Destination}: {Detail}", EventName = nameof(AppUnreachable))]
         public static partial void AppUnreachable(ILogger logger, string destination, string detail);

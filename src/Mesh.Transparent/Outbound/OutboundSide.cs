@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Mesh.Outbound;
+using Mesh.Server;
 using Mesh.Telemetry;
 using Mesh.Transparent.Detection;
 using Mesh.Transparent.Forwarding;
@@ -27,6 +28,7 @@ internal sealed partial class OutboundSide : IAsyncDisposable
     private readonly SilentClients _silent;
     private readonly SocketConnections _connections;
     private readonly SidecarMetrics _metrics;
+    private readonly RefusalLog _refusals;
     private readonly TimeProvider _time;
     private readonly Random _random;
     private readonly ILogger _logger;
@@ -36,10 +38,10 @@ internal sealed partial class OutboundSide : IAsyncDisposable
 
     public OutboundSide(
         IRedirection redirection, OwnPorts own, OutboundPipeline pipeline, OpaquePipeline opaque, EgressDestinations egress, SidecarOptions options, SocketConnections connections,
-        SidecarMetrics metrics, TimeProvider time, Random random, IServiceProvider services, ILoggerFactory loggers)
+        SidecarMetrics metrics, RefusalLog refusals, TimeProvider time, Random random, IServiceProvider services, ILoggerFactory loggers)
     {
-        (_redirection, _own, _pipeline, _opaque, _egress, _options, _connections, _metrics, _time, _random) =
-            (redirection, own, pipeline, opaque, egress, options, connections, metrics, time, random);
+        (_redirection, _own, _pipeline, _opaque, _egress, _options, _connections, _metrics, _refusals, _time, _random) =
+            (redirection, own, pipeline, opaque, egress, options, connections, metrics, refusals, time, random);
         _logger = loggers.CreateLogger<OutboundSide>();
         _detector = new ProtocolDetector(time);
         _silent = new SilentClients(_detector, time);
@@ -210,7 +212,11 @@ internal sealed partial class OutboundSide : IAsyncDisposable
     private void Refuse(Socket socket, string reason, string detail, IPEndPoint? destination = null)
     {
         _metrics.ConnectionRefused(MeshTags.Outbound, reason);
-        Log.ConnectionRefused(_logger, destination?.ToString() ?? "unknown", reason, detail);
+        if (_refusals.IsDue($"outbound/{reason}", out var count))
+        {
+            Log.ConnectionRefused(_logger, count, destination?.ToString() ?? "unknown", reason, detail);
+        }
+
         RelayEnd.Of(socket, Stream.Null).Abort();
     }
 
@@ -219,7 +225,7 @@ internal sealed partial class OutboundSide : IAsyncDisposable
 
     private static partial class Log
     {
-        [LoggerMessage(6100, LogLevel.Warning, "A connection of the app to {Destination} was refused ({Reason}): {Detail}", EventName = nameof(ConnectionRefused))]
-        public static partial void ConnectionRefused(ILogger logger, string destination, string reason, string detail);
+        [LoggerMessage(6100, LogLevel.Warning, "{Count} connections of the app were refused ({Reason}), the latest to {Destination}: {Detail}", EventName = nameof(ConnectionRefused))]
+        public static partial void ConnectionRefused(ILogger logger, long count, string destination, string reason, string detail);
     }
 }
