@@ -11,7 +11,18 @@ namespace Mesh.Transparent;
 /// <summary>The command line: with no command the proxy runs; the others prepare or question it.</summary>
 internal static partial class SidecarProgram
 {
-    /// <returns>0 good, 1 failed, 64 not understood.</returns>
+    private const string Usage = """
+        usage: mesh-proxy [run | init | validate | await | --version]
+
+          run        the proxy, with settings from MESH_* variables; what it does without a command
+          init       redirects this network namespace's connections to the proxy; --undo takes that back
+          validate   proves that connections are redirected
+          await      waits until the proxy is ready, then becomes a command
+
+        init, validate and await say more with --help. The proxy answers on its admin port: /ready, /metrics, /config_dump.
+        """;
+
+    /// <returns>One of <see cref="ExitCodes"/>.</returns>
     public static async Task<int> RunAsync(string[] args)
     {
         switch (args)
@@ -24,9 +35,15 @@ internal static partial class SidecarProgram
                 return await ValidateCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
             case ["await", .. var rest]:
                 return await AwaitCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
+            case ["--help" or "-h" or "help"]:
+                await Console.Out.WriteLineAsync(Usage).ConfigureAwait(false);
+                return ExitCodes.Ok;
+            case ["--version"]:
+                await Console.Out.WriteLineAsync(typeof(SidecarProgram).Assembly.GetName().Version?.ToString(3)).ConfigureAwait(false);
+                return ExitCodes.Ok;
             default:
-                await Console.Error.WriteLineAsync("usage: mesh-proxy [run | init | validate | await]").ConfigureAwait(false);
-                return 64;
+                await Console.Error.WriteLineAsync($"mesh-proxy: '{string.Join(' ', args)}' is not understood.\n{Usage}").ConfigureAwait(false);
+                return ExitCodes.Usage;
         }
     }
 
