@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Mesh.Hosting;
+using Mesh.Outbound;
 using Mesh.Server;
 using Mesh.Server.Listening;
 using Mesh.Telemetry;
@@ -115,7 +116,11 @@ internal sealed partial class InboundSide : IAsyncDisposable
 
     private async Task ServeAsync(Socket socket, IPEndPoint destination, InboundPlaces.InboundPlace place)
     {
-        var heard = await _silent.ListenAsync(socket, cancel => ConnectAppAsync(destination, cancel), _broken.Token).ConfigureAwait(false);
+        // A strict port takes mesh TLS alone: whoever is silent there costs the app no connection.
+        var heard = await _silent.ListenAsync(
+            socket,
+            cancel => place.Address.Policy is { Plaintext: false } ? throw new OpaqueRefusedException("The port is strict.") : ConnectAppAsync(destination, cancel),
+            _broken.Token).ConfigureAwait(false);
         _metrics.Detected(MeshTags.Inbound, heard.First.Protocol);
         if (heard.TimedOut)
         {
@@ -178,24 +183,36 @@ internal sealed partial class InboundSide : IAsyncDisposable
         {
             var isTls = heard.First.Protocol == WireProtocol.Tls;
             var mesh = new MeshConnectionFeature(place.Address, isTls ? FirstBytes.Tls : FirstBytes.Plain, isMeshTls: false, destination.ToString());
-            using (var timed = new CancellationTokenSource(MeshGate.LongestWait, _time))
-            {
-                await place.Address.GetAsync(timed.Token).ConfigureAwait(false);
-            }
-
-            if (!_gate.Connections.Admits(judged, mesh, bringsRequests: false))
+            if (!await IsAdmittedAsync(judged, mesh).ConfigureAwait(false))
             {
                 if (heard.Server is { } unused)
                 {
                     await unused.CloseAsync(failed: false).ConfigureAwait(false);
                 }
 
-                Refuse(socket, RefusalReasons.Policy, destination, "policy denies it, or takes only requests that can be judged");
+                Refuse(socket, RefusalReasons.Policy, destination, "policy denies it, takes only requests that can be judged, or did not come in time");
                 return;
             }
 
             await RelayAsync(socket, destination, mesh, heard.ServerSpoke ? IsMeshTls : null, heard.Server ?? await ConnectAppAsync(destination, _broken.Token).ConfigureAwait(false), heard).ConfigureAwait(false);
         }
+    }
+
+    private async ValueTask<bool> IsAdmittedAsync(RelayedConnection judged, MeshConnectionFeature mesh)
+    {
+        using var timed = new CancellationTokenSource(MeshGate.LongestWait, _time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timed.Token, _broken.Token);
+        try
+        {
+            await mesh.Address!.GetAsync(either.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // No policy, no connection.
+            return false;
+        }
+
+        return _gate.Connections.Admits(judged, mesh, bringsRequests: false);
     }
 
     /// <param name="refuses">Looks at the client's first bytes; null looks at nothing.</param>
