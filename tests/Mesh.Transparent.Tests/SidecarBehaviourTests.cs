@@ -198,6 +198,31 @@ public sealed class SidecarBehaviourTests : IDisposable
     }
 
     [Fact]
+    public async Task StrictPort_SilentStranger_CostsTheAppNoConnection()
+    {
+        await using var strictServer = new TcpServer(OpaqueThroughPairTests.EchoAsync);
+        await using var strict = await SidecarHarness.StartAsync(_ca, "cart", strictServer.Address);
+        var name = "meshlib/inbound?address=" + strictServer.Address;
+        strict.Config.Set(MeshSnapshot.Empty with
+        {
+            Listeners = MeshSnapshot.Empty.Listeners.Add(name, new ListenerResult.Found(
+                new Listener(name) { FilterChains = [new("mesh-tls", TransportProtocol.Tls, MeshTls: true, RequireClientCertificate: true) { IsOpaque = true }] }, null)),
+        });
+        await using var permissiveServer = new TcpServer(OpaqueThroughPairTests.EchoAsync);
+        await using var permissive = await SidecarHarness.StartAsync(_ca, "cart", permissiveServer.Address);
+        using var silent = await DialAsync(strict.Inbound);
+
+        // The clock: three who came later, one after the other, and were connected for their silence.
+        for (var i = 1; i <= 3; i++)
+        {
+            using var later = await DialAsync(permissive.Inbound);
+            await Eventually.Async(() => permissiveServer.Accepted == i, "a silent client of a permissive port is connected");
+        }
+
+        Assert.Equal(0, strictServer.Accepted);
+    }
+
+    [Fact]
     public async Task StrictPort_TakesMeshTlsAlone()
     {
         await using var server = new TcpServer(OpaqueThroughPairTests.EchoAsync);
