@@ -1,6 +1,6 @@
 using Google.Protobuf;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Translation;
 using Mesh.Fuzz.Tests.Targets;
 using Mesh.Spiffe;

@@ -1,6 +1,6 @@
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.ControlPlane.Sources.Files.Policies;
+using Mesh.ControlPlane.Sources.Manifests.Policies;
 using Mesh.ControlPlane.Translation;
 using Mesh.ControlPlane.Xds;
 using Mesh.Xds.Decoding;

@@ -1,7 +1,7 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Translation;
 using Mesh.Spiffe;
 

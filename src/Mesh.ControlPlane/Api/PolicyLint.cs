@@ -1,8 +1,8 @@
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.ControlPlane.Sources.Files;
-using Mesh.ControlPlane.Sources.Files.Policies;
+using Mesh.ControlPlane.Sources.Manifests;
+using Mesh.ControlPlane.Sources.Manifests.Policies;
 using Mesh.ControlPlane.Xds;
 using Mesh.Spiffe;
 

@@ -1,7 +1,7 @@
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.ControlPlane.Sources;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 
 namespace Mesh.ControlPlane.Api;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Net;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.ControlPlane.Sources.Files.Policies;
+using Mesh.ControlPlane.Sources.Manifests.Policies;
 
 namespace Mesh.ControlPlane.Hosting;
 

@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.ControlPlane.Sources.Files.Policies;
+using Mesh.ControlPlane.Sources.Manifests.Policies;
 using Mesh.ControlPlane.Tests.Sources;
 using Xunit;
 

@@ -3,6 +3,7 @@ using System.Text;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using Xunit;

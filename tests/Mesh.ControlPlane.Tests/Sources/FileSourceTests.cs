@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Sockets;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Files;
 using Mesh.Testing;
 using Microsoft.Extensions.Logging;

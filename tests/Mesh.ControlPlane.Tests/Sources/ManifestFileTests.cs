@@ -1,5 +1,5 @@
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Sources;

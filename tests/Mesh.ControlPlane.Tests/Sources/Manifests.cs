@@ -1,6 +1,6 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.Spiffe;
 
 namespace Mesh.ControlPlane.Tests.Sources;

@@ -1,7 +1,7 @@
 using Google.Protobuf;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Tests.Sources;
 using Mesh.ControlPlane.Translation;
 using Mesh.Xds.Decoding;

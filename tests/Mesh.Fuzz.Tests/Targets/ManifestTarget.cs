@@ -1,6 +1,6 @@
 using System.Text;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.Spiffe;
 using Mesh.Xds.Decoding;
 

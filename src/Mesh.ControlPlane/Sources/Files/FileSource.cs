@@ -1,7 +1,8 @@
 using System.Collections.Immutable;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Files.Policies;
+using Mesh.ControlPlane.Sources.Manifests;
+using Mesh.ControlPlane.Sources.Manifests.Policies;
 
 namespace Mesh.ControlPlane.Sources.Files;
 

@@ -1,0 +1,138 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Mesh.ControlPlane.Model;
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Sources.Manifests;
+
+/// <summary>Finds the endpoints of Services: from their slices, else from the Pods they select; and who each runs as.</summary>
+internal sealed class EndpointAssembler(
+    Dictionary<ManifestKey, Manifest> objects, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf,
+    ImmutableArray<SourceProblem>.Builder problems)
+{
+    private readonly ILookup<ServiceName, EndpointSliceManifest> _slices = objects.Values.OfType<EndpointSliceManifest>()
+        .OrderBy(s => s.Key.Name, StringComparer.Ordinal).ToLookup(s => new ServiceName(s.Key.Namespace, s.Service));
+
+    private readonly ILookup<string, PodManifest> _pods = objects.Values.OfType<PodManifest>()
+        .OrderBy(p => p.Key.Name, StringComparer.Ordinal).ToLookup(p => p.Key.Namespace);
+
+    public ImmutableArray<ServiceEndpoint> Of(ServiceManifest service)
+    {
+        var endpoints = _slices[service.Name].Any() ? FromSlices(service) : FromPods(service);
+        var seen = new HashSet<(string, string, int)>();
+        return
+        [
+            .. endpoints.Where(e => seen.Add((e.PortName, e.Address, e.Port)))
+                .OrderBy(e => e.PortName, StringComparer.Ordinal).ThenBy(e => e.Address, StringComparer.Ordinal).ThenBy(e => e.Port),
+        ];
+    }
+
+    /// <summary>Slices whose Service is in no file.</summary>
+    public void ReportOrphans(ImmutableDictionary<ServiceName, Service> services)
+    {
+        foreach (var slice in _slices.Where(s => !services.ContainsKey(s.Key)).SelectMany(s => s))
+        {
+            problems.Add(new SourceProblem(slice.Where, $"{slice.Key}: its Service '{slice.Key.Namespace}/{slice.Service}' is in no file, so nobody reaches its endpoints. Add the Service or correct label kubernetes.io/service-name."));
+        }
+    }
+
+    /// <summary>What the annotations of a Service and its slices say of one of its ports; null where none stands.</summary>
+    public bool? DeclaredOpaque(ServiceManifest service, ServicePortManifest port)
+    {
+        var slices = _slices[service.Name].Where(s => s.OpaquePorts is not null).ToArray();
+        return service.OpaquePorts is null && slices.Length == 0 ? null
+            : service.OpaquePorts?.Contains(port.Port) == true || Array.Exists(slices, s => s.Ports.Any(p => p.Name == port.Name && s.OpaquePorts!.Contains(p.Port)));
+    }
+
+    private IEnumerable<ServiceEndpoint> FromSlices(ServiceManifest service)
+    {
+        foreach (var slice in _slices[service.Name])
+        {
+            foreach (var port in slice.Ports)
+            {
+                if (!service.Ports.Any(p => p.Name == port.Name))
+                {
+                    problems.Add(new SourceProblem(slice.Where, $"{slice.Key}: its port '{port.Name}' is no port of {service.Key} ({PortNames(service)}), so nobody reaches it. Give both the same name."));
+                }
+            }
+
+            foreach (var endpoint in slice.Endpoints)
+            {
+                var account = AccountOf(endpoint, slice, service);
+                var addresses = slice.Fqdn ? endpoint.Addresses.SelectMany(a => addressesOf(a)) : endpoint.Addresses;
+                foreach (var address in addresses)
+                {
+                    foreach (var port in slice.Ports)
+                    {
+                        yield return Endpoint(service, port.Name, address, port.Port, account, endpoint.Ready, endpoint.Zone);
+                    }
+                }
+            }
+        }
+    }
+
+    private string? AccountOf(SliceEndpointManifest endpoint, EndpointSliceManifest slice, ServiceManifest service)
+    {
+        if (endpoint.Pod is { } pod)
+        {
+            if (objects.GetValueOrDefault(new ManifestKey("Pod", slice.Key.Namespace, pod)) is PodManifest found)
+            {
+                return found.ServiceAccount;
+            }
+
+            if ((slice.ServiceAccount ?? service.ServiceAccount) is null)
+            {
+                problems.Add(new SourceProblem(endpoint.Where, $"{slice.Key}: targetRef names Pod '{pod}', which is in no file, so the endpoint has no identity and is not meshed. Add the Pod or annotation {Annotations.ServiceAccount}."));
+            }
+        }
+
+        return slice.ServiceAccount ?? service.ServiceAccount;
+    }
+
+    private IEnumerable<ServiceEndpoint> FromPods(ServiceManifest service)
+    {
+        if (service.Selector.IsEmpty)
+        {
+            yield break;
+        }
+
+        foreach (var pod in _pods[service.Key.Namespace])
+        {
+            if (pod.Address is null || !service.Selector.All(s => pod.Labels.TryGetValue(s.Key, out var value) && value == s.Value))
+            {
+                continue;
+            }
+
+            foreach (var port in service.Ports)
+            {
+                if (TargetOf(port, pod) is { } target)
+                {
+                    yield return Endpoint(service, port.Name, pod.Address, target, pod.ServiceAccount, pod.Ready || service.PublishNotReadyAddresses, string.Empty);
+                }
+                else
+                {
+                    problems.Add(new SourceProblem(pod.Where, $"{pod.Key} has no container port named '{port.TargetPort}', which {service.Key} asks for. Name a container port so, or give targetPort as a number."));
+                }
+            }
+        }
+    }
+
+    private static int? TargetOf(ServicePortManifest port, PodManifest pod) =>
+        port.TargetPort is null ? port.Port
+        : int.TryParse(port.TargetPort, CultureInfo.InvariantCulture, out var number) ? number
+        : pod.Ports.FirstOrDefault(p => p.Name == port.TargetPort)?.Port;
+
+    private ServiceEndpoint Endpoint(ServiceManifest service, string portName, string address, int port, string? account, bool ready, string zone)
+    {
+        var endpoint = new ServiceEndpoint(portName, address, port, account, ready, zone, Meshed: false);
+        if (account is null)
+        {
+            return endpoint;
+        }
+
+        var id = SpiffeId.ForServiceAccount(trustDomain, service.Key.Namespace, account);
+        return marks.IsMeshed(endpoint.HostPort, id) ? endpoint with { Meshed = true, SpeaksTcp = marks.IsTransparent(endpoint.HostPort, id) } : endpoint;
+    }
+
+    private static string PortNames(ServiceManifest service) => string.Join(", ", service.Ports.Select(p => $"'{p.Name}'"));
+}

@@ -1,0 +1,46 @@
+using System.Collections.Immutable;
+using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources.Manifests.Policies;
+using Mesh.Spiffe;
+
+namespace Mesh.ControlPlane.Sources.Manifests;
+
+/// <summary>Joins the objects of all files and the mesh marks into one model. Pure: the same input gives the same model.</summary>
+internal static class ModelAssembler
+{
+    /// <param name="files">In the order in which duplicates are decided: the first wins.</param>
+    /// <param name="addressesOf">The addresses of a host name (<c>addressType: FQDN</c>); empty while unknown.</param>
+    /// <param name="now">What ended before has no effect; null: nothing ends.</param>
+    public static MeshModel Assemble(
+        IEnumerable<ManifestFile> files, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf, DateTimeOffset? now = null)
+    {
+        var problems = ImmutableArray.CreateBuilder<SourceProblem>();
+        var objects = new Dictionary<ManifestKey, Manifest>();
+        var refused = new List<RefusedManifest>();
+        foreach (var file in files)
+        {
+            refused.AddRange(file.Refused);
+            problems.AddRange(file.Problems);
+            foreach (var manifest in file.Objects)
+            {
+                if (!objects.TryAdd(manifest.Key, manifest))
+                {
+                    problems.Add(new SourceProblem(manifest.Where, $"{manifest.Key} stands already at {objects[manifest.Key].Where}, which is used. Remove one of the two."));
+                }
+            }
+        }
+
+        var endpoints = new EndpointAssembler(objects, trustDomain, marks, addressesOf, problems);
+        var services = objects.Values.OfType<ServiceManifest>().OrderBy(s => s.Key.Namespace, StringComparer.Ordinal).ThenBy(s => s.Key.Name, StringComparer.Ordinal)
+            .ToImmutableDictionary(
+                s => s.Name,
+                s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol) { DeclaredOpaque = endpoints.DeclaredOpaque(s, p) })], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
+        endpoints.ReportOrphans(services);
+        var references = new RouteReferences(objects, services, problems);
+        var routes = new RouteAssembler(objects, references, problems).Assemble();
+        var connections = new ConnectionRouteAssembler(objects, services, references, problems).Assemble();
+        var model = new MeshModel { Services = services, Routes = routes, ConnectionRoutes = connections, Workloads = new WorkloadAssembler(objects, addressesOf).Assemble() };
+        var policies = new PolicyAssembler(objects, model, refused, now, problems).Assemble();
+        return model with { Policies = policies, Problems = problems.ToImmutable() };
+    }
+}

@@ -1,0 +1,77 @@
+using System.Collections.Immutable;
+using Mesh.ControlPlane.Model;
+
+namespace Mesh.ControlPlane.Sources.Manifests;
+
+/// <summary>Follows the references of routes to Services, and tells what is wrong with them.</summary>
+internal sealed class RouteReferences(
+    Dictionary<ManifestKey, Manifest> objects, ImmutableDictionary<ServiceName, Service> services, ImmutableArray<SourceProblem>.Builder problems)
+{
+    private readonly ReferenceGrantManifest[] _grants = [.. objects.Values.OfType<ReferenceGrantManifest>()];
+
+    /// <summary>A mirror that is none is told and left out; the rule stays in force (Gateway API).</summary>
+    public bool MayMirror(ManifestKey route, BackendRef mirror, string where)
+    {
+        var why = mirror.Service.Namespace != route.Namespace && !_grants.Any(g => g.Allows(route, mirror.Service))
+                ? $"is in another namespace. Nothing is copied until a ReferenceGrant in '{mirror.Service.Namespace}' allows it"
+            : !services.TryGetValue(mirror.Service, out var service) ? "is in no file. Nothing is copied: add the Service or correct the name"
+            : !service.Ports.Any(p => p.Port == mirror.Port) ? $"has no port {mirror.Port}. Nothing is copied: use one of {Ports(service)}"
+            : null;
+        if (why is not null)
+        {
+            problems.Add(new SourceProblem(where, $"{route}: its mirror '{mirror.Service}' {why}."));
+        }
+
+        return why is null;
+    }
+
+    public ParentRef? Parent(ManifestKey route, ParentRefManifest parent)
+    {
+        if (!services.TryGetValue(parent.Service, out var service))
+        {
+            problems.Add(new SourceProblem(parent.Where, $"{route}: its parent Service '{parent.Service}' is in no file, so the route has no effect there. Add the Service or correct the parentRef."));
+            return null;
+        }
+
+        var port = service.Ports.FirstOrDefault(p =>
+            (parent.Port is null || p.Port == parent.Port) && (parent.SectionName is null || p.Name == parent.SectionName));
+        if (port is null)
+        {
+            var asked = parent.Port is { } number ? $"port {number}" : $"port '{parent.SectionName}'";
+            problems.Add(new SourceProblem(parent.Where, $"{route}: its parent Service '{parent.Service}' has no {asked}, so the route has no effect there. It has {Ports(service)}."));
+            return null;
+        }
+
+        return new ParentRef(parent.Service, parent.Port is null && parent.SectionName is null ? null : port.Port);
+    }
+
+    public BackendRef Backend(ManifestKey route, BackendRef backend, string where)
+    {
+        if (backend.Refused)
+        {
+            return backend;
+        }
+
+        if (backend.Service.Namespace != route.Namespace && !_grants.Any(g => g.Allows(route, backend.Service)))
+        {
+            problems.Add(new SourceProblem(where, $"{route}: its backend '{backend.Service}' is in another namespace. Its share {RouteFields.Failure(route)} until a ReferenceGrant in '{backend.Service.Namespace}' allows it."));
+            return backend with { Refused = true };
+        }
+
+        if (!services.TryGetValue(backend.Service, out var service))
+        {
+            problems.Add(new SourceProblem(where, $"{route}: its backend Service '{backend.Service}' is in no file. Its share {RouteFields.Failure(route)}: add the Service or correct the name."));
+        }
+        else if (!service.Ports.Any(p => p.Port == backend.Port))
+        {
+            problems.Add(new SourceProblem(where, $"{route}: its backend Service '{backend.Service}' has no port {backend.Port}. Its share {RouteFields.Failure(route)}: use one of {Ports(service)}."));
+        }
+
+        return backend;
+    }
+
+    /// <summary>Some port of a Service has both.</summary>
+    public static bool Overlap(ParentRef a, ParentRef b) => a.Service == b.Service && (a.Port is null || b.Port is null || a.Port == b.Port);
+
+    private static string Ports(Service service) => string.Join(", ", service.Ports.Select(p => p.Name.Length == 0 ? $"{p.Port}" : $"{p.Port} ('{p.Name}')"));
+}
