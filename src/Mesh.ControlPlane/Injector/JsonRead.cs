@@ -48,7 +48,11 @@ internal static class JsonRead
 
     public static bool Flag(this JsonObject? from, string name) => from?[name] is JsonValue value && value.TryGetValue<bool>(out var flag) && flag;
 
-    public static long? Integer(this JsonObject? from, string name) => from?[name] is JsonValue value && value.TryGetValue<long>(out var number) ? number : null;
+    // What was read is converted; what was made here is of the type it was made of.
+    public static long? Integer(this JsonObject? from, string name) => from?[name] is not JsonValue value ? null
+        : value.TryGetValue<long>(out var number) ? number
+        : value.TryGetValue<int>(out var small) ? small
+        : null;
 
     /// <summary>Labels or annotations.</summary>
     public static Dictionary<string, string> Texts(this JsonObject? from, string name)

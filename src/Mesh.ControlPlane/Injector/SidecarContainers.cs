@@ -54,7 +54,7 @@ internal sealed class SidecarContainers(InjectionValues values, SidecarSettings 
             ["readinessProbe"] = Probe("/ready", period: 10, failures: 3),
             ["livenessProbe"] = Probe("/live", period: 10, failures: 3),
             ["resources"] = Resources(settings.CpuRequest, settings.CpuLimit, settings.MemoryRequest, settings.MemoryLimit),
-            ["securityContext"] = writesRules ? Security(0, null, ["NET_ADMIN", "SETGID", "SETUID"]) : Security(settings.Uid, settings.Gid, []),
+            ["securityContext"] = writesRules ? Security(0, null, ["NET_ADMIN", "SETGID", "SETUID"]) : Security(settings.Uid, settings.Gid ?? settings.Uid, []),
             ["terminationMessagePolicy"] = "FallbackToLogsOnError",
             ["volumeMounts"] = new JsonArray(IdentityVolume.Mount()),
         };
