@@ -14,6 +14,8 @@ internal sealed record Workload(
     public ImmutableArray<int> DeclaredPorts { get; init; } = [];
 
     public ImmutableArray<Probe> Probes { get; init; } = [];
+
+    public Place Place { get; init; } = Place.Unknown;
 }
 
 /// <summary>A question that the Pod's node asks without an identity: it is answered whatever policies say.</summary>
