@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Mesh.ControlPlane.Cluster;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Files;
@@ -15,6 +16,12 @@ internal sealed record ModelSourceContext(MeshControlPlaneOptions Options, IMesh
 internal sealed record ControlPlaneParts(
     Func<ModelSourceContext, IModelSource> Source, Func<MeshControlPlaneOptions, IResourceTranslator> Translator, Func<string, ByteString, DecodeResult> Decode)
 {
+    /// <summary>Which cluster the control plane runs in; null: in none, and its state is in its folder.</summary>
+    public Func<MeshControlPlaneOptions, TimeProvider, ClusterSettings?> Cluster { get; init; } = static (_, _) => null;
+
+    /// <summary>What objects of the cluster shall say of themselves.</summary>
+    public Func<MeshModel, IReadOnlyList<ObjectStatus>> Statuses { get; init; } = static _ => [];
+
     /// <summary>Used by the program and by AddMeshControlPlane.</summary>
     public static ControlPlaneParts Default { get; } = new(
         static context => new FileSource(

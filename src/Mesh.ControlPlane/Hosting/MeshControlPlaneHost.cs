@@ -2,8 +2,10 @@ using System.Net;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
+using Mesh.ControlPlane.Cluster;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
+using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
 using Mesh.Hosting;
@@ -24,7 +26,8 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private readonly ILogger _logger = loggers.CreateLogger<MeshControlPlaneHost>();
     private readonly Stopping _stopping = new();
     private DataFolder? _data;
-    private MeshMarks? _marks;
+    private IMeshMarkStore? _marks;
+    private ClusterParts? _cluster;
     private IModelSource? _source;
     private WebApplication? _app;
 
@@ -43,14 +46,24 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
         try
         {
+            if (parts.Cluster(options, time) is { } settings)
+            {
+                _cluster = await ClusterParts.StartAsync(settings, options, time, loggers, cancellationToken);
+            }
+
             _app = Build();
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or KubeApiException)
         {
             throw new MeshConfigurationException([e.Message]);
         }
 
         await _source!.StartAsync(cancellationToken);
+        if (_cluster is not null)
+        {
+            await _cluster.BeginAsync(_app.Services, cancellationToken);
+        }
+
         try
         {
             await _app.StartAsync(cancellationToken);
@@ -67,9 +80,14 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         return addresses;
     }
 
-    /// <summary>Tells the streams, lets calls finish for at most 5 s, then stops.</summary>
+    /// <summary>Gives the lead away, tells the streams, lets calls finish for at most 5 s, then stops.</summary>
     public async Task StopAsync()
     {
+        if (_cluster is not null)
+        {
+            await _cluster.StepDownAsync();
+        }
+
         _stopping.Begin();
         if (_app is { } app)
         {
@@ -82,6 +100,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             }
 
             await app.StopAsync(limit.Token);
+        }
+
+        if (_cluster is not null)
+        {
+            await _cluster.EndAsync();
         }
     }
 
@@ -102,6 +125,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             await _marks.DisposeAsync();
         }
 
+        if (_cluster is not null)
+        {
+            await _cluster.DisposeAsync();
+        }
+
         _data?.Dispose();
         _stopping.Dispose();
     }
@@ -109,15 +137,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private WebApplication Build()
     {
         var trustDomain = TrustDomain.Parse(options.TrustDomain);
-        var random = new SecureRandom();
         var data = _data = new DataFolder(options.DataFolder);
-        var maker = new CertificateMaker(trustDomain, options.CaKey, time, random);
-        var trust = new TrustBundleStore(data, trustDomain, time);
-        var given = AuthorityLoader.Files(options, time);
-        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
-        var authority = new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>());
+        var given = _cluster is null ? AuthorityLoader.Files(options, time) : _cluster.Given;
+        var (authority, trust, leafPolicy) = _cluster?.Authority.Live ?? OwnAuthority(data, given);
         var store = new ModelStore();
-        var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
+        var marks = _marks = _cluster?.Marks(store) ?? new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
         var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));
         marks.Subscribe(source.Refresh);
 
@@ -130,16 +154,27 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(options);
         services.AddSingleton(data);
         services.AddSingleton(store);
-        services.AddSingleton(marks);
+        services.AddSingleton<IMeshMarkStore>(marks);
         services.AddSingleton(_stopping);
         services.AddSingleton(trust);
         services.AddSingleton(authority);
         services.AddSingleton(new GivenFiles(given));
         services.AddSingleton<Issuer>();
-        services.AddSingleton(new JoinTokens(data, trustDomain, time));
-        services.AddSingleton(p => AttestorFactory.Create(options, p.GetRequiredService<JoinTokens>(), time, loggers));
-        services.AddSingleton(new LeafPolicyStore(data, time, options.LeafLife));
-        services.AddSingleton(new AdminToken(data));
+        services.AddSingleton(p => AttestorFactory.Create(options, p.GetService<JoinTokens>(), time, loggers, _cluster?.TokenReviews));
+        services.AddSingleton(leafPolicy);
+        services.AddSingleton(_cluster?.AdminToken ?? new AdminToken(data));
+        if (_cluster is null)
+        {
+            services.AddSingleton(new JoinTokens(data, trustDomain, time));
+            services.AddSingleton<IReplicas>(OnlyReplica.Instance);
+            services.AddSingleton<IAuthorityChanges>(new OwnState(new AuthorityState(authority, trust, leafPolicy)));
+        }
+        else
+        {
+            _cluster.AddTo(services, store, parts.Statuses);
+            KeepBundle(data, trust);
+        }
+
         services.AddSingleton(new OutgoingCheck(parts.Decode));
         services.AddSingleton(parts.Translator(options));
         services.AddSingleton(p => new ServingCertificate(p.GetRequiredService<Issuer>(), options.Address, time));
@@ -173,6 +208,34 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         app.MapGrpcService<OtlpMetricsService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Http)).MapControlPlaneApi();
         return app;
+    }
+
+    private AuthorityState OwnAuthority(DataFolder data, IssuerFiles? given)
+    {
+        var trustDomain = TrustDomain.Parse(options.TrustDomain);
+        var maker = new CertificateMaker(trustDomain, options.CaKey, time, new SecureRandom());
+        var trust = new TrustBundleStore(data, trustDomain, time);
+        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
+        return new AuthorityState(new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>()), trust, new LeafPolicyStore(data, time, options.LeafLife));
+    }
+
+    /// <summary>What the ready line names as the trust bundle, kept as shared state has it.</summary>
+    private void KeepBundle(DataFolder data, TrustBundleStore trust)
+    {
+        Write();
+        trust.Subscribe(Write);
+
+        void Write()
+        {
+            try
+            {
+                data.Write(TrustBundleStore.FileName, trust.Current.Pem, secret: false);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Log.BundleNotWritten(_logger, data.File(TrustBundleStore.FileName), e.Message);
+            }
+        }
     }
 
     private void Listen(KestrelServerOptions kestrel)
@@ -248,6 +311,9 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
     private static partial class Log
     {
+        [LoggerMessage(4911, LogLevel.Warning, "The roots in force could not be written to '{File}': {Problem}", EventName = nameof(BundleNotWritten))]
+        public static partial void BundleNotWritten(ILogger logger, string file, string problem);
+
         [LoggerMessage(4910, LogLevel.Information, "The control plane serves ADS on {Ads}, TLS gRPC on {Grpc}, HTTP on {Http}, from '{Folder}'", EventName = nameof(Started))]
         public static partial void Started(ILogger logger, string ads, string grpc, string http, string folder);
     }
