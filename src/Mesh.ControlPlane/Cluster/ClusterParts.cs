@@ -74,17 +74,17 @@ internal sealed class ClusterParts : IAsyncDisposable
         _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _trustDomain, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
 
     /// <summary>Third: what the inner host's parts find.</summary>
-    public void AddTo(IServiceCollection services, ModelStore store, Func<MeshModel, IReadOnlyList<ObjectStatus>> statuses)
+    public void AddTo(IServiceCollection services, ModelStore store)
     {
         services.AddSingleton(Lease);
         services.AddSingleton(Replicas);
         services.AddSingleton<IReplicas>(Replicas);
         services.AddSingleton(Authority);
         services.AddSingleton<IAuthorityChanges>(Authority);
-        services.AddSingleton<IApiAccess>(new KubeAccess(_settings.Api, _time, _loggers.CreateLogger<KubeAccess>()));
+        services.AddSingleton<IApiAccess>(new RoleAccess(_settings.Api, _time, _loggers.CreateLogger<RoleAccess>()));
         services.AddSingleton(p => new WebhookCertificate(p.GetRequiredService<Issuer>(), _settings.Namespace, _options.ClusterDomain, _time));
         services.AddSingleton(p => new ReadyCheck("webhook-certificate", () => WebhookProblem(p.GetRequiredService<WebhookCertificate>())));
-        var writer = Add(new StatusWriter(_settings.Api, store, statuses, Lease, _time, NewRandom(), _loggers.CreateLogger<StatusWriter>()));
+        var writer = Add(new StatusWriter(_settings.Api, store, ObjectStatuses.StatusOf, Lease, _time, NewRandom(), _loggers.CreateLogger<StatusWriter>()));
         services.AddSingleton<IMoreMetrics>(new ClusterMetrics(Lease, Replicas, _marks!, writer, Authority, _counts));
     }
 

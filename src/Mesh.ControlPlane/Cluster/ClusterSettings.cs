@@ -5,11 +5,11 @@ namespace Mesh.ControlPlane.Cluster;
 /// <summary>Which cluster, and who we are in it.</summary>
 /// <param name="Namespace">Where the control plane's own objects are.</param>
 /// <param name="Pod">The name of this replica: of its Pod.</param>
-internal sealed record ClusterSettings(KubeApi Api, string Namespace, string Pod)
+/// <param name="IssuerSecret">The Secret with an operator's issuer.</param>
+/// <param name="IssuerRequired">It must be there: an own authority is made in no case.</param>
+internal sealed record ClusterSettings(KubeApi Api, string Namespace, string Pod, string IssuerSecret, bool IssuerRequired)
 {
-    /// <summary>The Secret with an operator's issuer.</summary>
-    public string IssuerSecret { get; init; } = ClusterNames.IssuerSecret;
-
-    /// <summary>It must be there: an own authority is made in no case.</summary>
-    public bool IssuerRequired { get; init; }
+    public static ClusterSettings Of(MeshControlPlaneOptions options, KubeApi api) => new(
+        api, options.SystemNamespace ?? KubeApi.OwnNamespace() ?? "mesh-system", (options.ReplicaName ?? Environment.MachineName).ToLowerInvariant(),
+        options.IssuerSecret ?? ClusterNames.IssuerSecret, options.IssuerSecret is not null);
 }

@@ -3,7 +3,7 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources;
+using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.Spiffe;
 
@@ -15,7 +15,6 @@ internal sealed partial class PodMarks : IMeshMarkStore
 {
     /// <summary>Bounds what workloads can make us remember while the API server is away.</summary>
     private const int MostWaiting = 20_000;
-    private const string MarkAnnotation = Annotations.Domain + "/meshed";
     private static readonly TimeSpan BetweenWrites = TimeSpan.FromMilliseconds(20);
 
     /// <summary>A Pod may be in the API server before it is in our model.</summary>
@@ -325,7 +324,7 @@ internal sealed partial class PodMarks : IMeshMarkStore
         }
 
         var text = MarkText.With(pod.Mark, ports, marks[^1].Sidecar);
-        var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [MarkAnnotation] = text } } };
+        var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [PodMark.Annotation] = text } } };
         try
         {
             await _api.PatchAsync($"{ClusterNames.Pods(pod.Namespace)}/{pod.Name}", patch, KubePatch.Merge, ClusterNames.FieldManager, cancellationToken);

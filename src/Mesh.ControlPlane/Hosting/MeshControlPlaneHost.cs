@@ -28,6 +28,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private DataFolder? _data;
     private IMeshMarkStore? _marks;
     private ClusterParts? _cluster;
+    private KubeApi? _kube;
     private IModelSource? _source;
     private WebApplication? _app;
 
@@ -46,9 +47,10 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
         try
         {
-            if (parts.Cluster(options, time) is { } settings)
+            if (options.Kubernetes)
             {
-                _cluster = await ClusterParts.StartAsync(settings, options, time, loggers, cancellationToken);
+                _kube = KubeAccess.Open(options, time);
+                _cluster = await ClusterParts.StartAsync(ClusterSettings.Of(options, _kube), options, time, loggers, cancellationToken);
             }
 
             _app = Build();
@@ -74,9 +76,10 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         }
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
+        var ads = options.HasPlaintextAds ? bound[0].Authority : string.Empty;
         var addresses = new ControlPlaneAddresses(
-            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
-        Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, options.ConfigFolder);
+            ads, bound[^2].Authority, $"http://{bound[^1].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+        Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, _kube?.Server.ToString() ?? options.ConfigFolder);
         return addresses;
     }
 
@@ -130,6 +133,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             await _cluster.DisposeAsync();
         }
 
+        _kube?.Dispose();
         _data?.Dispose();
         _stopping.Dispose();
     }
@@ -142,7 +146,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         var (authority, trust, leafPolicy) = _cluster?.Authority.Live ?? OwnAuthority(data, given);
         var store = new ModelStore();
         var marks = _marks = _cluster?.Marks(store) ?? new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
-        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));
+        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers, _kube));
         marks.Subscribe(source.Refresh);
 
         // Empty: an embedding process' Kestrel:Endpoints, ASPNETCORE_URLS and logging are not ours to take.
@@ -154,6 +158,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(options);
         services.AddSingleton(data);
         services.AddSingleton(store);
+        services.AddSingleton(source);
+        if (_kube is not null)
+        {
+            services.AddSingleton(_kube);
+        }
+
         services.AddSingleton<IMeshMarkStore>(marks);
         services.AddSingleton(_stopping);
         services.AddSingleton(trust);
@@ -171,7 +181,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         }
         else
         {
-            _cluster.AddTo(services, store, parts.Statuses);
+            _cluster.AddTo(services, store);
             KeepBundle(data, trust);
         }
 
@@ -244,7 +254,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         // Finds dead clients; a stream without changes is silent for days.
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-        kestrel.Listen(IPAddress.Loopback, options.AdsPort, listen => Use(listen, PortKind.Ads, HttpProtocols.Http2));
+        if (options.HasPlaintextAds)
+        {
+            kestrel.Listen(IPAddress.Loopback, options.AdsPort, listen => Use(listen, PortKind.Ads, HttpProtocols.Http2));
+        }
+
         kestrel.Listen(options.Address, options.GrpcPort, listen =>
         {
             Use(listen, PortKind.Grpc, HttpProtocols.Http2);

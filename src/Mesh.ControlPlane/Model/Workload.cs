@@ -20,6 +20,8 @@ internal sealed record Workload(
 
     /// <summary>What stands on the Pod of its being in the mesh (<see cref="MarkText"/>); null: nothing.</summary>
     public string? Mark { get; init; }
+
+    public Place Place { get; init; } = Place.Unknown;
 }
 
 /// <summary>A question that the Pod's node asks without an identity: it is answered whatever policies say.</summary>

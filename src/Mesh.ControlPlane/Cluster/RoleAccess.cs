@@ -11,7 +11,7 @@ namespace Mesh.ControlPlane.Cluster;
 
 /// <summary>Lets users and service accounts of the cluster use the API as RBAC says: <c>get</c> to read and <c>update</c> to change, of the resource <c>meshes.policy.meshlib.io</c>, which no object is of. Thread-safe.</summary>
 /// <remarks>A verdict is believed for 10 s: what a role loses it loses within that time.</remarks>
-internal sealed partial class KubeAccess(KubeApi api, TimeProvider time, ILogger<KubeAccess> logger) : IApiAccess
+internal sealed partial class RoleAccess(KubeApi api, TimeProvider time, ILogger<RoleAccess> logger) : IApiAccess
 {
     public const string Group = "policy." + Annotations.Domain;
     public const string Resource = "meshes";
