@@ -58,6 +58,9 @@ public sealed class MeshControlPlaneOptions
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
 
+    /// <summary>HTTPS port for the Kubernetes API server's webhooks, 0 is any free one. Default: none.</summary>
+    internal int? WebhookPort { get; set; }
+
     /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>, or with <see cref="IssuerCertificate"/> as what workloads trust. Default: an own root in <see cref="DataFolder"/>.</summary>
     public string? RootCertificate { get; set; }
 
@@ -260,5 +263,5 @@ public sealed class MeshControlPlaneOptions
     /// <summary>Off on Kubernetes: everybody there has a token.</summary>
     internal bool HasPlaintextAds => !Kubernetes;
 
-    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort)];
+    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort), .. WebhookPort is { } port ? new (string, int)[] { ("--webhook-port", port) } : []];
 }

@@ -1,8 +1,11 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Cluster;
+using Mesh.ControlPlane.Injector;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Kubernetes;
@@ -31,6 +34,9 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private KubeApi? _kube;
     private IModelSource? _source;
     private WebApplication? _app;
+
+    /// <summary>Where the API server's webhooks are answered, host and port; null when they are not.</summary>
+    public string? Webhooks { get; private set; }
 
     /// <summary>The inner host's services, for tests and the embedding process; null before the start.</summary>
     public IServiceProvider? Services => _app?.Services;
@@ -76,9 +82,13 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         }
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
-        var ads = options.HasPlaintextAds ? bound[0].Authority : string.Empty;
+        // In the order in which they were bound.
+        var next = 0;
+        var ads = options.HasPlaintextAds ? bound[next++].Authority : string.Empty;
+        var (grpc, http) = (bound[next++].Authority, bound[next++].Authority);
         var addresses = new ControlPlaneAddresses(
-            ads, bound[^2].Authority, $"http://{bound[^1].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+            ads, grpc, $"http://{http}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+        Webhooks = bound.ElementAtOrDefault(next)?.Authority;
         Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, _kube?.Server.ToString() ?? options.ConfigFolder);
         return addresses;
     }
@@ -203,6 +213,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<MetricsIntake>();
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
+        if (options.WebhookPort is not null)
+        {
+            services.AddSingleton(parts.Injector ?? throw new MeshConfigurationException(["A webhook port is given, and nothing tells the webhooks what to go by: they need a cluster."]));
+            services.AddSingleton<PodAdmission>();
+        }
+
         services.AddGrpc();
         services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(o => ApiJson.Configure(o.SerializerOptions));
@@ -217,6 +233,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         app.MapGrpcService<CsrService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGrpcService<OtlpMetricsService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Http)).MapControlPlaneApi();
+        if (options.WebhookPort is not null)
+        {
+            app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Webhook)).MapAdmission();
+        }
+
         return app;
     }
 
@@ -266,6 +287,23 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.Options()) });
         });
         kestrel.Listen(options.Address, options.HttpPort, listen => Use(listen, PortKind.Http, HttpProtocols.Http1));
+        if (options.WebhookPort is { } webhooks)
+        {
+            kestrel.Listen(options.Address, webhooks, listen =>
+            {
+                Use(listen, PortKind.Webhook, HttpProtocols.Http1AndHttp2);
+                var certificate = listen.ApplicationServices.GetRequiredService<InjectorParts>().Certificate;
+                listen.UseHttps(new TlsHandshakeCallbackOptions
+                {
+                    OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+                    {
+                        ServerCertificateContext = certificate.Current,
+                        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+                        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                    }),
+                });
+            });
+        }
     }
 
     private static void Use(ListenOptions listen, PortKind kind, HttpProtocols protocols)
