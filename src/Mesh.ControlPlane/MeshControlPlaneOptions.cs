@@ -28,7 +28,16 @@ public sealed class MeshControlPlaneOptions
     /// <summary>PEM file with the roots of <see cref="ApiServer"/>'s certificate. Default: the machine's.</summary>
     public string? ApiCa { get; set; }
 
-    /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>
+    /// <summary>The namespace with what replicas in a cluster share: authority, marks, lease. Default: the pod's own, else <c>mesh-system</c>.</summary>
+    public string? SystemNamespace { get; set; }
+
+    /// <summary>What the replicas of a cluster call this one: the name of its Pod. Default: the host name, which is that.</summary>
+    public string? ReplicaName { get; set; }
+
+    /// <summary>The Secret in <see cref="SystemNamespace"/> with an issuer that was signed elsewhere, of type <c>kubernetes.io/tls</c> with <c>ca.crt</c>. Default: <c>mesh-issuer</c>, when that is there.</summary>
+    public string? IssuerSecret { get; set; }
+
+    /// <summary>Folder for the control plane's own files: root key, join tokens, marks; in a cluster only what was issued. Default: <c>mesh-data</c> in the current directory.</summary>
     public string DataFolder { get; set; } = "mesh-data";
 
     /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
@@ -194,6 +203,19 @@ public sealed class MeshControlPlaneOptions
         if (ApiServer is null && (ApiTokenFile ?? ApiCa) is not null)
         {
             yield return "--api-token-file and --api-ca go with --api-server: in a pod and in a kubeconfig they are said there.";
+        }
+
+        foreach (var (flag, name) in new[] { ("--system-namespace", SystemNamespace), ("--replica-name", ReplicaName), ("--issuer-secret", IssuerSecret) })
+        {
+            if (name is not null && !Sources.Manifests.Names.IsSubdomain(name))
+            {
+                yield return $"{flag} is '{name}', which is no name in Kubernetes. {Sources.Manifests.Names.SubdomainRule}";
+            }
+        }
+
+        if (IssuerSecret is not null && (RootCertificate ?? IssuerCertificate ?? Issuer) is not null)
+        {
+            yield return "--issuer-secret names all of the authority: leave out --issuer, --issuer-cert, --root-cert and --root-key.";
         }
 
         foreach (var (flag, file) in new[] { ("--api-token-file", ApiTokenFile), ("--api-ca", ApiCa), ("--kubeconfig", Kubeconfig) })

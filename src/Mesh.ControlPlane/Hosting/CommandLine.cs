@@ -17,6 +17,9 @@ internal static class CommandLine
                                    of the one that a kubeconfig names (default: KUBECONFIG, else ~/.kube/config; its current context), or
           --api-server URL  --api-token-file FILE  --api-ca FILE
                                    of this API server, with the token and the roots in these files
+          --system-namespace NAME  where replicas in a cluster keep what they share (default: the pod's own, else mesh-system)
+          --replica-name NAME      of this one (default: the host name, which is its pod's)
+          --issuer-secret NAME     a kubernetes.io/tls Secret there with an issuer signed elsewhere, and ca.crt (default: mesh-issuer, when it is there)
           --data DIR               the control plane's own files: root key, tokens, marks (default: mesh-data)
           --trust-domain NAME      default: cluster.local
           --cluster-domain NAME    default: cluster.local
@@ -98,6 +101,9 @@ internal static class CommandLine
                 case "--api-server": options.ApiServer = value; break;
                 case "--api-token-file": options.ApiTokenFile = value; break;
                 case "--api-ca": options.ApiCa = value; break;
+                case "--system-namespace": options.SystemNamespace = value; break;
+                case "--replica-name": options.ReplicaName = value; break;
+                case "--issuer-secret": options.IssuerSecret = value; break;
                 case "--data": options.DataFolder = value; break;
                 case "--trust-domain": options.TrustDomain = value; break;
                 case "--cluster-domain": options.ClusterDomain = value; break;
@@ -187,7 +193,7 @@ internal static class CommandLine
 
     private static readonly HashSet<string> Known =
     [
-        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
+        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
         "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
         "--token-review-audience", "--token-review-ca", "--token-review-token",

@@ -23,6 +23,9 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
     /// <summary>How long an answer may take.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Told of every answer, and of none (status 0): what was asked, what came, and after how long. It must not block or throw.</summary>
+    public Action<HttpMethod, HttpStatusCode, TimeSpan>? Answered { get; set; }
+
     /// <summary>Where the API server is.</summary>
     public Uri Server => client.BaseUri;
 
@@ -273,6 +276,8 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
             request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body)) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType!) } };
         }
 
+        var started = time.GetTimestamp();
+        HttpResponseMessage? response = null;
         try
         {
             if (client.Credentials is { } credentials)
@@ -280,7 +285,7 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
                 await credentials.ProcessHttpRequestAsync(request, limit);
             }
 
-            var response = await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit);
+            response = await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit);
             if (response.IsSuccessStatusCode)
             {
                 return response;
@@ -294,6 +299,10 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         catch (Exception e) when (Broke(e, caller) is { } why)
         {
             throw KubeApiException.Unreachable(Server, why, e);
+        }
+        finally
+        {
+            Answered?.Invoke(method, response?.StatusCode ?? 0, time.GetElapsedTime(started));
         }
     }
 
