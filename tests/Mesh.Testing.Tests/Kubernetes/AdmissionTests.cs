@@ -22,7 +22,7 @@ public sealed class AdmissionTests
             return response;
         };
 
-        using var answer = await client.PostAsync(Maps, new StringContent(Map("a").ToJsonString(), System.Text.Encoding.UTF8, "application/json"));
+        using var answer = await client.PostAsync(Maps, new StringContent(Map("a").ToJsonString(), System.Text.Encoding.UTF8, "application/json"), TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.Created, answer.StatusCode);
         Assert.Equal("299 - \"take \\\"care\\\"\"", answer.Headers.GetValues("Warning").Single());

@@ -59,14 +59,14 @@ public sealed class DefinitionTests
         await using var api = await FakeKubeApi.StartAsync();
         using var client = api.Client();
 
-        using var before = await client.GetAsync(Rules);
+        using var before = await client.AskAsync(Rules);
         api.Apply(Definition);
-        using var after = await client.GetAsync(Rules);
+        using var after = await client.AskAsync(Rules);
         api.Delete("customresourcedefinitions.apiextensions.k8s.io", "", "rules.policy.meshlib.io");
-        using var gone = await client.GetAsync(Rules);
+        using var gone = await client.AskAsync(Rules);
 
         Assert.Equal(HttpStatusCode.NotFound, before.StatusCode);
-        Assert.Equal("404 page not found\n", await before.Content.ReadAsStringAsync());
+        Assert.Equal("404 page not found\n", await before.TextAsync());
         Assert.Equal(HttpStatusCode.OK, after.StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, gone.StatusCode);
     }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes;
 using Xunit;
@@ -55,7 +54,7 @@ public sealed class FakeKubeApiTests
             metadata: { name: a, namespace: shop, labels: { app: a } }
             data: { port: "80" }
             """);
-        var list = (await client.GetFromJsonAsync<JsonObject>("/api/v1/configmaps?labelSelector=app%3Da"))!;
+        var (_, list) = await client.SendJsonAsync(HttpMethod.Get, "/api/v1/configmaps?labelSelector=app%3Da");
         await using var watch = await client.WatchAsync($"/api/v1/configmaps?watch=1&allowWatchBookmarks=true&labelSelector=app%3Da&resourceVersion={list.Text("metadata", "resourceVersion")}");
 
         api.Change("configmaps", "shop", "a", map => map.Map("data")["port"] = "81");

@@ -29,6 +29,10 @@ internal static class RawClient
         return (response.StatusCode, JsonNode.Parse(await response.Content.ReadAsStringAsync())!.AsObject());
     }
 
+    public static Task<HttpResponseMessage> AskAsync(this HttpClient client, string path) => client.GetAsync(path);
+
+    public static Task<string> TextAsync(this HttpResponseMessage answer) => answer.Content.ReadAsStringAsync();
+
     public static string Compact(this JsonNode json) => Encoding.UTF8.GetString(json.ToBytes());
 
     public static async Task<RawWatch> WatchAsync(this HttpClient client, string path) =>

@@ -52,7 +52,7 @@ public sealed class RbacTests
         api.Apply(Rules);
         using var client = api.Client(api.IssueToken("shop", "sa"));
 
-        using var answer = await client.SendAsync(new HttpRequestMessage(new HttpMethod(method), path));
+        using var answer = await client.SendAsync(new HttpRequestMessage(new HttpMethod(method), path), TestContext.Current.CancellationToken);
 
         Assert.Equal(expected, (int)answer.StatusCode);
     }
@@ -143,10 +143,10 @@ public sealed class RbacTests
         using var client = api.Client("nonsense");
 
         var (status, refused) = await client.SendJsonAsync(HttpMethod.Get, "/api/v1/pods");
-        using var health = await client.GetAsync("/readyz");
+        using var health = await client.AskAsync("/readyz");
 
         Assert.Equal(HttpStatusCode.Unauthorized, status);
         Assert.Equal("Unauthorized", refused.Text("reason"));
-        Assert.Equal("ok", await health.Content.ReadAsStringAsync());
+        Assert.Equal("ok", await health.TextAsync());
     }
 }

@@ -127,9 +127,9 @@ public sealed class WatchTests
         api.Faults.Fail("/api/v1/configmaps", 429, retryAfter: 3);
         api.Faults.Fail("/api/v1/configmaps", 503, verb: "list");
 
-        using var limited = await client.GetAsync("/api/v1/configmaps");
+        using var limited = await client.AskAsync("/api/v1/configmaps");
         var (broken, status) = await client.SendJsonAsync(HttpMethod.Get, "/api/v1/configmaps");
-        using var well = await client.GetAsync("/api/v1/configmaps");
+        using var well = await client.AskAsync("/api/v1/configmaps");
 
         Assert.Equal(HttpStatusCode.TooManyRequests, limited.StatusCode);
         Assert.Equal(TimeSpan.FromSeconds(3), limited.Headers.RetryAfter!.Delta);

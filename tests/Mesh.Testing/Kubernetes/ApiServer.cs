@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes.Admission;
 using Mesh.Testing.Kubernetes.Cel;
 using Mesh.Testing.Kubernetes.Discovery;
-using Mesh.Testing.Kubernetes.Patching;
 using Mesh.Testing.Kubernetes.Rbac;
 using Mesh.Testing.Kubernetes.Storage;
 using Mesh.Testing.Kubernetes.Watching;
@@ -12,7 +11,7 @@ using Microsoft.AspNetCore.Http;
 namespace Mesh.Testing.Kubernetes;
 
 /// <summary>The way of a request: log, faults, who, may it, and then the verb.</summary>
-internal sealed class ApiServer
+internal sealed partial class ApiServer : IDisposable
 {
     private readonly FakeKubeApiOptions _options;
     private readonly ResourceTable _resources = new();
@@ -60,10 +59,14 @@ internal sealed class ApiServer
     public KubeResource Resource(string qualified) =>
         _resources.All.FirstOrDefault(r => r.Qualified == qualified) ?? throw new InvalidOperationException($"There is no resource {qualified}; there are: {string.Join(", ", _resources.All.Select(r => r.Qualified))}.");
 
-    public void Stop()
+    /// <summary>Ends watches, so that the host can end.</summary>
+    public void Stop() => _stopping.Cancel();
+
+    public void Dispose()
     {
-        _stopping.Cancel();
+        _stopping.Dispose();
         _tokens.Dispose();
+        Faults.Dispose();
     }
 
     public string IssueToken(string ns, string account, string? pod, string audience, TimeSpan life) => _tokens.Issue(ns, account, pod, [audience], life);
@@ -81,51 +84,6 @@ internal sealed class ApiServer
         }
 
         call.SetResult();
-    }
-
-    /// <summary>A test's own write; it waits for nothing but memory.</summary>
-    public JsonObject Set(JsonObject json, bool replace = false)
-    {
-        var resource = _resources.OfKind(json.Text("apiVersion"), json.Text("kind"))
-            ?? throw new StatusException(404, "NotFound", $"no matches for kind \"{json.Text("kind")}\" in version \"{json.Text("apiVersion")}\"");
-        var ns = resource.Namespaced ? json.Namespace() is { Length: > 0 } named ? named : "default" : "";
-        if (ns != "" && Store.Find("/namespaces", "", ns) is null)
-        {
-            Set(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } });
-        }
-
-        var version = ResourceTable.Split(json.Text("apiVersion")).Version;
-        var request = ApiRequest.Internal(resource, ns, json.Name()) with { Version = version, KeepsStatus = true };
-        return replace && Store.Find(resource, ns, json.Name()) is not null
-            ? Done(_writer.ChangeAsync(request, resource, _ => json.Copy(), create: true)).Json
-            : Done(_writer.ChangeAsync(request, resource, old => Settled(old, json), create: true)).Json;
-    }
-
-    /// <summary>A controller's create: admission has its say.</summary>
-    public async Task<bool> TryCreateAsync(string qualified, JsonObject json, CancellationToken ct)
-    {
-        var resource = Resource(qualified);
-        var request = ApiRequest.Internal(resource, json.Namespace(), "") with { IsInternal = false, Verb = "create", User = ApiUser.Controller };
-        try
-        {
-            ct.ThrowIfCancellationRequested();
-            await _writer.CreateAsync(request, resource, json);
-            return true;
-        }
-        catch (StatusException refused)
-        {
-            LastRefusal = refused.Message;
-            return false;
-        }
-    }
-
-    /// <summary>Why a controller could not do what it wanted.</summary>
-    public string? LastRefusal { get; private set; }
-
-    public void Delete(string resource, string ns, string name)
-    {
-        var found = Resource(resource);
-        Done(_writer.DeleteAsync(ApiRequest.Internal(found, ns, name), found, null));
     }
 
     public async Task HandleAsync(HttpContext http)
@@ -196,14 +154,14 @@ internal sealed class ApiServer
     {
         var path = http.Request.Path.Value!;
         var user = Authenticate(http);
-        if (user is null && !_discovery.IsOpen(path))
+        if (user is null && !DiscoveryDocuments.IsOpen(path))
         {
             throw new StatusException(401, "Unauthorized", "Unauthorized");
         }
 
         if (request is null)
         {
-            if (!_discovery.IsOpen(path))
+            if (!DiscoveryDocuments.IsOpen(path))
             {
                 Authorize(user!, new Access(http.Request.Method.ToLowerInvariant(), "", "", "", "", path));
             }
@@ -233,110 +191,6 @@ internal sealed class ApiServer
         }
 
         await DoAsync(request, resource);
-    }
-
-    private async Task DoAsync(ApiRequest request, KubeResource resource)
-    {
-        switch (request.Verb)
-        {
-            case "get":
-                var found = Store.Find(resource, request.Namespace, request.Name) ?? throw StatusException.NotFound(resource, request.Name);
-                await Answer.SendAsync(request, 200, Show(request, resource, Conversion.To(resource, request.Version, found.Json)));
-                break;
-            case "list":
-                await Answer.SendAsync(request, 200, Show(request, resource, _lists.List(request, resource)));
-                break;
-            case "watch":
-                await new WatchStream(_options, Store, Faults, request, resource, json => Show(request, resource, json)) { BookmarkCalls = BookmarkCalls }.RunAsync(_stopping.Token);
-                break;
-            case "create":
-                await CreateAsync(request, resource);
-                break;
-            case "update":
-                var body = await Answer.BodyAsync(request);
-                await SendChangedAsync(request, resource, await _writer.ChangeAsync(request, resource, _ => body.Copy()));
-                break;
-            case "patch":
-                var (change, create) = PatchBody.Read(request, resource, await Answer.RawBodyAsync(request), KubeJson.Time(_options.Time.GetUtcNow()));
-                if (create && Store.Find(resource, request.Namespace, request.Name) is null)
-                {
-                    Authorize(request.User, Authorizer.Of(request) with { Verb = "create" });
-                }
-
-                await SendChangedAsync(request, resource, await _writer.ChangeAsync(request, resource, change, create));
-                break;
-            case "delete":
-                await DeleteAsync(request, resource);
-                break;
-            case "deletecollection":
-                await DeleteCollectionAsync(request, resource);
-                break;
-        }
-    }
-
-    /// <summary>As the caller accepts it.</summary>
-    private JsonObject Show(ApiRequest request, KubeResource resource, JsonObject json) =>
-        TableView.IsAsked(request) ? TableView.Of(request, resource, json, _options.Time.GetUtcNow()) : json;
-
-    private async Task CreateAsync(ApiRequest request, KubeResource resource)
-    {
-        var body = await Answer.BodyAsync(request);
-        if (_reviews.Answer(request, resource, body) is { } reviewed)
-        {
-            await Answer.SendAsync(request, 201, reviewed);
-            return;
-        }
-
-        if (request.Subresource == "token")
-        {
-            _ = Store.Find(resource, request.Namespace, request.Name) ?? throw StatusException.NotFound(resource, request.Name);
-            await Answer.SendAsync(request, 201, _reviews.IssueToken(request, body));
-            return;
-        }
-
-        if (request.Name != "")
-        {
-            throw StatusException.NotAllowed();
-        }
-
-        var made = await _writer.CreateAsync(request, resource, body);
-        await Answer.SendAsync(request, 201, Conversion.To(resource, request.Version, made));
-    }
-
-    private static Task SendChangedAsync(ApiRequest request, KubeResource resource, (JsonObject Json, bool Created) changed) =>
-        Answer.SendAsync(request, changed.Created ? 201 : 200, Conversion.To(resource, request.Version, changed.Json));
-
-    private async Task DeleteAsync(ApiRequest request, KubeResource resource)
-    {
-        var seen = Store.Find(resource, request.Namespace, request.Name);
-        var (json, gone) = await _writer.DeleteAsync(request, resource, await Answer.DeleteOptionsAsync(request));
-        if (!gone || resource.Qualified is "pods" or "namespaces")
-        {
-            await Answer.SendAsync(request, 200, Conversion.To(resource, request.Version, json));
-            return;
-        }
-
-        var details = new JsonObject { ["name"] = request.Name };
-        if (resource.Group != "")
-        {
-            details["group"] = resource.Group;
-        }
-
-        details["kind"] = resource.Plural;
-        details["uid"] = seen?.Json.Text("metadata", "uid");
-        await Answer.SendAsync(request, 200, new JsonObject { ["kind"] = "Status", ["apiVersion"] = "v1", ["metadata"] = new JsonObject(), ["status"] = "Success", ["details"] = details });
-    }
-
-    private async Task DeleteCollectionAsync(ApiRequest request, KubeResource resource)
-    {
-        var options = await Answer.DeleteOptionsAsync(request);
-        var list = _lists.List(request, resource);
-        foreach (var item in list.Items("items").OfType<JsonObject>())
-        {
-            await _writer.DeleteAsync(request with { Name = item.Name(), Namespace = item.Namespace() }, resource, options);
-        }
-
-        await Answer.SendAsync(request, 200, list);
     }
 
     /// <summary>Null: nobody that the server knows.</summary>
@@ -369,38 +223,4 @@ internal sealed class ApiServer
             return (_bookmarkRound, _bookmarkCall.Task);
         }
     }
-
-    /// <summary>What a test says of an object, over what is there: its own fields win, and lists are taken whole.</summary>
-    private static JsonObject Settled(JsonObject? old, JsonObject json)
-    {
-        if (old is null)
-        {
-            return json.Copy();
-        }
-
-        var settled = json.Copy();
-        foreach (var field in (string[])["uid", "creationTimestamp", "generation", "deletionTimestamp", "managedFields"])
-        {
-            if (old.At("metadata", field) is { } kept)
-            {
-                settled.Meta().Default(field, kept.DeepClone());
-            }
-        }
-
-        settled.Meta().Remove("resourceVersion");
-        if (old["status"] is { } status)
-        {
-            settled.Default("status", status.DeepClone());
-        }
-
-        if (old.Text("spec", "clusterIP") is { Length: > 0 } address && settled["spec"] is JsonObject spec)
-        {
-            spec.Default("clusterIP", address);
-        }
-
-        return settled;
-    }
-
-    /// <summary>Writes of a test's own meet no webhook, hence nothing to wait for.</summary>
-    private static T Done<T>(Task<T> task) => task.GetAwaiter().GetResult();
 }

@@ -1,5 +1,4 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes.Admission;
 using Mesh.Testing.Kubernetes.Cel;
@@ -143,6 +142,7 @@ internal sealed class FakeKubeApi : IAsyncDisposable
 
         _server.Stop();
         await _app.DisposeAsync();
+        _server.Dispose();
         _ca?.Dispose();
     }
 }

@@ -1,7 +1,7 @@
 namespace Mesh.Testing.Kubernetes;
 
 /// <summary>Ways for the server to misbehave, to be turned while it runs.</summary>
-internal sealed class Faults
+internal sealed class Faults : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<Refusal> _refusals = [];
@@ -98,6 +98,8 @@ internal sealed class Faults
             _resumed.TrySetResult();
         }
     }
+
+    public void Dispose() => _cut.Dispose();
 
     /// <summary>The failure that this request is to meet.</summary>
     internal (int Status, int? RetryAfter)? Next(string path, string verb)

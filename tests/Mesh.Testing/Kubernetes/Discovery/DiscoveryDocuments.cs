@@ -7,7 +7,7 @@ namespace Mesh.Testing.Kubernetes.Discovery;
 internal sealed class DiscoveryDocuments(FakeKubeApiOptions options, ResourceTable resources)
 {
     /// <summary>Answered to whoever asks.</summary>
-    public bool IsOpen(string path) => path is "/healthz" or "/livez" or "/readyz" or "/version" or "/version/";
+    public static bool IsOpen(string path) => path is "/healthz" or "/livez" or "/readyz" or "/version" or "/version/";
 
     public async Task AnswerAsync(HttpContext http)
     {
