@@ -96,6 +96,7 @@ internal sealed class WatchStream
         var bookmark = Task.Delay(_options.BookmarkInterval, _options.Time, end);
         while (true)
         {
+            end.ThrowIfCancellationRequested();
             if (_store.After(_resource.Table, cursor) is not { } news)
             {
                 await SendAsync("ERROR", StatusException.Expired($"too old resource version: {cursor} ({_store.Floor})").ToStatus(), end);
