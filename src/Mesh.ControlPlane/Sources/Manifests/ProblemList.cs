@@ -17,6 +17,12 @@ internal sealed class ProblemList(string file)
     /// <summary>The object cannot be used.</summary>
     public bool Refused { get; private set; }
 
+    /// <summary>Of a route: what its status shall say.</summary>
+    public List<RouteFinding> Findings { get; } = [];
+
+    /// <summary>Of a route: the rule that is being read.</summary>
+    public int? Rule { get; set; }
+
     public IReadOnlyList<(SourceProblem Problem, bool Refuses)> All => _problems;
 
     public string Where(ManifestNode node) => node.Line == 0 ? file : $"{file}:{node.Line}";
@@ -29,6 +35,13 @@ internal sealed class ProblemList(string file)
 
     /// <summary>Something that is not used, or not as one may expect; the object stays.</summary>
     public void Note(ManifestNode node, string what) => Add(node, what, refuses: false);
+
+    /// <summary>Something of a route that can't be done as it says; the route stays.</summary>
+    public void Find(ManifestNode node, string condition, string reason, string what, bool fails = true)
+    {
+        Findings.Add(new RouteFinding(condition, reason, what, fails) { Rule = Rule });
+        Note(node, what);
+    }
 
     private void Add(ManifestNode node, string what, bool refuses)
     {
