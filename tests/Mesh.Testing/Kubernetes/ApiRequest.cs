@@ -44,6 +44,9 @@ internal sealed record ApiRequest(string Group, string Version, string Plural, s
 
     public bool IsInternal { get; init; }
 
+    /// <summary>Server-side apply: who owns what is settled while merging.</summary>
+    public bool IsApply => Verb == "patch" && Answer.ContentType(Http) == Patching.PatchBody.ApplyType;
+
     /// <summary>Null when the path is not one of an object or a list.</summary>
     public static ApiRequest? Parse(HttpContext http)
     {
@@ -64,7 +67,7 @@ internal sealed record ApiRequest(string Group, string Version, string Plural, s
 
         var ns = "";
         // /namespaces/x is an object, /namespaces/x/status a part of it, /namespaces/x/pods a list in it.
-        if (parts is ["namespaces", var inside, not ("status" or "finalize"), ..])
+        if (parts is ["namespaces", var inside, not "status", ..])
         {
             (ns, parts) = (inside, parts[2..]);
         }

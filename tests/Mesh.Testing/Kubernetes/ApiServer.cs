@@ -1,7 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mesh.Testing.Kubernetes.Admission;
 using Mesh.Testing.Kubernetes.Discovery;
 using Mesh.Testing.Kubernetes.Patching;
+using Mesh.Testing.Kubernetes.Rbac;
 using Mesh.Testing.Kubernetes.Storage;
 using Mesh.Testing.Kubernetes.Watching;
 using Microsoft.AspNetCore.Http;
@@ -16,6 +18,9 @@ internal sealed class ApiServer
     private readonly ObjectWriter _writer;
     private readonly ListReader _lists;
     private readonly DiscoveryDocuments _discovery;
+    private readonly ServiceAccountTokens _tokens;
+    private readonly Authorizer _authorizer;
+    private readonly Reviews _reviews;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Lock _lock = new();
     private TaskCompletionSource _bookmarkCall = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -24,12 +29,20 @@ internal sealed class ApiServer
     public ApiServer(FakeKubeApiOptions options)
     {
         _options = options;
-        _writer = new ObjectWriter(options, Store, _resources);
+        _writer = new ObjectWriter(options, Store, _resources, new AdmissionChain(options, Store));
         _lists = new ListReader(options, Store, Faults);
         _discovery = new DiscoveryDocuments(options, _resources);
+        _tokens = new ServiceAccountTokens(options, Store);
+        _authorizer = new Authorizer(Store);
+        _reviews = new Reviews(options, _tokens, _authorizer, Static);
         foreach (var ns in (string[])["default", "kube-system", "kube-public", "kube-node-lease"])
         {
             Set(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } });
+        }
+
+        foreach (var json in KubeYaml.Documents(Authorizer.Bootstrap))
+        {
+            Set(json);
         }
     }
 
@@ -44,7 +57,16 @@ internal sealed class ApiServer
     public KubeResource Resource(string qualified) =>
         _resources.All.FirstOrDefault(r => r.Qualified == qualified) ?? throw new InvalidOperationException($"There is no resource {qualified}; there are: {string.Join(", ", _resources.All.Select(r => r.Qualified))}.");
 
-    public void Stop() => _stopping.Cancel();
+    public void Stop()
+    {
+        _stopping.Cancel();
+        _tokens.Dispose();
+    }
+
+    public string IssueToken(string ns, string account, string? pod, string audience, TimeSpan life) => _tokens.Issue(ns, account, pod, [audience], life);
+
+    /// <inheritdoc cref="ObjectWriter.Rules"/>
+    public void AttachRules(Func<KubeResource, JsonObject?, JsonObject, IEnumerable<FieldError>>? rules) => _writer.Rules = rules;
 
     public void SendBookmarks()
     {
@@ -87,7 +109,7 @@ internal sealed class ApiServer
         var request = ApiRequest.Parse(http);
         var logged = new LoggedRequest(http.Request.Method, http.Request.Path.Value!, http.Request.QueryString.Value ?? "", request?.Verb ?? "get",
             request is null ? "" : (request.Group == "" ? request.Plural : $"{request.Plural}.{request.Group}") + (request.Subresource == "" ? "" : "/" + request.Subresource),
-            request?.Namespace ?? "", request?.Name ?? "", "", http.Request.Headers.UserAgent.ToString());
+            request?.Namespace ?? "", request?.Name ?? "", http.Request.Headers.UserAgent.ToString());
         Log.Add(logged);
         try
         {
@@ -104,11 +126,17 @@ internal sealed class ApiServer
         {
             await Answer.RefuseAsync(http, StatusException.BadRequest("couldn't get version/kind; json parse error: " + bad.Message));
         }
+        catch (Exception broken) when (broken is not OperationCanceledException)
+        {
+            // A mistake of the fake, to be seen by whoever asked.
+            await Answer.RefuseAsync(http, new StatusException(500, "InternalError", $"Internal error occurred: the fake failed: {broken}"));
+        }
         catch (OperationCanceledException) when (http.RequestAborted.IsCancellationRequested || _stopping.IsCancellationRequested)
         {
         }
         finally
         {
+            logged.User = request?.User.Name ?? "";
             logged.Status = http.Response.StatusCode;
         }
     }
@@ -142,18 +170,26 @@ internal sealed class ApiServer
 
     private async Task AnswerAsync(HttpContext http, ApiRequest? request)
     {
-        if (!_discovery.IsOpen(http.Request.Path.Value!) && !Authenticate(http))
+        var path = http.Request.Path.Value!;
+        var user = Authenticate(http);
+        if (user is null && !_discovery.IsOpen(path))
         {
             throw new StatusException(401, "Unauthorized", "Unauthorized");
         }
 
         if (request is null)
         {
+            if (!_discovery.IsOpen(path))
+            {
+                Authorize(user!, new Access(http.Request.Method.ToLowerInvariant(), "", "", "", "", path));
+            }
+
             await _discovery.AnswerAsync(http);
             return;
         }
 
-        request.User = ApiUser.Admin;
+        request.User = user!;
+        Authorize(user!, Authorizer.Of(request));
         var resource = _resources.Find(request.Group, request.Version, request.Plural);
         if (resource is null || (request.Namespace != "" && !resource.Namespaced) || (request.Namespace == "" && resource.Namespaced && request.Name != ""))
         {
@@ -181,24 +217,28 @@ internal sealed class ApiServer
         {
             case "get":
                 var found = Store.Find(resource, request.Namespace, request.Name) ?? throw StatusException.NotFound(resource, request.Name);
-                await Answer.SendAsync(request, 200, Conversion.To(resource, request.Version, found.Json));
+                await Answer.SendAsync(request, 200, Show(request, resource, Conversion.To(resource, request.Version, found.Json)));
                 break;
             case "list":
-                await Answer.SendAsync(request, 200, _lists.List(request, resource));
+                await Answer.SendAsync(request, 200, Show(request, resource, _lists.List(request, resource)));
                 break;
             case "watch":
-                await new WatchStream(_options, Store, Faults, request, resource, json => json) { BookmarkCalls = BookmarkCalls }.RunAsync(_stopping.Token);
+                await new WatchStream(_options, Store, Faults, request, resource, json => Show(request, resource, json)) { BookmarkCalls = BookmarkCalls }.RunAsync(_stopping.Token);
                 break;
             case "create":
-                var made = await _writer.CreateAsync(request, resource, await Answer.BodyAsync(request));
-                await Answer.SendAsync(request, 201, Conversion.To(resource, request.Version, made));
+                await CreateAsync(request, resource);
                 break;
             case "update":
                 var body = await Answer.BodyAsync(request);
                 await SendChangedAsync(request, resource, await _writer.ChangeAsync(request, resource, _ => body.Copy()));
                 break;
             case "patch":
-                var (change, create) = PatchBody.Read(request, await Answer.RawBodyAsync(request));
+                var (change, create) = PatchBody.Read(request, resource, await Answer.RawBodyAsync(request), KubeJson.Time(_options.Time.GetUtcNow()));
+                if (create && Store.Find(resource, request.Namespace, request.Name) is null)
+                {
+                    Authorize(request.User, Authorizer.Of(request) with { Verb = "create" });
+                }
+
                 await SendChangedAsync(request, resource, await _writer.ChangeAsync(request, resource, change, create));
                 break;
             case "delete":
@@ -208,6 +248,35 @@ internal sealed class ApiServer
                 await DeleteCollectionAsync(request, resource);
                 break;
         }
+    }
+
+    /// <summary>As the caller accepts it.</summary>
+    private JsonObject Show(ApiRequest request, KubeResource resource, JsonObject json) =>
+        TableView.IsAsked(request) ? TableView.Of(request, resource, json, _options.Time.GetUtcNow()) : json;
+
+    private async Task CreateAsync(ApiRequest request, KubeResource resource)
+    {
+        var body = await Answer.BodyAsync(request);
+        if (_reviews.Answer(request, resource, body) is { } reviewed)
+        {
+            await Answer.SendAsync(request, 201, reviewed);
+            return;
+        }
+
+        if (request.Subresource == "token")
+        {
+            _ = Store.Find(resource, request.Namespace, request.Name) ?? throw StatusException.NotFound(resource, request.Name);
+            await Answer.SendAsync(request, 201, _reviews.IssueToken(request, body));
+            return;
+        }
+
+        if (request.Name != "")
+        {
+            throw StatusException.NotAllowed();
+        }
+
+        var made = await _writer.CreateAsync(request, resource, body);
+        await Answer.SendAsync(request, 201, Conversion.To(resource, request.Version, made));
     }
 
     private static Task SendChangedAsync(ApiRequest request, KubeResource resource, (JsonObject Json, bool Created) changed) =>
@@ -246,7 +315,28 @@ internal sealed class ApiServer
         await Answer.SendAsync(request, 200, list);
     }
 
-    private bool Authenticate(HttpContext http) => http.Request.Headers.Authorization == $"Bearer {AdminToken}";
+    /// <summary>Null: nobody that the server knows.</summary>
+    private ApiUser? Authenticate(HttpContext http)
+    {
+        var header = http.Request.Headers.Authorization.ToString();
+        if (!header.StartsWith("Bearer ", StringComparison.Ordinal))
+        {
+            return null;
+        }
+
+        var token = header["Bearer ".Length..].Trim();
+        return Static(token) ?? _tokens.Check(token, [ServiceAccountTokens.ApiAudience]).User;
+    }
+
+    private ApiUser? Static(string token) => token == AdminToken ? ApiUser.Admin : null;
+
+    private void Authorize(ApiUser user, Access access)
+    {
+        if (_options.Authorize && _authorizer.Allows(user, access) is null)
+        {
+            throw Authorizer.Refusal(user, access);
+        }
+    }
 
     private (int Round, Task Next) BookmarkCalls()
     {

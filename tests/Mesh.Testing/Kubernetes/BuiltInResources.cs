@@ -7,10 +7,10 @@ internal static class BuiltInResources
 
     public static IReadOnlyList<KubeResource> All { get; } =
     [
-        new("", "namespaces", "Namespace", false) { ShortNames = ["ns"], HasStatus = true, Verbs = ["create", "delete", "get", "list", "patch", "update", "watch"], Subresources = ["finalize"] },
+        new("", "namespaces", "Namespace", false) { ShortNames = ["ns"], HasStatus = true, Verbs = ["create", "delete", "get", "list", "patch", "update", "watch"] },
         new("", "services", "Service", true) { ShortNames = ["svc"], Categories = ["all"], HasStatus = true },
         new("", "endpoints", "Endpoints", true) { ShortNames = ["ep"] , ListKind = "EndpointsList" },
-        new("", "pods", "Pod", true) { ShortNames = ["po"], Categories = ["all"], HasStatus = true, Subresources = ["eviction"] },
+        new("", "pods", "Pod", true) { ShortNames = ["po"], Categories = ["all"], HasStatus = true },
         new("", "serviceaccounts", "ServiceAccount", true) { ShortNames = ["sa"], Subresources = ["token"] },
         new("", "nodes", "Node", false) { ShortNames = ["no"], HasStatus = true },
         new("", "secrets", "Secret", true),

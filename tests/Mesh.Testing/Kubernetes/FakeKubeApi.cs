@@ -93,6 +93,18 @@ internal sealed class FakeKubeApi : IAsyncDisposable
 
     public void Delete(string resource, string ns, string name) => _server.Delete(resource, ns, name);
 
+    /// <summary>A token as projected into a pod (null: bound to none); the account is made when it is missing.</summary>
+    /// <param name="audience">Null: the API server itself.</param>
+    public string IssueToken(string ns, string serviceAccount, string? pod = null, string? audience = null, TimeSpan? life = null)
+    {
+        if (Find("serviceaccounts", ns, serviceAccount) is null)
+        {
+            Apply(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = serviceAccount, ["namespace"] = ns } });
+        }
+
+        return _server.IssueToken(ns, serviceAccount, pod, audience ?? Rbac.ServiceAccountTokens.ApiAudience, life ?? TimeSpan.FromHours(1));
+    }
+
     /// <summary>Forgets the history: lists and watches from an older version are answered with 410.</summary>
     public void Compact() => Store.Compact();
 

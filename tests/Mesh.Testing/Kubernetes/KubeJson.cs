@@ -37,6 +37,10 @@ internal static class KubeJson
     public static string Text(this JsonNode? node, params ReadOnlySpan<string> path) =>
         node.At(path) is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : "";
 
+    /// <summary>A whole number, however it came to be there; null: none.</summary>
+    public static long? Long(this JsonNode? node) =>
+        node is JsonValue value && value.GetValueKind() == JsonValueKind.Number && long.TryParse(value.ToJsonString(), System.Globalization.CultureInfo.InvariantCulture, out var number) ? number : null;
+
     /// <summary>The object there; made when missing.</summary>
     public static JsonObject Map(this JsonObject node, string name)
     {

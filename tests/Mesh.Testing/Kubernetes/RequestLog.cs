@@ -2,10 +2,13 @@ namespace Mesh.Testing.Kubernetes;
 
 /// <summary>One request that was answered.</summary>
 /// <param name="Resource">As refusals name it (<c>pods</c>, <c>deployments.apps</c>), with <c>/status</c> for a subresource; empty for discovery.</param>
-internal sealed record LoggedRequest(string Method, string Path, string Query, string Verb, string Resource, string Namespace, string Name, string User, string UserAgent)
+internal sealed record LoggedRequest(string Method, string Path, string Query, string Verb, string Resource, string Namespace, string Name, string UserAgent)
 {
-    /// <summary>Known when answered.</summary>
+    /// <summary>Known when answered; of a watch, when it has ended.</summary>
     public int Status { get; set; }
+
+    /// <summary>Known when answered.</summary>
+    public string User { get; set; } = "";
 }
 
 /// <summary>What was asked of the server, in order, for a test to count.</summary>

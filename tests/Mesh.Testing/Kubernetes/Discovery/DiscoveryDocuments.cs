@@ -28,7 +28,11 @@ internal sealed class DiscoveryDocuments(FakeKubeApiOptions options, ResourceTab
             ["apis", var group, var version] when resources.All.Any(r => r.Group == group && r.Versions.Contains(version)) => Resources(group, version),
             _ => null,
         };
-        if (parts is ["healthz" or "livez" or "readyz", ..])
+        if (path == "/openapi/v2")
+        {
+            await OpenApi.AnswerAsync(http);
+        }
+        else if (parts is ["healthz" or "livez" or "readyz", ..])
         {
             await http.Response.WriteAsync("ok");
         }
@@ -72,8 +76,8 @@ internal sealed class DiscoveryDocuments(FakeKubeApiOptions options, ResourceTab
                     ["name"] = $"{resource.Plural}/{sub}",
                     ["singularName"] = "",
                     ["namespaced"] = resource.Namespaced,
-                    ["kind"] = sub switch { "token" => "TokenRequest", "eviction" => "Eviction", _ => resource.Kind },
-                    ["verbs"] = new JsonArray([.. sub switch { "status" => ["get", "patch", "update"], "finalize" => ["update"], _ => (string[])["create"] }]),
+                    ["kind"] = sub switch { "token" => "TokenRequest", _ => resource.Kind },
+                    ["verbs"] = new JsonArray([.. sub switch { "status" => ["get", "patch", "update"], _ => (string[])["create"] }]),
                 });
             }
         }

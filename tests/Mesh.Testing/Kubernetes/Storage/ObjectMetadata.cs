@@ -61,7 +61,7 @@ internal static partial class ObjectMetadata
 
         if (resource.HasGeneration && !SameSpec(resource, old, json))
         {
-            metadata["generation"] = ((long?)before["generation"] ?? 0) + 1;
+            metadata["generation"] = (before["generation"].Long() ?? 0) + 1;
         }
     }
 

@@ -12,7 +12,7 @@ internal sealed partial class ObjectWriter
         {
             var seen = store.Find(resource, request.Namespace, request.Name) ?? throw StatusException.NotFound(resource, request.Name);
             CheckPreconditions(resource, seen.Json, deleteOptions);
-            await AdmitDeleteAsync(request, resource, seen.Json);
+            await admission.ValidateAsync(request, resource, seen.Json, null);
             var dryRun = request.DryRun || deleteOptions.Texts("dryRun").Contains("All");
             if (dryRun)
             {
@@ -57,7 +57,7 @@ internal sealed partial class ObjectWriter
 
         var json = seen.Json.Copy();
         json.Meta()["deletionTimestamp"] = KubeJson.Time(options.Time.GetUtcNow());
-        json.Meta()["deletionGracePeriodSeconds"] = (long?)deleteOptions.At("gracePeriodSeconds") ?? 0;
+        json.Meta()["deletionGracePeriodSeconds"] = deleteOptions.At("gracePeriodSeconds").Long() ?? 0;
         if (json.At("metadata", "generation") is { } generation)
         {
             json.Meta()["generation"] = (long)generation + 1;
@@ -122,11 +122,5 @@ internal sealed partial class ObjectWriter
         {
             TryEndNamespace(json.Namespace());
         }
-    }
-
-    private static Task AdmitDeleteAsync(ApiRequest request, KubeResource resource, JsonObject json)
-    {
-        _ = (request, resource, json);
-        return Task.CompletedTask;
     }
 }

@@ -1,10 +1,16 @@
 using System.Text.Json.Nodes;
+using Mesh.Testing.Kubernetes.Admission;
+using Mesh.Testing.Kubernetes.Ownership;
+using Mesh.Testing.Kubernetes.Schemas;
 
 namespace Mesh.Testing.Kubernetes.Storage;
 
 /// <summary>Every write: what the caller proposes is checked, completed and put into the store, or refused.</summary>
-internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectStore store, ResourceTable resources)
+internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectStore store, ResourceTable resources, AdmissionChain admission)
 {
+    /// <summary>Evaluates a definition's CEL rules, when a test has attached something that can.</summary>
+    public Func<KubeResource, JsonObject?, JsonObject, IEnumerable<FieldError>>? Rules { get; set; }
+
     /// <summary>A new object.</summary>
     public async Task<JsonObject> CreateAsync(ApiRequest request, KubeResource resource, JsonObject body)
     {
@@ -18,6 +24,7 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
 
         json = await FinishAsync(request, resource, null, json);
         ObjectMetadata.ForNew(resource, json, options.Time.GetUtcNow());
+        Own(request, resource, null, json);
         if (request.DryRun)
         {
             return json;
@@ -60,6 +67,7 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
             ForChanged(request, resource, seen.Json, json);
             json = await FinishAsync(request, resource, seen.Json, json);
             ObjectMetadata.ForChanged(resource, seen.Json, json);
+            Own(request, resource, seen.Json, json);
             json.Meta()["resourceVersion"] = seen.Json.Text("metadata", "resourceVersion");
             if (request.DryRun || JsonNode.DeepEquals(json, seen.Json))
             {
@@ -162,19 +170,77 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
     /// <summary>Defaults, admission and validation, the same for new and changed objects.</summary>
     private async Task<JsonObject> FinishAsync(ApiRequest request, KubeResource resource, JsonObject? old, JsonObject json)
     {
-        Complete(request, resource, json);
+        Strictly(request, resource, json);
         CheckNamespace(request, resource, old, json);
-        await Task.CompletedTask;
+        json = await admission.MutateAsync(request, resource, old, json, changed => Complete(resource, changed));
+        Validate(resource, old, json);
+        await admission.ValidateAsync(request, resource, old, json);
         return json;
     }
 
-    private void Complete(ApiRequest request, KubeResource resource, JsonObject json)
+    /// <summary>Unknown fields go; what is said of them is the caller's choice.</summary>
+    private void Strictly(ApiRequest request, KubeResource resource, JsonObject json)
     {
-        _ = request;
+        var unknown = Complete(resource, json).Select(path => $"unknown field \"{path}\"").ToList();
+        if (unknown.Count == 0)
+        {
+            return;
+        }
+
+        switch (request["fieldValidation"])
+        {
+            case "Strict":
+                throw StatusException.BadRequest($"{resource.Kind} in version \"{request.Version}\" cannot be handled as a {resource.Kind}: strict decoding error: {string.Join(", ", unknown)}");
+            case "Ignore":
+                break;
+            default:
+                request.Warnings.AddRange(unknown);
+                break;
+        }
+    }
+
+    /// <returns>The unknown fields that are gone.</returns>
+    private List<string> Complete(KubeResource resource, JsonObject json)
+    {
         Defaults.Fill(resource, json);
         if (resource.Kind == "CustomResourceDefinition")
         {
             Establish(json);
+        }
+
+        if (resource.SchemaOf(resource.StorageVersion) is not { } schema)
+        {
+            return [];
+        }
+
+        var unknown = SchemaFilling.Prune(schema, json);
+        SchemaFilling.Default(schema, json);
+        return unknown;
+    }
+
+    private void Validate(KubeResource resource, JsonObject? old, JsonObject json)
+    {
+        var errors = resource.Kind == "CustomResourceDefinition" && !resource.IsCustom ? DefinitionCheck.Check(json)
+            : resource.SchemaOf(resource.StorageVersion) is { } schema ? Custom(schema)
+            : BuiltInCheck.Check(resource, old, json);
+        if (errors.Count > 0)
+        {
+            throw StatusException.Invalid(resource, json.Name(), errors);
+        }
+
+        List<FieldError> Custom(JsonObject schema)
+        {
+            var found = SchemaValidator.Validate(schema, json);
+            // Rules presume values of the right types.
+            return found.Count > 0 ? found : [.. Rules?.Invoke(resource, old, json) ?? []];
+        }
+    }
+
+    private void Own(ApiRequest request, KubeResource resource, JsonObject? old, JsonObject json)
+    {
+        if (!request.IsInternal && !request.IsApply)
+        {
+            ManagedFields.Record(request, resource, old, json, KubeJson.Time(options.Time.GetUtcNow()));
         }
     }
 

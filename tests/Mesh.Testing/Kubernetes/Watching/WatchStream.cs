@@ -114,17 +114,15 @@ internal sealed class WatchStream
             // A version that is still to come is waited for.
             cursor = Math.Max(cursor, news.Version);
             await Task.WhenAny(news.Changed, bookmark, called).WaitAsync(end);
-            var isCalled = BookmarkCalls() is var (now, next) && now != round;
-            if ((bookmark.IsCompleted || isCalled) && Bookmarks && _store.After(_resource.Table, cursor) is { Events.Count: 0 } still)
+            var (now, next) = BookmarkCalls();
+            if ((bookmark.IsCompleted || now != round) && _store.After(_resource.Table, cursor) is { Events.Count: 0 } still)
             {
                 cursor = Math.Max(cursor, still.Version);
-                await SendAsync("BOOKMARK", Bookmark(cursor), end);
-                isCalled = true;
-            }
-
-            if (isCalled)
-            {
                 (round, called) = (now, next);
+                if (Bookmarks)
+                {
+                    await SendAsync("BOOKMARK", Bookmark(cursor), end);
+                }
             }
 
             if (bookmark.IsCompleted)
