@@ -11,6 +11,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <remarks>Thread-safe. Equal models and nodes give equal bytes: everything is written in a fixed order.</remarks>
 internal sealed class ResourceTranslator : IResourceTranslator
 {
+    private const int HttpsPort = 443;
     private readonly ResourceNames _names;
     private readonly ClusterTranslator _clusters;
     private readonly EndpointTranslator _endpoints;
@@ -84,6 +85,11 @@ internal sealed class ResourceTranslator : IResourceTranslator
         }
 
         (service, found) = Followed(model, service, found);
+        if (found.ExternalName is not null && port == HttpsPort)
+        {
+            return None($"Service '{service}' is the external host {found.ExternalName}, and port {HttpsPort} is the app's own TLS to it: that goes there untouched.");
+        }
+
         if (port is null)
         {
             port = found.FindPort(80) is not null ? 80 : found.Ports.Length == 1 ? found.Ports[0].Port : null;
