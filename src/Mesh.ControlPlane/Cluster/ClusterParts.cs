@@ -1,10 +1,10 @@
+using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Xds;
-using Mesh.Spiffe;
 using Org.BouncyCastle.Security;
 
 namespace Mesh.ControlPlane.Cluster;
@@ -16,18 +16,19 @@ internal sealed class ClusterParts : IAsyncDisposable
     private readonly MeshControlPlaneOptions _options;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
-    private readonly TrustDomain _trustDomain;
+    private readonly Spiffe.TrustDomain _trustDomain;
     private readonly ApiCounts _counts = new();
     private readonly List<WatchedObjects> _watched = [];
     private readonly List<BackgroundService> _loops = [];
     private PodMarks? _marks;
     private WatchedObjects? _markMaps;
+    private WatchedObjects? _config;
     private bool _begun;
     private bool _ended;
 
     private ClusterParts(ClusterSettings settings, MeshControlPlaneOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        (_settings, _options, _time, _loggers, _trustDomain) = (settings, options, time, loggers, TrustDomain.Parse(options.TrustDomain));
+        (_settings, _options, _time, _loggers, _trustDomain) = (settings, options, time, loggers, Spiffe.TrustDomain.Parse(options.TrustDomain));
         settings.Api.Answered = _counts.Add;
         // No earlier process of this pod leads in our name.
         Lease = new LeaderLease(
@@ -51,6 +52,13 @@ internal sealed class ClusterParts : IAsyncDisposable
     public ITokenReviews TokenReviews => new KubeTokenReviews(_settings.Api);
 
     public ClusterSettings Settings => _settings;
+
+    public string TrustDomain => _options.TrustDomain;
+
+    public string ClusterDomain => _options.ClusterDomain;
+
+    /// <summary>The ConfigMap with what <c>mesh install</c> was given; null: there is none.</summary>
+    public JsonObject? Installed => _config!.Items.GetValueOrDefault($"{_settings.Namespace}/{ClusterNames.Config}");
 
     /// <summary>First: the authority and what else replicas share. Waits for the API server.</summary>
     /// <exception cref="InvalidDataException">Something that is shared can't be used.</exception>
@@ -175,6 +183,7 @@ internal sealed class ClusterParts : IAsyncDisposable
         var (api, ns) = (_settings.Api, _settings.Namespace);
         var secrets = Watch(ClusterNames.One(ClusterNames.Secrets(ns), ClusterNames.AuthoritySecret));
         _markMaps = Watch(ClusterNames.One(ClusterNames.ConfigMaps(ns), ClusterNames.MarksConfigMap));
+        _config = Watch(ClusterNames.One(ClusterNames.ConfigMaps(ns), ClusterNames.Config));
         if (_options is { RootCertificate: null, Issuer: null, IssuerCertificate: null })
         {
             var issuers = Watch(ClusterNames.One(ClusterNames.Secrets(ns), _settings.IssuerSecret));
@@ -195,7 +204,7 @@ internal sealed class ClusterParts : IAsyncDisposable
             api, ns, secrets, new AuthorityTrial(_options, maker, _time, _loggers), () => Lease.IsLeader, NewRandom(), _time, _loggers.CreateLogger<SharedAuthority>());
         await Authority.StartAsync(Given, cancellationToken);
         AdminToken = await SecretToken.FindAsync(api, ns, cancellationToken);
-        await _markMaps.Synced.WaitAsync(cancellationToken);
+        await Task.WhenAll(_markMaps.Synced, _config.Synced).WaitAsync(cancellationToken);
     }
 
     private void WakeWhileChanging(MeshAuthority authority)

@@ -25,7 +25,7 @@ internal static class CommandLine
           --cluster-domain NAME    default: cluster.local
           --address IP             where the gRPC and HTTP ports listen (default: 127.0.0.1; plaintext ADS stays on loopback)
           --port-base N            ADS on N, gRPC on N+2, HTTP on N+4; 0 is any free ones (default: 15010)
-          --ads-port N  --grpc-port N  --http-port N
+          --ads-port N  --grpc-port N  --http-port N  --webhook-port N
                                    one port each; 0 is any free one
           --root-cert FILE  --root-key FILE
                                    a given root, PEM (default: an own one in the data folder)
@@ -134,6 +134,7 @@ internal static class CommandLine
                 case "--port-base": portBase = Port(flag, value, found); break;
                 case "--ads-port": ads = Port(flag, value, found); break;
                 case "--grpc-port": grpc = Port(flag, value, found); break;
+                case "--webhook-port": options.WebhookPort = Port(flag, value, found); break;
                 case "--http-port": http = Port(flag, value, found); break;
                 case "--address":
                     if (IPAddress.TryParse(value, out var address))
@@ -193,7 +194,7 @@ internal static class CommandLine
 
     private static readonly HashSet<string> Known =
     [
-        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
+        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--webhook-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
         "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
         "--token-review-audience", "--token-review-ca", "--token-review-token",

@@ -192,6 +192,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         else
         {
             _cluster.AddTo(services, store);
+            services.AddSingleton<IEventSink>(new KubeEvents(_kube!, _cluster.Settings.Pod, time, loggers.CreateLogger<KubeEvents>()));
             KeepBundle(data, trust);
         }
 
@@ -213,9 +214,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<MetricsIntake>();
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
-        if (options.WebhookPort is not null)
+        if (options.Webhooks is not null)
         {
-            services.AddSingleton(parts.Injector ?? throw new MeshConfigurationException(["A webhook port is given, and nothing tells the webhooks what to go by: they need a cluster."]));
+            services.AddSingleton(p => parts.Injector ?? (_cluster is null
+                ? throw new MeshConfigurationException(["A webhook port is given, and nothing tells the webhooks what to go by: they need a cluster."])
+                : ClusterInjector.Of(_cluster, p.GetRequiredService<WebhookCertificate>(), p.GetRequiredService<IEventSink>())));
             services.AddSingleton<PodAdmission>();
         }
 
@@ -233,7 +236,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         app.MapGrpcService<CsrService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGrpcService<OtlpMetricsService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Http)).MapControlPlaneApi();
-        if (options.WebhookPort is not null)
+        if (options.Webhooks is not null)
         {
             app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Webhook)).MapAdmission();
         }
@@ -287,7 +290,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.Options()) });
         });
         kestrel.Listen(options.Address, options.HttpPort, listen => Use(listen, PortKind.Http, HttpProtocols.Http1));
-        if (options.WebhookPort is { } webhooks)
+        if (options.Webhooks is { } webhooks)
         {
             kestrel.Listen(options.Address, webhooks, listen =>
             {
