@@ -12,6 +12,9 @@ internal static class ApiEndpoints
     private static readonly string Version =
         typeof(ApiEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
+    /// <summary>In place of Authorization, which the proxy of a Kubernetes API server keeps for itself.</summary>
+    public const string TokenHeader = "X-Mesh-Token";
+
     public static void MapControlPlaneApi(this IEndpointRouteBuilder root)
     {
         root.MapGet("/livez", () => "ok");
@@ -59,8 +62,8 @@ internal static class ApiEndpoints
         const string Scheme = "Bearer ";
         var context = invocation.HttpContext;
         var header = context.Request.Headers.Authorization.ToString();
-        if (header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-            && context.RequestServices.GetRequiredService<AdminToken>().Matches(header[Scheme.Length..].Trim()))
+        var token = header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : context.Request.Headers[TokenHeader].ToString();
+        if (token.Length > 0 && context.RequestServices.GetRequiredService<AdminToken>().Matches(token))
         {
             return await next(invocation);
         }
