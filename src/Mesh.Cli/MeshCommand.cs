@@ -50,6 +50,7 @@ internal static class MeshCommand
 
     private static RootCommand Create(CliContext context) => new("See, check and steer a mesh. stdout is data, stderr is talk.")
     {
+        InstallCommand.Create(context),
         StatCommand.Create(context),
         EdgesCommand.Create(context),
         CheckCommand.Create(context),

@@ -13,6 +13,9 @@ internal static class ApiEndpoints
     private static readonly string Version =
         typeof(ApiEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
+    /// <summary>In place of Authorization, which the proxy of a Kubernetes API server keeps for itself.</summary>
+    public const string TokenHeader = "X-Mesh-Token";
+
     public static void MapControlPlaneApi(this IEndpointRouteBuilder root)
     {
         root.MapGet("/livez", () => "ok");
@@ -68,9 +71,9 @@ internal static class ApiEndpoints
         const string Scheme = "Bearer ";
         var context = invocation.HttpContext;
         var header = context.Request.Headers.Authorization.ToString();
-        if (header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        var token = header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : context.Request.Headers[TokenHeader].ToString();
+        if (token.Length > 0)
         {
-            var token = header[Scheme.Length..].Trim();
             if (context.RequestServices.GetRequiredService<AdminToken>().Matches(token))
             {
                 return await next(invocation);
