@@ -14,6 +14,9 @@ internal sealed class ProblemList(string file)
     /// <summary>The object cannot be used.</summary>
     public bool Refused { get; private set; }
 
+    /// <summary>Called with the path of every field that a reader asks for: how tests know what readers know.</summary>
+    public Action<string>? Asked { get; init; }
+
     public IReadOnlyList<(SourceProblem Problem, bool Refuses)> All => _problems;
 
     public string Where(YamlNode node) => $"{file}:{node.Start.Line}";

@@ -21,6 +21,7 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
     public YamlNode? Find(string key)
     {
         _known.Add(key);
+        problems.Asked?.Invoke(Field(key));
         return node.Children.TryGetValue(new YamlScalarNode(key), out var value) && !IsNull(value) ? value : null;
     }
 
