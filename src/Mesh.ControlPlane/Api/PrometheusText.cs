@@ -7,10 +7,16 @@ using Mesh.ControlPlane.Xds;
 
 namespace Mesh.ControlPlane.Api;
 
+/// <summary>Numbers of a part that not every control plane has.</summary>
+internal interface IMoreMetrics
+{
+    void Write(StringBuilder text);
+}
+
 /// <summary>The control plane's own numbers in Prometheus' text format.</summary>
 internal static class PrometheusText
 {
-    public static IResult Write(ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden, AuthorityKeeper keeper, TimeProvider time)
+    public static IResult Write(ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden, AuthorityKeeper keeper, IEnumerable<IMoreMetrics> more, TimeProvider time)
     {
         var text = new StringBuilder();
         Add(text, "mesh_controlplane_clients", "gauge", "Open ADS streams.", clients.Count);
@@ -25,9 +31,14 @@ internal static class PrometheusText
         Add(text, "mesh_controlplane_root_rotation_waiting", "gauge", "Workloads that a change of the root waits for.", keeper.Waits.Count);
         Add(text, "mesh_controlplane_model_problems", "gauge", "Problems in the configuration folder.", store.Current.Problems.Length);
         Add(text, "mesh_controlplane_telemetry_dropped_total", "counter", "Data points dropped because too many pairs or endpoints are known.", golden.Dropped);
+        foreach (var one in more)
+        {
+            one.Write(text);
+        }
+
         return Results.Text(text.ToString(), "text/plain; version=0.0.4; charset=utf-8");
     }
 
-    private static void Add(StringBuilder text, string name, string type, string help, long value) =>
+    public static void Add(StringBuilder text, string name, string type, string help, long value) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n{name} {value}\n");
 }

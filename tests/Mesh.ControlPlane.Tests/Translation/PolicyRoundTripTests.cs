@@ -9,6 +9,8 @@ using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Translation;
 
+using Cluster = Mesh.Config.Cluster;
+
 /// <summary>What a policy says arrives in the data plane's model: manifest → resource → Core's decoders.</summary>
 public class PolicyRoundTripTests
 {

@@ -146,7 +146,7 @@ internal static class FilterFields
                 continue;
             }
 
-            CheckName(item.Problems, item.Find("name")!, item.Field("name"), name, names);
+            CheckName(item.Problems, item.Find("name")!.Value, item.Field("name"), name, names);
             if (value.Length is 0 or > MaxValue || value.AsSpan().ContainsAny('\r', '\n', '\0'))
             {
                 item.Bad("value", value, $"Use 1–{MaxValue} characters on one line.");
@@ -158,7 +158,7 @@ internal static class FilterFields
         return result.ToImmutable();
     }
 
-    private static void CheckName(ProblemList problems, YamlDotNet.RepresentationModel.YamlNode node, string field, string name, HashSet<string> names)
+    private static void CheckName(ProblemList problems, ManifestNode node, string field, string name, HashSet<string> names)
     {
         if (HeaderChangesDecoder.WhyNot(name) is { } why)
         {

@@ -63,7 +63,7 @@ internal static class FilterReader
 
         if (filters is { Redirect: not null, Rewrite: not null } || (direct is not null && (filters.Redirect ?? (object?)filters.Rewrite) is not null))
         {
-            rule.Problems.Refuse(rule.Find("filters")!, $"{rule.Field("filters")} has more than one of RequestRedirect, URLRewrite and {DirectResponseKind}. Keep one of them.");
+            rule.Problems.Refuse(rule.Find("filters")!.Value, $"{rule.Field("filters")} has more than one of RequestRedirect, URLRewrite and {DirectResponseKind}. Keep one of them.");
         }
 
         if (filters.Redirect is not null && rule.Find("backendRefs") is { } backends)
@@ -141,7 +141,7 @@ internal static class FilterReader
         }
         else if (!permanent && absolute > TimeSpan.Zero)
         {
-            map.Problems.Note(map.Find("absoluteTimeout")!, $"{map.Field("absoluteTimeout")} has an effect with cookieConfig.lifetimeType: Permanent only: it is the cookie's lifetime. Remove it.");
+            map.Problems.Note(map.Find("absoluteTimeout")!.Value, $"{map.Field("absoluteTimeout")} has an effect with cookieConfig.lifetimeType: Permanent only: it is the cookie's lifetime. Remove it.");
         }
 
         return new SessionPersistence(byHeader, name ?? (byHeader ? "x-session" : "session"), permanent ? absolute : null);

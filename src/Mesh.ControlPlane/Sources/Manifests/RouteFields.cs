@@ -28,7 +28,7 @@ internal static partial class RouteFields
             }
             else if (kind == "Service" && name is not null)
             {
-                result.Add(new ParentRefManifest(new ServiceName(ns, name), port, section, parent.Where));
+                result.Add(new ParentRefManifest(new ServiceName(ns, name), port, section, parent.Where) { Namespace = parent.Text("namespace") });
             }
             else if (kind == "Service" || kind == "Gateway")
             {
@@ -53,7 +53,7 @@ internal static partial class RouteFields
     {
         if (spec.Texts("hostnames").Count > 0)
         {
-            spec.Problems.Note(spec.Find("hostnames")!,
+            spec.Problems.Note(spec.Find("hostnames")!.Value,
                 $"{spec.Field("hostnames")} has no meaning for a route that attaches to a Service and is ignored (Gateway API, GAMMA). Remove it.");
         }
     }

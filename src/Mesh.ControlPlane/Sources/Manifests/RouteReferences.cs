@@ -15,7 +15,7 @@ internal sealed class RouteReferences(
         var why = mirror.Service.Namespace != route.Namespace && !_grants.Any(g => g.Allows(route, mirror.Service))
                 ? $"is in another namespace. Nothing is copied until a ReferenceGrant in '{mirror.Service.Namespace}' allows it"
             : !services.TryGetValue(mirror.Service, out var service) ? "is in no file. Nothing is copied: add the Service or correct the name"
-            : !service.Ports.Any(p => p.Port == mirror.Port) ? $"has no port {mirror.Port}. Nothing is copied: use one of {Ports(service)}"
+            : service.FindPort(mirror.Port) is null ? $"has no port {mirror.Port}. Nothing is copied: use one of {Ports(service)}"
             : null;
         if (why is not null)
         {
@@ -62,7 +62,7 @@ internal sealed class RouteReferences(
         {
             problems.Add(new SourceProblem(where, $"{route}: its backend Service '{backend.Service}' is in no file. Its share {RouteFields.Failure(route)}: add the Service or correct the name."));
         }
-        else if (!service.Ports.Any(p => p.Port == backend.Port))
+        else if (service.FindPort(backend.Port) is null)
         {
             problems.Add(new SourceProblem(where, $"{route}: its backend Service '{backend.Service}' has no port {backend.Port}. Its share {RouteFields.Failure(route)}: use one of {Ports(service)}."));
         }
