@@ -146,7 +146,8 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
     {
         if (request.Subresource == "status")
         {
-            // Nothing but the status.
+            // Nothing but the status, and who owns it.
+            var owners = request.IsApply ? json.At("metadata", "managedFields")?.DeepClone() : null;
             foreach (var name in json.Select(p => p.Key).Where(n => n != "status").Except(old.Select(p => p.Key)).ToList())
             {
                 json.Remove(name);
@@ -155,6 +156,11 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
             foreach (var (name, value) in old.Where(p => p.Key != "status"))
             {
                 json[name] = value?.DeepClone();
+            }
+
+            if (owners is not null)
+            {
+                json.Meta()["managedFields"] = owners;
             }
         }
         else if (resource.HasStatus && !request.KeepsStatus)
