@@ -140,6 +140,7 @@ internal static partial class RouteFields
     public static ImmutableArray<NameValueMatch> NameValues(YamlMap match, string key, bool lowerCase)
     {
         var result = ImmutableArray.CreateBuilder<NameValueMatch>();
+        var written = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in match.Maps(key))
         {
             var type = item.Word("type", "Exact", "Exact", "RegularExpression");
@@ -161,14 +162,21 @@ internal static partial class RouteFields
                 continue;
             }
 
-            name = lowerCase ? name.ToLowerInvariant() : name;
-            if (result.Any(r => r.Name == name))
+            if (!written.Add(name))
             {
                 item.Bad("name", name, "It stands twice in this match: give each name once.");
                 continue;
             }
 
-            result.Add(new NameValueMatch(name, value, type == "RegularExpression"));
+            var compared = lowerCase ? name.ToLowerInvariant() : name;
+            if (result.Any(r => r.Name == compared))
+            {
+                // The schema's keys are exact, header names are not: the first counts (Gateway API).
+                item.Problems.Note(item.Node, $"{item.Field("name")} is '{name}', and another condition of this match is on the same header: the names are equal but for their case. The first counts, this one is ignored. Remove one of them.");
+                continue;
+            }
+
+            result.Add(new NameValueMatch(compared, value, type == "RegularExpression"));
         }
 
         return result.ToImmutable();
