@@ -145,7 +145,9 @@ public partial class GoldenTests
 
     private static string Indent(string json) => LineBreak().Replace(json, "\n  ");
 
-    internal static string Folder([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden"));
+    internal static string Folder() => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "..", "Golden"));
+
+    private static string Here([CallerFilePath] string file = "") => file;
 
     [GeneratedRegex(@"\r?\n")]
     private static partial Regex LineBreak();
