@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Sources.Kubernetes;
@@ -114,11 +113,12 @@ internal sealed partial class WatchedObjects(KubeApi api, string path, TimeProvi
             {
                 _version = string.Empty;
             }
-            catch (Exception e) when (e is KubeApiException or TimeoutException or IOException or HttpRequestException or JsonException or InvalidOperationException or OperationCanceledException)
+            catch (Exception e)
             {
+                // Nothing may end this loop: what is watched would be believed for ever.
                 var next = backoff.Next();
                 wait = e is KubeApiException { RetryAfter: { } asked } && asked > next ? asked : next;
-                if (e is KubeApiException or JsonException or InvalidOperationException && said != e.Message)
+                if (e is not (TimeoutException or IOException or HttpRequestException) && said != e.Message)
                 {
                     said = e.Message;
                     Log.WatchFailed(logger, path, e.Message);
