@@ -77,7 +77,7 @@ internal sealed class ClusterParts : IAsyncDisposable
         }
     }
 
-    /// <summary>Second: the marks, which the source asks for.</summary>
+    /// <summary>Second: the marks, which the source asks for. Whoever asked disposes them, before these parts.</summary>
     public IMeshMarkStore Marks(ModelStore store) =>
         _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _trustDomain, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
 
@@ -151,11 +151,6 @@ internal sealed class ClusterParts : IAsyncDisposable
         {
             await loop.StopAsync(CancellationToken.None);
             loop.Dispose();
-        }
-
-        if (_marks is not null)
-        {
-            await _marks.DisposeAsync();
         }
 
         foreach (var objects in _watched)

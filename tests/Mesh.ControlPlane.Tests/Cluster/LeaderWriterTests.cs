@@ -120,7 +120,7 @@ public sealed class LeaderWriterTests : IAsyncLifetime
     private const string Crd = """
         apiVersion: apiextensions.k8s.io/v1
         kind: CustomResourceDefinition
-        metadata: { name: httproutes.gateway.networking.k8s.io }
+        metadata: { name: httproutes.gateway.networking.k8s.io, annotations: { api-approved.kubernetes.io: "https://gateway-api.sigs.k8s.io" } }
         spec:
           group: gateway.networking.k8s.io
           names: { kind: HTTPRoute, listKind: HTTPRouteList, plural: httproutes, singular: httproute }
