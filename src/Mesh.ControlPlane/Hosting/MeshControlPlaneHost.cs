@@ -192,7 +192,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         else
         {
             _cluster.AddTo(services, store);
-            services.AddSingleton<IEventSink>(new KubeEvents(_kube!, _cluster.Settings.Pod, time, loggers.CreateLogger<KubeEvents>()));
+            services.AddSingleton<IEventSink>(_ => new KubeEvents(_kube!, _cluster.Settings.Pod, time, loggers.CreateLogger<KubeEvents>()));
             KeepBundle(data, trust);
         }
 
