@@ -58,8 +58,8 @@ public sealed class MeshControlPlaneOptions
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
 
-    /// <summary>HTTPS port for the Kubernetes API server's webhooks, 0 is any free one. Default: none.</summary>
-    internal int? WebhookPort { get; set; }
+    /// <summary>HTTPS port for the Kubernetes API server's webhooks, which put pods into the mesh and judge policies; 0 is any free one. Needs a cluster. Default: none.</summary>
+    public int? WebhookPort { get; set; }
 
     /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>, or with <see cref="IssuerCertificate"/> as what workloads trust. Default: an own root in <see cref="DataFolder"/>.</summary>
     public string? RootCertificate { get; set; }
@@ -132,6 +132,11 @@ public sealed class MeshControlPlaneOptions
         else if (!Directory.Exists(ConfigFolder))
         {
             problems.Add($"The configuration folder '{Path.GetFullPath(ConfigFolder)}' does not exist. Make it, or set --config DIR (ConfigFolder) to the one with the manifests.");
+        }
+
+        if (WebhookPort is not null && !Kubernetes)
+        {
+            problems.Add("Webhooks (--webhook-port, WebhookPort) are for a cluster: leave the port out, or add --kubernetes (Kubernetes).");
         }
 
         if (!Mesh.Spiffe.TrustDomain.TryParse(TrustDomain, out _, out var problem))
