@@ -46,7 +46,7 @@ public sealed class ClusterWebhookTests : IAsyncLifetime
         await _host.StartAsync(TestContext.Current.CancellationToken);
         _port = int.Parse(_host.Webhooks!.Split(':')[^1]);
         await Eventually.Async(
-            () => _api.List("mutatingwebhookconfigurations").Concat(_api.List("validatingwebhookconfigurations")).All(c => c.Objects("webhooks").All(w => w.Object("clientConfig").Text("caBundle") is { Length: > 0 })),
+            () => _api.List("mutatingwebhookconfigurations.admissionregistration.k8s.io").Concat(_api.List("validatingwebhookconfigurations.admissionregistration.k8s.io")).All(c => c.Objects("webhooks").All(w => w.Object("clientConfig").Text("caBundle") is { Length: > 0 })),
             "the leader has written caBundle", TimeSpan.FromSeconds(60));
     }
 
