@@ -33,7 +33,6 @@ internal sealed class TestControlPlane : IAsyncDisposable
         Folder = folder ?? Directory.CreateTempSubdirectory("mesh-cp-").FullName;
         Directory.CreateDirectory(Path.Combine(Folder, "config"));
         var options = new MeshControlPlaneOptions { ConfigFolder = Path.Combine(Folder, "config"), DataFolder = Data, AdsPort = 0, GrpcPort = 0, HttpPort = 0 };
-        options.WebhookPort = injector is null ? null : 0;
         configure?.Invoke(options);
         Source = new FakeSource();
         var parts = fromFiles ? ControlPlaneParts.Default : new ControlPlaneParts(Source.Take, _ => Translator, (type, bytes) => Decode(type, bytes));
