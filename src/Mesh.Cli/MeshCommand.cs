@@ -55,6 +55,8 @@ internal static class MeshCommand
         EdgesCommand.Create(context),
         CheckCommand.Create(context),
         ExplainCommand.Create(context),
+        InjectCommand.Create(context),
+        UninjectCommand.Create(context),
         new Command("config", "What the control plane has told its clients, and why.") { ConfigDumpCommand.Create(context), ConfigExplainCommand.Create(context) },
         new Command("policy", "Who may call what.") { PolicyLintCommand.Create(context) },
         new Command("xds", "For gRPC peers that are not .NET.") { XdsBootstrapCommand.Create(context) },

@@ -6,11 +6,39 @@ namespace Mesh.ControlPlane;
 public sealed class MeshControlPlaneOptions
 {
     private const int MaxClusterNetworks = 64;
+    private const int DefaultWebhookPort = 15017;
 
-    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required.</summary>
+    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required without <see cref="Kubernetes"/>.</summary>
     public string ConfigFolder { get; set; } = string.Empty;
 
-    /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>
+    /// <summary>The objects of a Kubernetes cluster are followed in place of a folder: of the one that this pod is in, unless another is named. There is no plaintext ADS then.</summary>
+    public bool Kubernetes { get; set; }
+
+    /// <summary>A kubeconfig file that names the cluster. Default with <see cref="KubeContext"/>: <c>KUBECONFIG</c>, else <c>~/.kube/config</c>.</summary>
+    public string? Kubeconfig { get; set; }
+
+    /// <summary>Which context of the kubeconfig. Default: its current one.</summary>
+    public string? KubeContext { get; set; }
+
+    /// <summary>URL of the cluster's API server, where neither this pod nor a kubeconfig says it.</summary>
+    public string? ApiServer { get; set; }
+
+    /// <summary>File with the token for <see cref="ApiServer"/>; read again as it changes. Default: none.</summary>
+    public string? ApiTokenFile { get; set; }
+
+    /// <summary>PEM file with the roots of <see cref="ApiServer"/>'s certificate. Default: the machine's.</summary>
+    public string? ApiCa { get; set; }
+
+    /// <summary>The namespace with what replicas in a cluster share: authority, marks, lease. Default: the pod's own, else <c>mesh-system</c>.</summary>
+    public string? SystemNamespace { get; set; }
+
+    /// <summary>What the replicas of a cluster call this one: the name of its Pod. Default: the host name, which is that.</summary>
+    public string? ReplicaName { get; set; }
+
+    /// <summary>The Secret in <see cref="SystemNamespace"/> with an issuer that was signed elsewhere, of type <c>kubernetes.io/tls</c> with <c>ca.crt</c>. Default: <c>mesh-issuer</c>, when that is there.</summary>
+    public string? IssuerSecret { get; set; }
+
+    /// <summary>Folder for the control plane's own files: root key, join tokens, marks; in a cluster only what was issued. Default: <c>mesh-data</c> in the current directory.</summary>
     public string DataFolder { get; set; } = "mesh-data";
 
     /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
@@ -30,6 +58,9 @@ public sealed class MeshControlPlaneOptions
 
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
+
+    /// <summary>HTTPS port for the Kubernetes API server's webhooks; 0 is any free one. Default: 15017 in a cluster, else none.</summary>
+    public int? WebhookPort { get; set; }
 
     /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>, or with <see cref="IssuerCertificate"/> as what workloads trust. Default: an own root in <see cref="DataFolder"/>.</summary>
     public string? RootCertificate { get; set; }
@@ -91,9 +122,13 @@ public sealed class MeshControlPlaneOptions
     internal IReadOnlyList<string> Validate()
     {
         var problems = new List<string>();
-        if (ConfigFolder.Length == 0)
+        if (Kubernetes)
         {
-            problems.Add("No configuration folder is given. Set --config DIR (ConfigFolder) to the folder with the manifests.");
+            problems.AddRange(ClusterProblems());
+        }
+        else if (ConfigFolder.Length == 0)
+        {
+            problems.Add("No configuration folder is given. Set --config DIR (ConfigFolder) to the folder with the manifests, or --kubernetes (Kubernetes) for a cluster.");
         }
         else if (!Directory.Exists(ConfigFolder))
         {
@@ -149,6 +184,50 @@ public sealed class MeshControlPlaneOptions
         return problems;
     }
 
+    private IEnumerable<string> ClusterProblems()
+    {
+        if (ConfigFolder.Length > 0)
+        {
+            yield return "--config (ConfigFolder) and --kubernetes (Kubernetes) exclude each other: keep the folder, or the cluster.";
+        }
+
+        if (ApiServer is not null && (Kubeconfig ?? KubeContext) is not null)
+        {
+            yield return "--api-server (ApiServer) and --kubeconfig, --context exclude each other: each names the cluster.";
+        }
+
+        if (ApiServer is not null && !(Uri.TryCreate(ApiServer, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"))
+        {
+            yield return $"API server '{ApiServer}' (--api-server) is no URL. Use one such as https://10.96.0.1:443.";
+        }
+
+        if (ApiServer is null && (ApiTokenFile ?? ApiCa) is not null)
+        {
+            yield return "--api-token-file and --api-ca go with --api-server: in a pod and in a kubeconfig they are said there.";
+        }
+
+        foreach (var (flag, name) in new[] { ("--system-namespace", SystemNamespace), ("--replica-name", ReplicaName), ("--issuer-secret", IssuerSecret) })
+        {
+            if (name is not null && !Sources.Manifests.Names.IsSubdomain(name))
+            {
+                yield return $"{flag} is '{name}', which is no name in Kubernetes. {Sources.Manifests.Names.SubdomainRule}";
+            }
+        }
+
+        if (IssuerSecret is not null && (RootCertificate ?? IssuerCertificate ?? Issuer) is not null)
+        {
+            yield return "--issuer-secret names all of the authority: leave out --issuer, --issuer-cert, --root-cert and --root-key.";
+        }
+
+        foreach (var (flag, file) in new[] { ("--api-token-file", ApiTokenFile), ("--api-ca", ApiCa), ("--kubeconfig", Kubeconfig) })
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                yield return $"File '{file}' ({flag}) does not exist.";
+            }
+        }
+    }
+
     private IEnumerable<string> AuthorityProblems()
     {
         if (Issuer is not null)
@@ -182,5 +261,11 @@ public sealed class MeshControlPlaneOptions
         }
     }
 
-    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort)];
+    /// <summary>Off on Kubernetes: everybody there has a token.</summary>
+    internal bool HasPlaintextAds => !Kubernetes;
+
+    /// <summary>Any free one where the others are.</summary>
+    internal int? Webhooks => WebhookPort ?? (!Kubernetes ? null : GrpcPort == 0 ? 0 : DefaultWebhookPort);
+
+    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort), .. Webhooks is { } port ? new (string, int)[] { ("--webhook-port", port) } : []];
 }

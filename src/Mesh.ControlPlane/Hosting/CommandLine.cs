@@ -11,13 +11,21 @@ internal static class CommandLine
     public const string Usage = """
         Runs a Mesh control plane.
 
-          --config DIR             folder with the manifests (required)
+          --config DIR             folder with the manifests; or, in its place,
+          --kubernetes             the objects of a Kubernetes cluster: of the one that this pod is in, or
+          --kubeconfig FILE  --context NAME
+                                   of the one that a kubeconfig names (default: KUBECONFIG, else ~/.kube/config; its current context), or
+          --api-server URL  --api-token-file FILE  --api-ca FILE
+                                   of this API server, with the token and the roots in these files
+          --system-namespace NAME  where replicas in a cluster keep what they share (default: the pod's own, else mesh-system)
+          --replica-name NAME      of this one (default: the host name, which is its pod's)
+          --issuer-secret NAME     a kubernetes.io/tls Secret there with an issuer signed elsewhere, and ca.crt (default: mesh-issuer, when it is there)
           --data DIR               the control plane's own files: root key, tokens, marks (default: mesh-data)
           --trust-domain NAME      default: cluster.local
           --cluster-domain NAME    default: cluster.local
           --address IP             where the gRPC and HTTP ports listen (default: 127.0.0.1; plaintext ADS stays on loopback)
           --port-base N            ADS on N, gRPC on N+2, HTTP on N+4; 0 is any free ones (default: 15010)
-          --ads-port N  --grpc-port N  --http-port N
+          --ads-port N  --grpc-port N  --http-port N  --webhook-port N
                                    one port each; 0 is any free one
           --root-cert FILE  --root-key FILE
                                    a given root, PEM (default: an own one in the data folder)
@@ -67,6 +75,17 @@ internal static class CommandLine
                 continue;
             }
 
+            if (flag == "--kubernetes")
+            {
+                options.Kubernetes = value is null or "true";
+                if (value is not (null or "true" or "false"))
+                {
+                    found.Add($"--kubernetes '{value}' is not known. Give it without a value.");
+                }
+
+                continue;
+            }
+
             if (value is null && ++i >= args.Count)
             {
                 found.Add($"{flag} needs a value. See --help.");
@@ -77,6 +96,14 @@ internal static class CommandLine
             switch (flag)
             {
                 case "--config": options.ConfigFolder = value; break;
+                case "--kubeconfig": options.Kubeconfig = value; break;
+                case "--context": options.KubeContext = value; break;
+                case "--api-server": options.ApiServer = value; break;
+                case "--api-token-file": options.ApiTokenFile = value; break;
+                case "--api-ca": options.ApiCa = value; break;
+                case "--system-namespace": options.SystemNamespace = value; break;
+                case "--replica-name": options.ReplicaName = value; break;
+                case "--issuer-secret": options.IssuerSecret = value; break;
                 case "--data": options.DataFolder = value; break;
                 case "--trust-domain": options.TrustDomain = value; break;
                 case "--cluster-domain": options.ClusterDomain = value; break;
@@ -107,6 +134,7 @@ internal static class CommandLine
                 case "--port-base": portBase = Port(flag, value, found); break;
                 case "--ads-port": ads = Port(flag, value, found); break;
                 case "--grpc-port": grpc = Port(flag, value, found); break;
+                case "--webhook-port": options.WebhookPort = Port(flag, value, found); break;
                 case "--http-port": http = Port(flag, value, found); break;
                 case "--address":
                     if (IPAddress.TryParse(value, out var address))
@@ -156,6 +184,8 @@ internal static class CommandLine
             }
         }
 
+        // Naming a cluster is asking for it.
+        options.Kubernetes |= (options.Kubeconfig ?? options.KubeContext ?? options.ApiServer) is not null;
         options.AdsPort = ads ?? portBase ?? options.AdsPort;
         options.GrpcPort = grpc ?? (portBase is null ? options.GrpcPort : portBase == 0 ? 0 : portBase.Value + 2);
         options.HttpPort = http ?? (portBase is null ? options.HttpPort : portBase == 0 ? 0 : portBase.Value + 4);
@@ -164,7 +194,7 @@ internal static class CommandLine
 
     private static readonly HashSet<string> Known =
     [
-        "--config", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
+        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--webhook-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
         "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
         "--token-review-audience", "--token-review-ca", "--token-review-token",

@@ -1,9 +1,14 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
+using Mesh.ControlPlane.Cluster;
+using Mesh.ControlPlane.Injector;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
+using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
 using Mesh.Hosting;
@@ -24,9 +29,14 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private readonly ILogger _logger = loggers.CreateLogger<MeshControlPlaneHost>();
     private readonly Stopping _stopping = new();
     private DataFolder? _data;
-    private MeshMarks? _marks;
+    private IMeshMarkStore? _marks;
+    private ClusterParts? _cluster;
+    private KubeApi? _kube;
     private IModelSource? _source;
     private WebApplication? _app;
+
+    /// <summary>Where the API server's webhooks are answered, host and port; null when they are not.</summary>
+    public string? Webhooks { get; private set; }
 
     /// <summary>The inner host's services, for tests and the embedding process; null before the start.</summary>
     public IServiceProvider? Services => _app?.Services;
@@ -43,14 +53,25 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
         try
         {
+            if (options.Kubernetes)
+            {
+                _kube = KubeAccess.Open(options, time);
+                _cluster = await ClusterParts.StartAsync(ClusterSettings.Of(options, _kube), options, time, loggers, cancellationToken);
+            }
+
             _app = Build();
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or KubeApiException)
         {
             throw new MeshConfigurationException([e.Message]);
         }
 
         await _source!.StartAsync(cancellationToken);
+        if (_cluster is not null)
+        {
+            await _cluster.BeginAsync(_app.Services, cancellationToken);
+        }
+
         try
         {
             await _app.StartAsync(cancellationToken);
@@ -61,15 +82,25 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         }
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
+        // In the order in which they were bound.
+        var next = 0;
+        var ads = options.HasPlaintextAds ? bound[next++].Authority : string.Empty;
+        var (grpc, http) = (bound[next++].Authority, bound[next++].Authority);
         var addresses = new ControlPlaneAddresses(
-            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
-        Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, options.ConfigFolder);
+            ads, grpc, $"http://{http}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+        Webhooks = bound.ElementAtOrDefault(next)?.Authority;
+        Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, _kube?.Server.ToString() ?? options.ConfigFolder);
         return addresses;
     }
 
-    /// <summary>Tells the streams, lets calls finish for at most 5 s, then stops.</summary>
+    /// <summary>Gives the lead away, tells the streams, lets calls finish for at most 5 s, then stops.</summary>
     public async Task StopAsync()
     {
+        if (_cluster is not null)
+        {
+            await _cluster.StepDownAsync();
+        }
+
         _stopping.Begin();
         if (_app is { } app)
         {
@@ -82,6 +113,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             }
 
             await app.StopAsync(limit.Token);
+        }
+
+        if (_cluster is not null)
+        {
+            await _cluster.EndAsync();
         }
     }
 
@@ -102,6 +138,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             await _marks.DisposeAsync();
         }
 
+        if (_cluster is not null)
+        {
+            await _cluster.DisposeAsync();
+        }
+
+        _kube?.Dispose();
         _data?.Dispose();
         _stopping.Dispose();
     }
@@ -109,16 +151,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private WebApplication Build()
     {
         var trustDomain = TrustDomain.Parse(options.TrustDomain);
-        var random = new SecureRandom();
         var data = _data = new DataFolder(options.DataFolder);
-        var maker = new CertificateMaker(trustDomain, options.CaKey, time, random);
-        var trust = new TrustBundleStore(data, trustDomain, time);
-        var given = AuthorityLoader.Files(options, time);
-        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
-        var authority = new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>());
+        var given = _cluster is null ? AuthorityLoader.Files(options, time) : _cluster.Given;
+        var (authority, trust, leafPolicy) = _cluster?.Authority.Live ?? OwnAuthority(data, given);
         var store = new ModelStore();
-        var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
-        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));
+        var marks = _marks = _cluster?.Marks(store) ?? new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
+        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers, _kube));
         marks.Subscribe(source.Refresh);
 
         // Empty: an embedding process' Kestrel:Endpoints, ASPNETCORE_URLS and logging are not ours to take.
@@ -130,16 +168,34 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(options);
         services.AddSingleton(data);
         services.AddSingleton(store);
-        services.AddSingleton(marks);
+        services.AddSingleton(source);
+        if (_kube is not null)
+        {
+            services.AddSingleton(_kube);
+        }
+
+        services.AddSingleton<IMeshMarkStore>(marks);
         services.AddSingleton(_stopping);
         services.AddSingleton(trust);
         services.AddSingleton(authority);
         services.AddSingleton(new GivenFiles(given));
         services.AddSingleton<Issuer>();
-        services.AddSingleton(new JoinTokens(data, trustDomain, time));
-        services.AddSingleton(p => AttestorFactory.Create(options, p.GetRequiredService<JoinTokens>(), time, loggers));
-        services.AddSingleton(new LeafPolicyStore(data, time, options.LeafLife));
-        services.AddSingleton(new AdminToken(data));
+        services.AddSingleton(p => AttestorFactory.Create(options, p.GetService<JoinTokens>(), time, loggers, _cluster?.TokenReviews));
+        services.AddSingleton(leafPolicy);
+        services.AddSingleton(_cluster?.AdminToken ?? new AdminToken(data));
+        if (_cluster is null)
+        {
+            services.AddSingleton(new JoinTokens(data, trustDomain, time));
+            services.AddSingleton<IReplicas>(OnlyReplica.Instance);
+            services.AddSingleton<IAuthorityChanges>(new OwnState(new AuthorityState(authority, trust, leafPolicy)));
+        }
+        else
+        {
+            _cluster.AddTo(services, store);
+            services.AddSingleton<IEventSink>(new KubeEvents(_kube!, _cluster.Settings.Pod, time, loggers.CreateLogger<KubeEvents>()));
+            KeepBundle(data, trust);
+        }
+
         services.AddSingleton(new OutgoingCheck(parts.Decode));
         services.AddSingleton(parts.Translator(options));
         services.AddSingleton(p => new ServingCertificate(p.GetRequiredService<Issuer>(), options.Address, time));
@@ -158,6 +214,14 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<MetricsIntake>();
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
+        if (options.Webhooks is not null)
+        {
+            services.AddSingleton(p => parts.Injector ?? (_cluster is null
+                ? throw new MeshConfigurationException(["A webhook port is given, and nothing tells the webhooks what to go by: they need a cluster."])
+                : ClusterInjector.Of(_cluster, p.GetRequiredService<WebhookCertificate>(), p.GetRequiredService<IEventSink>())));
+            services.AddSingleton<PodAdmission>();
+        }
+
         services.AddGrpc();
         services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(o => ApiJson.Configure(o.SerializerOptions));
@@ -172,7 +236,40 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         app.MapGrpcService<CsrService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGrpcService<OtlpMetricsService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Http)).MapControlPlaneApi();
+        if (options.Webhooks is not null)
+        {
+            app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Webhook)).MapAdmission();
+        }
+
         return app;
+    }
+
+    private AuthorityState OwnAuthority(DataFolder data, IssuerFiles? given)
+    {
+        var trustDomain = TrustDomain.Parse(options.TrustDomain);
+        var maker = new CertificateMaker(trustDomain, options.CaKey, time, new SecureRandom());
+        var trust = new TrustBundleStore(data, trustDomain, time);
+        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
+        return new AuthorityState(new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>()), trust, new LeafPolicyStore(data, time, options.LeafLife));
+    }
+
+    /// <summary>What the ready line names as the trust bundle, kept as shared state has it.</summary>
+    private void KeepBundle(DataFolder data, TrustBundleStore trust)
+    {
+        Write();
+        trust.Subscribe(Write);
+
+        void Write()
+        {
+            try
+            {
+                data.Write(TrustBundleStore.FileName, trust.Current.Pem, secret: false);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Log.BundleNotWritten(_logger, data.File(TrustBundleStore.FileName), e.Message);
+            }
+        }
     }
 
     private void Listen(KestrelServerOptions kestrel)
@@ -181,7 +278,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         // Finds dead clients; a stream without changes is silent for days.
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-        kestrel.Listen(IPAddress.Loopback, options.AdsPort, listen => Use(listen, PortKind.Ads, HttpProtocols.Http2));
+        if (options.HasPlaintextAds)
+        {
+            kestrel.Listen(IPAddress.Loopback, options.AdsPort, listen => Use(listen, PortKind.Ads, HttpProtocols.Http2));
+        }
+
         kestrel.Listen(options.Address, options.GrpcPort, listen =>
         {
             Use(listen, PortKind.Grpc, HttpProtocols.Http2);
@@ -189,6 +290,23 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.Options()) });
         });
         kestrel.Listen(options.Address, options.HttpPort, listen => Use(listen, PortKind.Http, HttpProtocols.Http1));
+        if (options.Webhooks is { } webhooks)
+        {
+            kestrel.Listen(options.Address, webhooks, listen =>
+            {
+                Use(listen, PortKind.Webhook, HttpProtocols.Http1AndHttp2);
+                var certificate = listen.ApplicationServices.GetRequiredService<InjectorParts>().Certificate;
+                listen.UseHttps(new TlsHandshakeCallbackOptions
+                {
+                    OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+                    {
+                        ServerCertificateContext = certificate.Current,
+                        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+                        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                    }),
+                });
+            });
+        }
     }
 
     private static void Use(ListenOptions listen, PortKind kind, HttpProtocols protocols)
@@ -248,6 +366,9 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
     private static partial class Log
     {
+        [LoggerMessage(4911, LogLevel.Warning, "The roots in force could not be written to '{File}': {Problem}", EventName = nameof(BundleNotWritten))]
+        public static partial void BundleNotWritten(ILogger logger, string file, string problem);
+
         [LoggerMessage(4910, LogLevel.Information, "The control plane serves ADS on {Ads}, TLS gRPC on {Grpc}, HTTP on {Http}, from '{Folder}'", EventName = nameof(Started))]
         public static partial void Started(ILogger logger, string ads, string grpc, string http, string folder);
     }

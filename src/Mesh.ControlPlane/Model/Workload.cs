@@ -14,6 +14,14 @@ internal sealed record Workload(
     public ImmutableArray<int> DeclaredPorts { get; init; } = [];
 
     public ImmutableArray<Probe> Probes { get; init; } = [];
+
+    /// <summary>A Pod of that name stands for it.</summary>
+    public bool IsPod { get; init; }
+
+    /// <summary>What stands on the Pod of its being in the mesh (<see cref="MarkText"/>); null: nothing.</summary>
+    public string? Mark { get; init; }
+
+    public Place Place { get; init; } = Place.Unknown;
 }
 
 /// <summary>A question that the Pod's node asks without an identity: it is answered whatever policies say.</summary>

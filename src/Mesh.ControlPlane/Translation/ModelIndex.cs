@@ -7,7 +7,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <summary>A model arranged for questions, built once per model.</summary>
 internal sealed class ModelIndex
 {
-    private readonly Dictionary<string, (ServiceName Service, int Port)> _listenerByAddress = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (ServiceName Service, int Port, string? Instance)> _listenerByAddress = new(StringComparer.Ordinal);
     private readonly Dictionary<string, List<(ServiceName Service, int Port)>> _endpoints = new(StringComparer.Ordinal);
     private readonly ILookup<ServiceName, TrafficRoute> _routes;
     private readonly ILookup<ServiceName, ConnectionRoute> _connectionRoutes;
@@ -25,7 +25,7 @@ internal sealed class ModelIndex
             {
                 foreach (var ip in service.ClusterIps)
                 {
-                    _listenerByAddress[HostPort(ip, port.Port)] = (service.Name, port.Port);
+                    _listenerByAddress[HostPort(ip, port.Port)] = (service.Name, port.Port, null);
                 }
 
                 foreach (var endpoint in service.Endpoints.Where(e => e.PortName == port.Name))
@@ -37,7 +37,8 @@ internal sealed class ModelIndex
 
                     behind.Add((service.Name, port.Port));
                     // Several Services may select one Pod: the first by name has its address. A ClusterIP goes before an endpoint.
-                    _listenerByAddress.TryAdd(endpoint.HostPort, (service.Name, port.Port));
+                    // Where a Service has an address of its own, or is headless, who calls an endpoint means that one.
+                    _listenerByAddress.TryAdd(endpoint.HostPort, (service.Name, port.Port, service.IsHeadless || service.ClusterIps.Length > 0 ? endpoint.Instance : null));
                 }
             }
         }
@@ -67,10 +68,11 @@ internal sealed class ModelIndex
             : routes.Any(route => Enumerable.Range(0, route.Rules.Length).Any(i => !Policies.ForRule(service, port, route, i).Get(FaultSettings.Fault).IsNone));
     }
 
-    public bool TryListener(string hostPort, out ServiceName service, out int port)
+    /// <param name="instance">One endpoint of the Service; null is the Service.</param>
+    public bool TryListener(string hostPort, out ServiceName service, out int port, out string? instance)
     {
         var found = _listenerByAddress.TryGetValue(hostPort, out var listener);
-        (service, port) = listener;
+        (service, port, instance) = listener;
         return found;
     }
 

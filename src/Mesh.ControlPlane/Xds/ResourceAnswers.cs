@@ -47,6 +47,12 @@ internal sealed partial class ResourceAnswers(
         var who = name.Contains('?', StringComparison.Ordinal) ? $"{node.Identity} {node.UserAgent} {string.Join(',', node.InstanceIps)}"
             : typeUrl == XdsTypes.RouteConfiguration && generation.RoutesDependOnCaller ? $"{node.Identity}"
             : string.Empty;
+        if (typeUrl == XdsTypes.ClusterLoadAssignment && generation.Places.Matter(name))
+        {
+            node = node with { Place = generation.Places.Of(node) };
+            who = $"{node.Place.Region}/{node.Place.Zone}/{node.Place.Node}";
+        }
+
         var key = new Key(typeUrl, name, node.Namespace, node.IsMesh, node.IsTransparent, node.HasDefaultTls, who);
         if (generation.Answers.TryGetValue(key, out var known))
         {
@@ -135,6 +141,8 @@ internal sealed partial class ResourceAnswers(
         public MeshModel Model => model;
 
         public bool RoutesDependOnCaller { get; } = model.RoutesDependOnCaller;
+
+        public Places Places { get; } = new(model);
 
         public Lazy<ILookup<(string Namespace, string Account), ServiceEndpoint>> EndpointsByAccount { get; } = new(() => (
             from service in model.Services.Values

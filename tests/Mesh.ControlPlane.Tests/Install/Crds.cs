@@ -41,7 +41,7 @@ internal static class Crds
         var asked = new HashSet<string>(StringComparer.Ordinal);
         var problems = new ProblemList("in.yaml") { Asked = path => asked.Add(System.Text.RegularExpressions.Regex.Replace(path, @"\[\d+\]", "[]")) };
         var spec = Skeleton((JsonObject)Schema(kind)["properties"]!["spec"]!);
-        var root = new YamlMap(new YamlMappingNode(new YamlScalarNode("spec"), spec), string.Empty, problems);
+        var root = new YamlMap(ManifestNode.Of(new YamlMappingNode(new YamlScalarNode("spec"), spec)), string.Empty, problems);
         var key = new ManifestKey(kind, "shop", "x");
         var meta = new ObjectMeta(ImmutableSortedDictionary<string, string>.Empty, ImmutableSortedDictionary<string, string>.Empty, null);
         _ = PolicyKinds.Find(kind) is { } policy ? PolicyReader.Of(policy)(root, key, meta) : DirectResponseReader.Read(root, key, meta);

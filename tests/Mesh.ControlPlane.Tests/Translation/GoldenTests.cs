@@ -58,9 +58,17 @@ public partial class GoldenTests
 
     private static string Run(string yaml, string[] asks)
     {
-        var lines = asks.Select(a => a.Trim()).Where(a => a.Length > 0 && a[0] != '#').ToArray();
-        var meshed = lines.Where(l => l.StartsWith("meshed ", StringComparison.Ordinal)).SelectMany(l => l.Split(' ')[1..]).ToArray();
-        var model = Manifests.Model(yaml, meshed);
+        var lines = Lines(asks);
+        return Answers(Manifests.Model(yaml, Meshed(lines)), lines);
+    }
+
+    internal static string[] Lines(string[] asks) => [.. asks.Select(a => a.Trim()).Where(a => a.Length > 0 && a[0] != '#')];
+
+    /// <summary>The endpoints that a case marks.</summary>
+    internal static string[] Meshed(string[] lines) => [.. lines.Where(l => l.StartsWith("meshed ", StringComparison.Ordinal)).SelectMany(l => l.Split(' ')[1..])];
+
+    internal static string Answers(MeshModel model, string[] lines)
+    {
         var options = new TranslationOptions(Manifests.TrustDomain, "cluster.local");
         if (lines.FirstOrDefault(l => l.StartsWith("defaults ", StringComparison.Ordinal))?.Split(' ') is [_, var mtls, var word])
         {
@@ -137,7 +145,7 @@ public partial class GoldenTests
 
     private static string Indent(string json) => LineBreak().Replace(json, "\n  ");
 
-    private static string Folder([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden"));
+    internal static string Folder([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden"));
 
     [GeneratedRegex(@"\r?\n")]
     private static partial Regex LineBreak();

@@ -28,7 +28,7 @@ internal static partial class RouteFields
             }
             else if (kind == "Service" && name is not null)
             {
-                result.Add(new ParentRefManifest(new ServiceName(ns, name), port, section, parent.Where));
+                result.Add(new ParentRefManifest(new ServiceName(ns, name), port, section, parent.Where) { Namespace = parent.Text("namespace") });
             }
             else if (kind == "Service" || kind == "Gateway")
             {
@@ -53,7 +53,7 @@ internal static partial class RouteFields
     {
         if (spec.Texts("hostnames").Count > 0)
         {
-            spec.Problems.Note(spec.Find("hostnames")!,
+            spec.Problems.Note(spec.Find("hostnames")!.Value,
                 $"{spec.Field("hostnames")} has no meaning for a route that attaches to a Service and is ignored (Gateway API, GAMMA). Remove it.");
         }
     }
@@ -79,7 +79,12 @@ internal static partial class RouteFields
         var parents = Parents(spec, key);
         Hostnames(spec);
         spec.Ignore("useDefaultGateways");
-        var rules = spec.Maps("rules").Select(rule => readRule(rule, key)).ToImmutableArray();
+        var rules = spec.Maps("rules").Select((rule, i) =>
+        {
+            spec.Problems.Rule = i;
+            return readRule(rule, key);
+        }).ToImmutableArray();
+        spec.Problems.Rule = null;
         if (rules.IsEmpty)
         {
             spec.Missing("rules", "Add at least one rule with backendRefs.");
@@ -88,6 +93,7 @@ internal static partial class RouteFields
         spec.Close();
         return new RouteManifest(key, where, key.Kind == "GRPCRoute", meta.Created, parents, [.. rules.Select(r => r.Rule)])
         {
+            Findings = [.. spec.Problems.Findings],
             BackendsWhere = [.. rules.Select(r => r.BackendsWhere)],
             Filters = [.. rules.Select(r => r.Filters)],
         };
@@ -111,7 +117,7 @@ internal static partial class RouteFields
             backend.Close();
             if (!isService)
             {
-                backend.Problems.Note(backend.Node,
+                backend.Problems.Find(backend.Node, RouteCondition.ResolvedRefs, RouteFinding.InvalidKind,
                     $"the backend is a {(group.Length == 0 ? kind : $"{group}/{kind}")}. Its share {Failure(route)}: use kind: Service (the default) without group.");
             }
 
@@ -134,6 +140,7 @@ internal static partial class RouteFields
     public static ImmutableArray<NameValueMatch> NameValues(YamlMap match, string key, bool lowerCase)
     {
         var result = ImmutableArray.CreateBuilder<NameValueMatch>();
+        var written = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in match.Maps(key))
         {
             var type = item.Word("type", "Exact", "Exact", "RegularExpression");
@@ -155,14 +162,21 @@ internal static partial class RouteFields
                 continue;
             }
 
-            name = lowerCase ? name.ToLowerInvariant() : name;
-            if (result.Any(r => r.Name == name))
+            if (!written.Add(name))
             {
                 item.Bad("name", name, "It stands twice in this match: give each name once.");
                 continue;
             }
 
-            result.Add(new NameValueMatch(name, value, type == "RegularExpression"));
+            var compared = lowerCase ? name.ToLowerInvariant() : name;
+            if (result.Any(r => r.Name == compared))
+            {
+                // The schema's keys are exact, header names are not: the first counts (Gateway API).
+                item.Problems.Note(item.Node, $"{item.Field("name")} is '{name}', and another condition of this match is on the same header: the names are equal but for their case. The first counts, this one is ignored. Remove one of them.");
+                continue;
+            }
+
+            result.Add(new NameValueMatch(compared, value, type == "RegularExpression"));
         }
 
         return result.ToImmutable();
