@@ -43,13 +43,14 @@ internal static class PlaneBench
 
         if (all.Count == 2)
         {
-            foreach (var measure in (string[])["bytes_per_change", "cpu_ms_per_change", "first_bytes_per_client"])
+            foreach (var measure in (string[])["bytes_per_change", "bytes_both_ways_per_change", "bytes_both_ways_per_resource", "cpu_ms_per_change", "first_bytes_per_client"])
             {
                 double[] ratios = [.. all["delta"].Zip(all["sotw"], (d, s) => d[measure] / s[measure]).Order()];
                 Print("delta/sotw", measure, ratios);
-                if (measure == "bytes_per_change" && ratios[^1] >= 1)
+                // By resource: how many changes come together depends on what else the machine does.
+                if (measure == "bytes_both_ways_per_resource" && ratios[^1] >= 1)
                 {
-                    wrong.Add("delta sent no fewer bytes per change than state of the world");
+                    wrong.Add("delta took no fewer bytes than state of the world");
                 }
             }
         }

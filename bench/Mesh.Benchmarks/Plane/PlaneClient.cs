@@ -19,8 +19,8 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
     private const int Prefix = 5;
 
     private static readonly string[] _types = [XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment];
-    private static readonly Method<DeltaDiscoveryRequest, Sized<DeltaDiscoveryResponse>> _deltaMethod = Method("DeltaAggregatedResources", DeltaDiscoveryRequest.Parser, DeltaDiscoveryResponse.Parser);
-    private static readonly Method<DiscoveryRequest, Sized<DiscoveryResponse>> _sotwMethod = Method("StreamAggregatedResources", DiscoveryRequest.Parser, DiscoveryResponse.Parser);
+    private static readonly Method<DeltaDiscoveryRequest, Sized<DeltaDiscoveryResponse>> _deltaMethod = Method<DeltaDiscoveryRequest, DeltaDiscoveryResponse>("DeltaAggregatedResources", DeltaDiscoveryResponse.Parser);
+    private static readonly Method<DiscoveryRequest, Sized<DiscoveryResponse>> _sotwMethod = Method<DiscoveryRequest, DiscoveryResponse>("StreamAggregatedResources", DiscoveryResponse.Parser);
 
     private readonly PlaneService[] _watched = topology.WatchedBy(index);
     private readonly int[] _seen = new int[settings.Watch];
@@ -75,11 +75,11 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
     {
         using var call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(_deltaMethod, null, new CallOptions(cancellationToken: cancellationToken));
         Forget();
-        await call.RequestStream.WriteAsync(new DeltaDiscoveryRequest { Node = Node().ToProto(), TypeUrl = _types[0], ResourceNamesSubscribe = { Names(0) } }, cancellationToken);
+        await SendAsync(call.RequestStream, new DeltaDiscoveryRequest { Node = Node().ToProto(), TypeUrl = _types[0], ResourceNamesSubscribe = { Names(0) } }, cancellationToken);
         for (var asked = 1; await call.ResponseStream.MoveNext(cancellationToken);)
         {
             var (response, bytes) = call.ResponseStream.Current;
-            meter.Received(bytes);
+            meter.Received(bytes, response.Resources.Count);
             var type = Array.IndexOf(_types, response.TypeUrl);
             string? problem = null;
             foreach (var resource in response.Resources)
@@ -87,10 +87,10 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
                 problem = Take(type, resource.Name, resource.Resource_.Value) ?? problem;
             }
 
-            await call.RequestStream.WriteAsync(new DeltaDiscoveryRequest { TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce, ErrorDetail = Error(problem) }, cancellationToken);
+            await SendAsync(call.RequestStream, new DeltaDiscoveryRequest { TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce, ErrorDetail = Error(problem) }, cancellationToken);
             if (IsNext(type, ref asked))
             {
-                await call.RequestStream.WriteAsync(new DeltaDiscoveryRequest { TypeUrl = _types[type + 1], ResourceNamesSubscribe = { Names(type + 1) } }, cancellationToken);
+                await SendAsync(call.RequestStream, new DeltaDiscoveryRequest { TypeUrl = _types[type + 1], ResourceNamesSubscribe = { Names(type + 1) } }, cancellationToken);
             }
         }
     }
@@ -99,11 +99,11 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
     {
         using var call = channel.CreateCallInvoker().AsyncDuplexStreamingCall(_sotwMethod, null, new CallOptions(cancellationToken: cancellationToken));
         Forget();
-        await call.RequestStream.WriteAsync(new DiscoveryRequest { Node = Node().ToProto(), TypeUrl = _types[0], ResourceNames = { Names(0) } }, cancellationToken);
+        await SendAsync(call.RequestStream, new DiscoveryRequest { Node = Node().ToProto(), TypeUrl = _types[0], ResourceNames = { Names(0) } }, cancellationToken);
         for (var asked = 1; await call.ResponseStream.MoveNext(cancellationToken);)
         {
             var (response, bytes) = call.ResponseStream.Current;
-            meter.Received(bytes);
+            meter.Received(bytes, response.Resources.Count);
             var type = Array.IndexOf(_types, response.TypeUrl);
             string? problem = null;
             foreach (var resource in response.Resources)
@@ -111,7 +111,8 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
                 problem = Take(type, NameOf(resource.Value), resource.Value) ?? problem;
             }
 
-            await call.RequestStream.WriteAsync(
+            await SendAsync(
+                call.RequestStream,
                 new DiscoveryRequest
                 {
                     TypeUrl = response.TypeUrl, ResponseNonce = response.Nonce, VersionInfo = problem is null ? response.VersionInfo : string.Empty, ResourceNames = { Names(type) }, ErrorDetail = Error(problem),
@@ -119,9 +120,16 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
                 cancellationToken);
             if (IsNext(type, ref asked))
             {
-                await call.RequestStream.WriteAsync(new DiscoveryRequest { TypeUrl = _types[type + 1], ResourceNames = { Names(type + 1) } }, cancellationToken);
+                await SendAsync(call.RequestStream, new DiscoveryRequest { TypeUrl = _types[type + 1], ResourceNames = { Names(type + 1) } }, cancellationToken);
             }
         }
+    }
+
+    private Task SendAsync<T>(IClientStreamWriter<T> requests, T request, CancellationToken cancellationToken)
+        where T : IMessage
+    {
+        meter.Sent(request.CalculateSize() + Prefix);
+        return requests.WriteAsync(request, cancellationToken);
     }
 
     private XdsNode Node()
@@ -195,11 +203,11 @@ internal sealed class PlaneClient(int index, PlaneTopology topology, PlaneMeter 
         return reader.ReadTag() == 10 ? reader.ReadString() : string.Empty;
     }
 
-    private static Method<TRequest, Sized<TResponse>> Method<TRequest, TResponse>(string name, MessageParser<TRequest> requests, MessageParser<TResponse> responses)
+    private static Method<TRequest, Sized<TResponse>> Method<TRequest, TResponse>(string name, MessageParser<TResponse> responses)
         where TRequest : class, IMessage<TRequest>
         where TResponse : class, IMessage<TResponse> => new(
             MethodType.DuplexStreaming, Service, name,
-            Marshallers.Create((request, context) => context.Complete(request.ToByteArray()), context => requests.ParseFrom(context.PayloadAsReadOnlySequence())),
+            Marshallers.Create<TRequest>((request, context) => context.Complete(request.ToByteArray()), _ => throw new NotSupportedException()),
             Marshallers.Create<Sized<TResponse>>((_, _) => throw new NotSupportedException(), context => new Sized<TResponse>(responses.ParseFrom(context.PayloadAsReadOnlySequence()), context.PayloadLength + Prefix)));
 
     private sealed record Sized<T>(T Message, int Bytes);

@@ -82,7 +82,7 @@ internal sealed class PlaneRun(PlaneSettings settings, bool delta)
     private async Task ChangeAsync(PlaneProcess plane, IPlaneFeed feed)
     {
         var watchers = _topology.Watchers();
-        var (cpu, bytes, responses) = (plane.Cpu, _meter.Bytes, _meter.Responses);
+        var (cpu, bytes, asked, responses, resources) = (plane.Cpu, _meter.Bytes, _meter.Asked, _meter.Responses, _meter.Resources);
         var own = Process.GetCurrentProcess().TotalProcessorTime;
         var clock = Stopwatch.StartNew();
         var changes = new List<PlaneChange>();
@@ -127,6 +127,8 @@ internal sealed class PlaneRun(PlaneSettings settings, bool delta)
         _measures["cpu_us_per_response"] = used * 1000 / Math.Max(1, _meter.Responses - responses);
         _measures["responses_per_change"] = (double)(_meter.Responses - responses) / changes.Count;
         _measures["bytes_per_change"] = (double)(_meter.Bytes - bytes) / changes.Count;
+        _measures["bytes_both_ways_per_change"] = (double)(_meter.Bytes - bytes + _meter.Asked - asked) / changes.Count;
+        _measures["bytes_both_ways_per_resource"] = (double)(_meter.Bytes - bytes + _meter.Asked - asked) / Math.Max(1, _meter.Resources - resources);
         _measures["clients_cpu_percent_of_a_core"] = (Process.GetCurrentProcess().TotalProcessorTime - own).TotalMilliseconds / elapsed.TotalMilliseconds * 100;
     }
 

@@ -7,10 +7,7 @@ namespace Mesh.ControlPlane.Sources.Manifests;
 internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> objects, Func<string, ImmutableArray<string>> addressesOf)
 {
     public ImmutableArray<Workload> Assemble() =>
-    [
-        .. Pods().Concat(Endpoints())
-            .OrderBy(w => w.Namespace, StringComparer.Ordinal).ThenBy(w => w.Address, StringComparer.Ordinal).ThenBy(w => w.Port).ThenBy(w => w.Name, StringComparer.Ordinal),
-    ];
+        [.. Pods().Concat(Endpoints()).Order(Comparer<Workload>.Create(Workload.Order))];
 
     private IEnumerable<Workload> Pods() => objects.Values.OfType<PodManifest>().Where(p => p.Address is not null).Select(p => Of(p, p.Address!, null));
 
