@@ -7,8 +7,26 @@ public sealed class MeshControlPlaneOptions
 {
     private const int MaxClusterNetworks = 64;
 
-    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required.</summary>
+    /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required without <see cref="Kubernetes"/>.</summary>
     public string ConfigFolder { get; set; } = string.Empty;
+
+    /// <summary>The objects of a Kubernetes cluster are followed in place of a folder: of the one that this pod is in, unless another is named. There is no plaintext ADS then.</summary>
+    public bool Kubernetes { get; set; }
+
+    /// <summary>A kubeconfig file that names the cluster. Default with <see cref="KubeContext"/>: <c>KUBECONFIG</c>, else <c>~/.kube/config</c>.</summary>
+    public string? Kubeconfig { get; set; }
+
+    /// <summary>Which context of the kubeconfig. Default: its current one.</summary>
+    public string? KubeContext { get; set; }
+
+    /// <summary>URL of the cluster's API server, where neither this pod nor a kubeconfig says it.</summary>
+    public string? ApiServer { get; set; }
+
+    /// <summary>File with the token for <see cref="ApiServer"/>; read again as it changes. Default: none.</summary>
+    public string? ApiTokenFile { get; set; }
+
+    /// <summary>PEM file with the roots of <see cref="ApiServer"/>'s certificate. Default: the machine's.</summary>
+    public string? ApiCa { get; set; }
 
     /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>
     public string DataFolder { get; set; } = "mesh-data";
@@ -91,9 +109,13 @@ public sealed class MeshControlPlaneOptions
     internal IReadOnlyList<string> Validate()
     {
         var problems = new List<string>();
-        if (ConfigFolder.Length == 0)
+        if (Kubernetes)
         {
-            problems.Add("No configuration folder is given. Set --config DIR (ConfigFolder) to the folder with the manifests.");
+            problems.AddRange(ClusterProblems());
+        }
+        else if (ConfigFolder.Length == 0)
+        {
+            problems.Add("No configuration folder is given. Set --config DIR (ConfigFolder) to the folder with the manifests, or --kubernetes (Kubernetes) for a cluster.");
         }
         else if (!Directory.Exists(ConfigFolder))
         {
@@ -149,6 +171,37 @@ public sealed class MeshControlPlaneOptions
         return problems;
     }
 
+    private IEnumerable<string> ClusterProblems()
+    {
+        if (ConfigFolder.Length > 0)
+        {
+            yield return "--config (ConfigFolder) and --kubernetes (Kubernetes) exclude each other: keep the folder, or the cluster.";
+        }
+
+        if (ApiServer is not null && (Kubeconfig ?? KubeContext) is not null)
+        {
+            yield return "--api-server (ApiServer) and --kubeconfig, --context exclude each other: each names the cluster.";
+        }
+
+        if (ApiServer is not null && !(Uri.TryCreate(ApiServer, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"))
+        {
+            yield return $"API server '{ApiServer}' (--api-server) is no URL. Use one such as https://10.96.0.1:443.";
+        }
+
+        if (ApiServer is null && (ApiTokenFile ?? ApiCa) is not null)
+        {
+            yield return "--api-token-file and --api-ca go with --api-server: in a pod and in a kubeconfig they are said there.";
+        }
+
+        foreach (var (flag, file) in new[] { ("--api-token-file", ApiTokenFile), ("--api-ca", ApiCa), ("--kubeconfig", Kubeconfig) })
+        {
+            if (file is not null && !File.Exists(file))
+            {
+                yield return $"File '{file}' ({flag}) does not exist.";
+            }
+        }
+    }
+
     private IEnumerable<string> AuthorityProblems()
     {
         if (Issuer is not null)
@@ -181,6 +234,9 @@ public sealed class MeshControlPlaneOptions
             yield return "--root-cert and --root-key go together: give both, or neither for an own root.";
         }
     }
+
+    /// <summary>Off on Kubernetes: everybody there has a token.</summary>
+    internal bool HasPlaintextAds => !Kubernetes;
 
     internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort)];
 }

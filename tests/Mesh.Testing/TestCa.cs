@@ -103,6 +103,18 @@ internal sealed class TestCa : IDisposable
 
     public X509Certificate2 Server(string dnsName, TimeSpan? life = null) => Leaf(names => names.AddDnsName(dnsName), life);
 
+    /// <summary>A server certificate for loopback and names.</summary>
+    public X509Certificate2 LoopbackServer(params IEnumerable<string> dnsNames) => Leaf(
+        names =>
+        {
+            names.AddIpAddress(System.Net.IPAddress.Loopback);
+            foreach (var name in dnsNames)
+            {
+                names.AddDnsName(name);
+            }
+        },
+        null);
+
     /// <summary>Signs a request as asked, or for another identity.</summary>
     public X509Certificate2 Sign(string csrPem, TimeSpan? life = null, SpiffeId? instead = null)
     {

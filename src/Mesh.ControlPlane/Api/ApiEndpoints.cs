@@ -43,6 +43,14 @@ internal static class ApiEndpoints
         }));
         api.MapGet("/v1/workloads", (ModelStore store, MeshControlPlaneOptions options) => Workloads.List(store.Current, options.TrustDomain));
         api.MapGet("/v1/checks", Checks.Run);
+        api.MapGet("/v1/routes", (ModelStore store) => store.Current.RouteReports.Select(r => new
+        {
+            r.Kind,
+            r.Name.Namespace,
+            r.Name.Name,
+            r.Where,
+            parents = r.Parents.Select(p => new { p.Namespace, service = p.Name, p.Port, p.SectionName, conditions = p.Conditions.Select(c => new PolicyCondition(c.Type, c.Status ? "True" : "False", c.Reason, c.Message)) }),
+        }));
         api.MapGet("/v1/policies", (ModelStore store) => PolicyStatus.List(store.Current));
         api.MapGet("/v1/policies/lint", PolicyLint.Answer);
         api.MapGet("/v1/explain", Explain.Answer);

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
 using Mesh.ControlPlane.Sources;
@@ -15,7 +16,10 @@ internal sealed record PolicyStatus(
 
     /// <summary>False: some kinds of nodes can't ask all of it; the message says which and what they do instead.</summary>
     private const string FullyEvaluated = "FullyEvaluated";
-    private const string Controller = Annotations.Domain + "/control-plane";
+
+    /// <summary>Null: it is no object of a cluster.</summary>
+    [JsonIgnore]
+    public ObjectOrigin? Origin { get; init; }
 
     public static IReadOnlyList<PolicyStatus> List(MeshModel model) =>
     [
@@ -25,13 +29,13 @@ internal sealed record PolicyStatus(
 
     private static PolicyStatus Of(TrafficPolicy policy)
     {
-        var ancestors = policy.Attachments.Select(a => new PolicyAncestor(Reference(a.Target), Controller, [Condition(policy, a)])).ToList();
+        var ancestors = policy.Attachments.Select(a => new PolicyAncestor(Reference(a.Target), Annotations.Controller, [Condition(policy, a)])).ToList();
         var refused = policy.Attachments.Where(a => !a.IsAccepted).ToList();
         var whole = policy.Invalid is { } invalid ? Invalid(policy, invalid)
             : refused.Count == 0 ? new PolicyCondition(Accepted, "True", nameof(PolicyReason.Accepted), "The policy is in force.")
             : new PolicyCondition(Accepted, "False", refused[0].Reason.ToString(), string.Join(' ', refused.Select(r => $"{r.Target}: {r.Message}")));
         PolicyCondition[] limits = [.. PeerLimits.Of(policy).Select(limit => new PolicyCondition(FullyEvaluated, "False", "NotByAllNodes", limit))];
-        return new PolicyStatus(policy.Kind, policy.Name.Namespace, policy.Name.Name, policy.Where, [.. ancestors.Select(a => a.AncestorRef)], [whole, .. limits], ancestors);
+        return new PolicyStatus(policy.Kind, policy.Name.Namespace, policy.Name.Name, policy.Where, [.. ancestors.Select(a => a.AncestorRef)], [whole, .. limits], ancestors) { Origin = policy.Origin };
     }
 
     private static PolicyCondition Condition(TrafficPolicy policy, PolicyAttachment attachment) => policy.Invalid is { } invalid

@@ -63,7 +63,7 @@ internal sealed class RequestVerdicts(MeshModel model, ServerDefaults defaults, 
         return new ExplainedRouting(route.Name, route.Name == NoRoute ? null : RuleOf(route.Name)?.Where, action, [.. clusters.Select(Backend)]);
     }
 
-    private ExplainedBackend Backend(Config.WeightedCluster cluster) => names.TryCluster(cluster.Name, out var service, out var port)
+    private ExplainedBackend Backend(Config.WeightedCluster cluster) => names.TryCluster(cluster.Name, out var service, out var port, out _)
         ? new ExplainedBackend(service.Namespace, service.Name, port, cluster.Weight, model.Services.ContainsKey(service))
         : new ExplainedBackend(string.Empty, cluster.Name, 0, cluster.Weight, Valid: false);
 

@@ -11,7 +11,12 @@ internal static class CommandLine
     public const string Usage = """
         Runs a Mesh control plane.
 
-          --config DIR             folder with the manifests (required)
+          --config DIR             folder with the manifests; or, in its place,
+          --kubernetes             the objects of a Kubernetes cluster: of the one that this pod is in, or
+          --kubeconfig FILE  --context NAME
+                                   of the one that a kubeconfig names (default: KUBECONFIG, else ~/.kube/config; its current context), or
+          --api-server URL  --api-token-file FILE  --api-ca FILE
+                                   of this API server, with the token and the roots in these files
           --data DIR               the control plane's own files: root key, tokens, marks (default: mesh-data)
           --trust-domain NAME      default: cluster.local
           --cluster-domain NAME    default: cluster.local
@@ -67,6 +72,17 @@ internal static class CommandLine
                 continue;
             }
 
+            if (flag == "--kubernetes")
+            {
+                options.Kubernetes = value is null or "true";
+                if (value is not (null or "true" or "false"))
+                {
+                    found.Add($"--kubernetes '{value}' is not known. Give it without a value.");
+                }
+
+                continue;
+            }
+
             if (value is null && ++i >= args.Count)
             {
                 found.Add($"{flag} needs a value. See --help.");
@@ -77,6 +93,11 @@ internal static class CommandLine
             switch (flag)
             {
                 case "--config": options.ConfigFolder = value; break;
+                case "--kubeconfig": options.Kubeconfig = value; break;
+                case "--context": options.KubeContext = value; break;
+                case "--api-server": options.ApiServer = value; break;
+                case "--api-token-file": options.ApiTokenFile = value; break;
+                case "--api-ca": options.ApiCa = value; break;
                 case "--data": options.DataFolder = value; break;
                 case "--trust-domain": options.TrustDomain = value; break;
                 case "--cluster-domain": options.ClusterDomain = value; break;
@@ -156,6 +177,8 @@ internal static class CommandLine
             }
         }
 
+        // Naming a cluster is asking for it.
+        options.Kubernetes |= (options.Kubeconfig ?? options.KubeContext ?? options.ApiServer) is not null;
         options.AdsPort = ads ?? portBase ?? options.AdsPort;
         options.GrpcPort = grpc ?? (portBase is null ? options.GrpcPort : portBase == 0 ? 0 : portBase.Value + 2);
         options.HttpPort = http ?? (portBase is null ? options.HttpPort : portBase == 0 ? 0 : portBase.Value + 4);
@@ -164,7 +187,7 @@ internal static class CommandLine
 
     private static readonly HashSet<string> Known =
     [
-        "--config", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
+        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
         "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
         "--token-review-audience", "--token-review-ca", "--token-review-token",

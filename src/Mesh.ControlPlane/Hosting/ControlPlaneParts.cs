@@ -2,6 +2,7 @@ using Google.Protobuf;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Files;
+using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Translation;
 using Mesh.Spiffe;
 using Mesh.Xds.Decoding;
@@ -9,7 +10,8 @@ using Mesh.Xds.Decoding;
 namespace Mesh.ControlPlane.Hosting;
 
 /// <summary>What a source is made from.</summary>
-internal sealed record ModelSourceContext(MeshControlPlaneOptions Options, IMeshMarks Marks, ModelStore Store, TimeProvider Time, ILoggerFactory Loggers);
+/// <param name="Kube">The cluster's API server; null: models come from files.</param>
+internal sealed record ModelSourceContext(MeshControlPlaneOptions Options, IMeshMarks Marks, ModelStore Store, TimeProvider Time, ILoggerFactory Loggers, KubeApi? Kube = null);
 
 /// <summary>The parts that other rooms write, put together in one place.</summary>
 internal sealed record ControlPlaneParts(
@@ -17,9 +19,13 @@ internal sealed record ControlPlaneParts(
 {
     /// <summary>Used by the program and by AddMeshControlPlane.</summary>
     public static ControlPlaneParts Default { get; } = new(
-        static context => new FileSource(
-            new FileSourceOptions { Folder = context.Options.ConfigFolder, TrustDomain = TrustDomain.Parse(context.Options.TrustDomain) },
-            context.Marks, context.Store, context.Time, context.Loggers.CreateLogger<FileSource>()),
+        static context => context.Kube is { } kube
+            ? new KubernetesSource(
+                new KubernetesSourceOptions { TrustDomain = TrustDomain.Parse(context.Options.TrustDomain) },
+                kube, context.Marks, context.Store, context.Time, new Random(), context.Loggers.CreateLogger<KubernetesSource>())
+            : new FileSource(
+                new FileSourceOptions { Folder = context.Options.ConfigFolder, TrustDomain = TrustDomain.Parse(context.Options.TrustDomain) },
+                context.Marks, context.Store, context.Time, context.Loggers.CreateLogger<FileSource>()),
         static options => new ResourceTranslator(new TranslationOptions(TrustDomain.Parse(options.TrustDomain), options.ClusterDomain) { Defaults = options.Defaults }),
         ResourceDecoder.Decode);
 }

@@ -41,7 +41,7 @@ internal static class ControlPlaneProgram
         try
         {
             var ready = await host.StartAsync(CancellationToken.None);
-            Console.WriteLine(JsonSerializer.Serialize(new { ready = true, ads = ready.Ads, grpc = ready.Grpc, http = ready.Http, trust_bundle = ready.TrustBundle, token = ready.Token }));
+            Console.WriteLine(JsonSerializer.Serialize(new { ready = true, ads = ready.Ads.Length > 0 ? ready.Ads : null, grpc = ready.Grpc, http = ready.Http, trust_bundle = ready.TrustBundle, token = ready.Token }));
         }
         catch (MeshConfigurationException e)
         {

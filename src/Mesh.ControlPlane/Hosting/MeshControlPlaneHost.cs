@@ -4,6 +4,7 @@ using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
+using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
 using Mesh.Hosting;
@@ -25,6 +26,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private readonly Stopping _stopping = new();
     private DataFolder? _data;
     private MeshMarks? _marks;
+    private KubeApi? _kube;
     private IModelSource? _source;
     private WebApplication? _app;
 
@@ -61,9 +63,10 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         }
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
+        var ads = options.HasPlaintextAds ? bound[0].Authority : string.Empty;
         var addresses = new ControlPlaneAddresses(
-            bound[0].Authority, bound[1].Authority, $"http://{bound[2].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
-        Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, options.ConfigFolder);
+            ads, bound[^2].Authority, $"http://{bound[^1].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+        Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, _kube?.Server.ToString() ?? options.ConfigFolder);
         return addresses;
     }
 
@@ -102,6 +105,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             await _marks.DisposeAsync();
         }
 
+        _kube?.Dispose();
         _data?.Dispose();
         _stopping.Dispose();
     }
@@ -118,7 +122,8 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         var authority = new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>());
         var store = new ModelStore();
         var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
-        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers));
+        var kube = _kube = options.Kubernetes ? KubeAccess.Open(options, time) : null;
+        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers, kube));
         marks.Subscribe(source.Refresh);
 
         // Empty: an embedding process' Kestrel:Endpoints, ASPNETCORE_URLS and logging are not ours to take.
@@ -130,6 +135,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(options);
         services.AddSingleton(data);
         services.AddSingleton(store);
+        services.AddSingleton(source);
+        if (kube is not null)
+        {
+            services.AddSingleton(kube);
+        }
+
         services.AddSingleton(marks);
         services.AddSingleton(_stopping);
         services.AddSingleton(trust);
@@ -181,7 +192,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         // Finds dead clients; a stream without changes is silent for days.
         kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(30);
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
-        kestrel.Listen(IPAddress.Loopback, options.AdsPort, listen => Use(listen, PortKind.Ads, HttpProtocols.Http2));
+        if (options.HasPlaintextAds)
+        {
+            kestrel.Listen(IPAddress.Loopback, options.AdsPort, listen => Use(listen, PortKind.Ads, HttpProtocols.Http2));
+        }
+
         kestrel.Listen(options.Address, options.GrpcPort, listen =>
         {
             Use(listen, PortKind.Grpc, HttpProtocols.Http2);

@@ -6,7 +6,7 @@ namespace Mesh.ControlPlane.Model;
 /// <summary>Whose endpoints an answer rests on, beside all that is no endpoint: it is the same while none of these changes.</summary>
 internal sealed record AnswerBasis
 {
-    public ServiceName? Service { get; init; }
+    public ImmutableArray<ServiceName> Services { get; init; } = [];
 
     /// <summary>IP literals.</summary>
     public ImmutableArray<string> Addresses { get; init; } = [];

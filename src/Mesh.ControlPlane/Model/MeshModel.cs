@@ -25,6 +25,9 @@ internal sealed record MeshModel
     /// <summary>Some rule is for certain callers only, so routes differ by who asks.</summary>
     public bool RoutesDependOnCaller => Policies.Any(p => p.Values.Any(v => v.Setting == MatchSettings.Callers) && p.Attachments.Any(a => a.IsAccepted));
 
+    /// <summary>What became of each route, those that were never valid too, by kind, namespace and name.</summary>
+    public ImmutableArray<RouteReport> RouteReports { get; init; } = [];
+
     /// <summary>What was refused or could not be used, with file and line.</summary>
     public ImmutableArray<SourceProblem> Problems { get; init; } = [];
 }
@@ -40,6 +43,32 @@ internal sealed record Service(ServiceName Name, ImmutableArray<ServicePort> Por
 {
     /// <summary>The Service's own addresses, when it has some: an address of a listener, as an endpoint's is.</summary>
     public ImmutableArray<string> ClusterIps { get; init; } = [];
+
+    /// <summary>Callers find its Pods by DNS and mean each of them.</summary>
+    public bool IsHeadless { get; init; }
+
+    /// <summary>Of type ExternalName: the host that it stands for, at any port, outside the mesh.</summary>
+    public string? ExternalName { get; init; }
+
+    /// <summary>What <see cref="ExternalName"/> was resolved to.</summary>
+    public ImmutableArray<string> ExternalAddresses { get; init; } = [];
+
+    public TrafficDistribution Distribution { get; init; }
+
+    /// <summary>Endpoints of the caller's own node and no others.</summary>
+    public bool OnlyOwnNode { get; init; }
+
+    /// <summary>Callers get other endpoints, or others first, by where they are.</summary>
+    public bool DependsOnPlace => Distribution != TrafficDistribution.None || OnlyOwnNode;
+
+    /// <summary>The port under a number; of an external host there is each.</summary>
+    public ServicePort? FindPort(int port) =>
+        Ports.FirstOrDefault(p => p.Port == port) ?? (ExternalName is null ? null : new ServicePort(string.Empty, port, null));
+
+    /// <param name="instance">Only this one (<see cref="ServiceEndpoint.Instance"/>); null is all.</param>
+    public IEnumerable<ServiceEndpoint> EndpointsOf(ServicePort port, string? instance = null) =>
+        ExternalName is not null ? ExternalAddresses.Select(a => new ServiceEndpoint(port.Name, a, port.Port, null, Ready: true, string.Empty, Meshed: false))
+        : Endpoints.Where(e => e.PortName == port.Name && (instance is null || e.Instance == instance));
 }
 
 /// <param name="Name">May be empty when it is the only one.</param>
@@ -60,6 +89,22 @@ internal sealed record ServiceEndpoint(string PortName, string Address, int Port
 {
     /// <summary>A sidecar serves it: mesh TLS may carry any bytes there.</summary>
     public bool SpeaksTcp { get; init; }
+
+    public string Region { get; init; } = string.Empty;
+
+    /// <summary>Of the Kubernetes cluster; empty when nothing says it.</summary>
+    public string NodeName { get; init; } = string.Empty;
+
+    /// <summary>Not ready because it terminates, and it serves still: for calls that belong to it, and for all when nobody else is there.</summary>
+    public bool Draining { get; init; }
+
+    /// <summary>Of a StatefulSet's Pod its name; empty when nothing says it.</summary>
+    public string Hostname { get; init; } = string.Empty;
+
+    /// <summary>The label before the Service's name under which DNS has this one alone.</summary>
+    public string Instance => Hostname.Length > 0 ? Hostname : InstanceOf(Address);
+
+    public static string InstanceOf(string address) => address.Replace('.', '-').Replace(':', '-');
 
     public string HostPort => Address.Contains(':', StringComparison.Ordinal) ? $"[{Address}]:{Port}" : $"{Address}:{Port}";
 }

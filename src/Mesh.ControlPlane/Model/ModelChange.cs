@@ -21,7 +21,7 @@ internal sealed class ModelChange
     public static ModelChange Between(MeshModel before, MeshModel after)
     {
         if (before.Services.Count != after.Services.Count
-            || before with { Services = after.Services, Workloads = after.Workloads, Routes = after.Routes, ConnectionRoutes = after.ConnectionRoutes, Policies = after.Policies, Problems = after.Problems } != after
+            || before with { Services = after.Services, Workloads = after.Workloads, Routes = after.Routes, ConnectionRoutes = after.ConnectionRoutes, Policies = after.Policies, RouteReports = after.RouteReports, Problems = after.Problems } != after
             || !Same(before.Routes, after.Routes, Same) || !Same(before.ConnectionRoutes, after.ConnectionRoutes, Same) || !Same(before.Policies, after.Policies, Same))
         {
             return Everything;
@@ -35,7 +35,7 @@ internal sealed class ModelChange
                 return Everything;
             }
 
-            if (!Same(old.Endpoints, service.Endpoints))
+            if (!Same(old.Endpoints, service.Endpoints) || !Same(old.ExternalAddresses, service.ExternalAddresses))
             {
                 change.Add(old);
                 change.Add(service);
@@ -48,9 +48,9 @@ internal sealed class ModelChange
 
     /// <param name="basis">Null: not known.</param>
     public bool Touches(AnswerBasis? basis) => IsEverything || basis is null
-        || (basis.Service is { } service && _services.Contains(service))
+        || basis.Services.Any(_services.Contains)
         || (basis.Account is { } account && _accounts.Contains(account))
-        || (!basis.Addresses.IsEmpty && basis.Addresses.Any(_addresses.Contains));
+        || basis.Addresses.Any(_addresses.Contains);
 
     private void Add(Service service)
     {
@@ -100,7 +100,7 @@ internal sealed class ModelChange
 
     // Records compare their arrays as references: each array is compared here, and with it taken over, a field that is new one day counts as changed until it is named here.
     private static bool SameButEndpoints(Service a, Service b) => ReferenceEquals(a, b)
-        || (a with { Ports = b.Ports, ClusterIps = b.ClusterIps, Endpoints = b.Endpoints } == b && Same(a.Ports, b.Ports) && Same(a.ClusterIps, b.ClusterIps));
+        || (a with { Ports = b.Ports, ClusterIps = b.ClusterIps, Endpoints = b.Endpoints, ExternalAddresses = b.ExternalAddresses } == b && Same(a.Ports, b.Ports) && Same(a.ClusterIps, b.ClusterIps));
 
     private static bool Same(Workload a, Workload b) => ReferenceEquals(a, b)
         || (a with { DeclaredPorts = b.DeclaredPorts, Probes = b.Probes } == b && Same(a.DeclaredPorts, b.DeclaredPorts) && Same(a.Probes, b.Probes));

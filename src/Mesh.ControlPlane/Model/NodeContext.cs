@@ -24,6 +24,9 @@ internal sealed record NodeContext(string Id, string Namespace, SpiffeId? Identi
     /// <summary>Ports that the sidecar lets alone (metadata <c>MESH_SKIP_INBOUND_PORTS</c>).</summary>
     public PortRanges SkipInboundPorts { get; init; } = PortRanges.None;
 
+    /// <summary>As the node says it (xDS locality); of a Pod that does not, the model knows it.</summary>
+    public Place Place { get; init; } = Place.Unknown;
+
     /// <summary>The node's own addresses (metadata <c>INSTANCE_IPS</c>), to resolve a wildcard bind.</summary>
     public ImmutableArray<string> InstanceIps { get; init; } = [];
 }

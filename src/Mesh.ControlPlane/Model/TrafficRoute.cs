@@ -104,5 +104,5 @@ internal sealed record BackendRef(ServiceName Service, int Port, int Weight)
     public HeaderModifier? ResponseHeaders { get; init; }
 
     /// <summary>It leads somewhere.</summary>
-    public bool IsValid(MeshModel model) => !Refused && model.Services.TryGetValue(Service, out var service) && service.Ports.Any(p => p.Port == Port);
+    public bool IsValid(MeshModel model) => !Refused && model.Services.TryGetValue(Service, out var service) && service.FindPort(Port) is not null;
 }

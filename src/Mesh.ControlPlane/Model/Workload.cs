@@ -15,6 +15,8 @@ internal sealed record Workload(
 
     public ImmutableArray<Probe> Probes { get; init; } = [];
 
+    public Place Place { get; init; } = Place.Unknown;
+
     /// <summary>The order in which a model has them.</summary>
     public static int Order(Workload a, Workload b) =>
         string.CompareOrdinal(a.Namespace, b.Namespace) is not 0 and var byNamespace ? byNamespace

@@ -6,6 +6,9 @@ internal static class Annotations
     /// <summary>The domain of everything that users write for us.</summary>
     public const string Domain = "meshlib.io";
 
+    /// <summary>How we name ourselves in the status of routes and policies.</summary>
+    public const string Controller = Domain + "/control-plane";
+
     /// <summary>On an EndpointSlice or a Service: the service account its endpoints run as, where no Pod says it (contracts §3).</summary>
     public const string ServiceAccount = Domain + "/service-account";
 

@@ -8,6 +8,9 @@ using Mesh.Protos.Envoy.Type;
 
 namespace Mesh.ControlPlane.Translation;
 
+// Here, for Mesh.ControlPlane.Cluster is a room.
+using Cluster = Mesh.Protos.Envoy.Cluster.Cluster;
+
 /// <summary>Writes how a cluster picks its endpoints.</summary>
 /// <remarks>
 /// A list of policies that ends in one that everybody knows (gRFC A52); beside it <c>lb_policy</c> for peers that read no list, where only

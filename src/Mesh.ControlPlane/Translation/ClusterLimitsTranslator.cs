@@ -7,6 +7,9 @@ using Mesh.Xds.Decoding;
 
 namespace Mesh.ControlPlane.Translation;
 
+// Here, for Mesh.ControlPlane.Cluster is a room.
+using Cluster = Mesh.Protos.Envoy.Cluster.Cluster;
+
 /// <summary>Writes what a caller may have under way in a cluster, and for our own nodes what xDS has no field for.</summary>
 internal static class ClusterLimitsTranslator
 {

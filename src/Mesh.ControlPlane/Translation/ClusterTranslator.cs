@@ -9,6 +9,9 @@ using Mesh.Spiffe;
 
 namespace Mesh.ControlPlane.Translation;
 
+// Here, for Mesh.ControlPlane.Cluster is a room.
+using Cluster = Mesh.Protos.Envoy.Cluster.Cluster;
+
 /// <summary>Writes clusters.</summary>
 internal sealed class ClusterTranslator(TrustDomain trustDomain)
 {

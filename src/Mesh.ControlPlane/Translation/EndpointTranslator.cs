@@ -8,31 +8,44 @@ using Endpoint = Mesh.Protos.Envoy.Endpoint.Endpoint;
 
 namespace Mesh.ControlPlane.Translation;
 
-/// <summary>Writes the endpoints of a cluster: those that are ready, by zone.</summary>
+/// <summary>Writes the endpoints of a cluster by zone: those that are ready, and those that drain, for what belongs to them. Without any that is ready those that drain take calls (KEP-1669).</summary>
 internal sealed class EndpointTranslator(TrustDomain trustDomain)
 {
     /// <param name="appProtocol">Of the Service's port: what a server without mesh TLS is known to speak.</param>
     /// <param name="isOpaque">Read as bytes there (ServerPolicy), or sent as such (the Service's port).</param>
-    public ClusterLoadAssignment Translate(string cluster, string? ns, IReadOnlyList<ServiceEndpoint> endpoints, string? appProtocol, Func<ServiceEndpoint, bool> isOpaque)
+    /// <param name="distance">How far each is for who asks, 0 is the nearest; null where all are alike.</param>
+    public ClusterLoadAssignment Translate(
+        string cluster, string? ns, IReadOnlyList<ServiceEndpoint> endpoints, string? appProtocol, Func<ServiceEndpoint, bool> isOpaque, Func<ServiceEndpoint, int>? distance = null)
     {
         var assignment = new ClusterLoadAssignment { ClusterName = cluster };
-        foreach (var zone in endpoints.Where(e => e.Ready).GroupBy(e => e.Zone).OrderBy(g => g.Key, StringComparer.Ordinal))
+        var nobodyReady = !endpoints.Any(e => e.Ready);
+        var used = endpoints.Where(e => e.Ready || e.Draining).ToArray();
+        var priorities = distance is null ? [0] : used.Select(distance).Distinct().Order().ToArray();
+        foreach (var locality in used.GroupBy(e => (Priority: distance is null ? 0 : Array.IndexOf(priorities, distance(e)), e.Region, e.Zone))
+            .OrderBy(g => g.Key.Priority).ThenBy(g => g.Key.Region, StringComparer.Ordinal).ThenBy(g => g.Key.Zone, StringComparer.Ordinal))
         {
-            var locality = new LocalityLbEndpoints { Locality = new Locality { Zone = zone.Key }, Priority = 0, LoadBalancingWeight = (uint)zone.Count() };
-            locality.LbEndpoints.AddRange(zone.OrderBy(e => e.Address, StringComparer.Ordinal).ThenBy(e => e.Port).Select(e => Write(ns!, e, appProtocol, isOpaque(e))));
-            assignment.Endpoints.Add(locality);
+            var ready = locality.Count(e => e.Ready);
+            var written = new LocalityLbEndpoints
+            {
+                Locality = new Locality { Region = locality.Key.Region, Zone = locality.Key.Zone },
+                Priority = (uint)locality.Key.Priority,
+                LoadBalancingWeight = (uint)(ready > 0 ? ready : locality.Count()),
+            };
+            written.LbEndpoints.AddRange(locality.OrderBy(e => e.Address, StringComparer.Ordinal).ThenBy(e => e.Port)
+                .Select(e => Write(ns!, e, e.Ready || nobodyReady ? HealthStatus.Healthy : HealthStatus.Draining, appProtocol, isOpaque(e))));
+            assignment.Endpoints.Add(written);
         }
 
         return assignment;
     }
 
-    private LbEndpoint Write(string ns, ServiceEndpoint endpoint, string? appProtocol, bool opaque) => new()
+    private LbEndpoint Write(string ns, ServiceEndpoint endpoint, HealthStatus health, string? appProtocol, bool opaque) => new()
     {
         Endpoint = new Endpoint
         {
             Address = new Address { SocketAddress = new SocketAddress { Address = endpoint.Address, PortValue = (uint)endpoint.Port } },
         },
-        HealthStatus = HealthStatus.Healthy,
+        HealthStatus = health,
         Metadata = new Metadata { FilterMetadata = { [XdsTypes.MetadataKey] = MeshMetadata(ns, endpoint, appProtocol, opaque) } },
     };
 

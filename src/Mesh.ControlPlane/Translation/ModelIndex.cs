@@ -45,7 +45,8 @@ internal sealed class ModelIndex
             : routes.Any(route => Enumerable.Range(0, route.Rules.Length).Any(i => !Policies.ForRule(service, port, route, i).Get(FaultSettings.Fault).IsNone));
     }
 
-    public bool TryListener(string hostPort, out ServiceName service, out int port) => _addresses.Value.TryListener(hostPort, out service, out port);
+    /// <param name="instance">One endpoint of the Service; null is the Service.</param>
+    public bool TryListener(string hostPort, out ServiceName service, out int port, out string? instance) => _addresses.Value.TryListener(hostPort, out service, out port, out instance);
 
     /// <summary>The routes in force for callers of one namespace, best first.</summary>
     /// <remarks>

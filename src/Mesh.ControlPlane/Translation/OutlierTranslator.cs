@@ -6,6 +6,9 @@ using Mesh.Protos.Envoy.Type;
 
 namespace Mesh.ControlPlane.Translation;
 
+// Here, for Mesh.ControlPlane.Cluster is a room.
+using Cluster = Mesh.Protos.Envoy.Cluster.Cluster;
+
 /// <summary>Writes when endpoints of a cluster sit out, and how they are probed.</summary>
 internal static class OutlierTranslator
 {

@@ -11,6 +11,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <remarks>Thread-safe. Equal models and nodes give equal bytes: everything is written in a fixed order.</remarks>
 internal sealed class ResourceTranslator : IResourceTranslator
 {
+    private const int HttpPort = 80;
     private readonly ResourceNames _names;
     private readonly ClusterTranslator _clusters;
     private readonly EndpointTranslator _endpoints;
@@ -38,7 +39,7 @@ internal sealed class ResourceTranslator : IResourceTranslator
         XdsTypes.Listener => Listener(model, node, name),
         XdsTypes.RouteConfiguration => Routes(model, node, name),
         XdsTypes.Cluster => Cluster(model, node, name),
-        XdsTypes.ClusterLoadAssignment => Endpoints(model, name),
+        XdsTypes.ClusterLoadAssignment => Endpoints(model, node, name),
         _ => None($"Resources of type '{typeUrl}' are not translated from the model."),
     };
 
@@ -55,14 +56,16 @@ internal sealed class ResourceTranslator : IResourceTranslator
             return new AnswerBasis { Addresses = [ip.ToString()] };
         }
 
-        ServiceName service = default;
-        var named = typeUrl switch
+        if (typeUrl == XdsTypes.Listener)
         {
-            XdsTypes.Listener => ResourceNames.TrySplit(name, out var host, out _) && _names.TryHost(host, node.Namespace, out service),
-            XdsTypes.RouteConfiguration => _names.TryRoutes(name, out service, out _),
-            _ => _names.TryCluster(name, out service, out _),
-        };
-        return named ? new AnswerBasis { Service = service } : new AnswerBasis();
+            return ResourceNames.TrySplit(name, out var host, out _) && _names.TryHost(host, node.Namespace, out var called, out _)
+                ? new AnswerBasis { Services = ResourceNames.TryInstance(host, node.Namespace, out var owning, out _) ? [called, owning] : [called] }
+                : new AnswerBasis();
+        }
+
+        ServiceName service = default;
+        var named = typeUrl == XdsTypes.RouteConfiguration ? _names.TryRoutes(name, out service, out _, out _) : _names.TryCluster(name, out service, out _, out _);
+        return named ? new AnswerBasis { Services = [service] } : new AnswerBasis();
     }
 
     private static string? InboundPrefix(string name) =>
@@ -81,39 +84,73 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
         {
-            return IndexOf(model).TryListener(ModelIndex.HostPort(ip.ToString(), ipPort), out var owner, out var ownerPort)
-                ? Outbound(model, node, name, owner, ownerPort, isAddress: true)
+            return IndexOf(model).TryListener(ModelIndex.HostPort(ip.ToString(), ipPort), out var owner, out var ownerPort, out var one)
+                ? Outbound(model, node, name, owner, ownerPort, one, isAddress: true)
                 : None($"No Service has the address {name}. Add it to a Service's EndpointSlice, or call the Service by name.");
         }
 
-        if (!ResourceNames.TrySplit(name, out var host, out var port) || !_names.TryHost(host, node.Namespace, out var service))
+        if (!ResourceNames.TrySplit(name, out var host, out var port) || !_names.TryHost(host, node.Namespace, out var service, out var instance))
         {
             return None($"'{name}' is no name of a Service. Use <service>, <service>.<namespace>, <service>.<namespace>.svc or the full name, with or without a port.");
         }
 
-        if (!model.Services.TryGetValue(service, out var found))
+        if (!model.Services.TryGetValue(service, out var found) && ResourceNames.TryInstance(host, node.Namespace, out var owning, out var label) && model.Services.TryGetValue(owning, out found))
+        {
+            (service, instance) = (owning, label);
+        }
+
+        if (found is null)
         {
             return None($"There is no Service '{service}' ('{name}' asked by {node.Id} in namespace '{node.Namespace}').");
         }
 
+        if (instance is not null && !found.Endpoints.Any(e => e.Instance == instance))
+        {
+            return None($"Service '{service}' has no endpoint '{instance}'. Its Pod may not have an address yet.");
+        }
+
+        (service, found) = Followed(model, service, found);
+        if (found.ExternalName is not null && !IsSteered(model, node, found, port ?? HttpPort))
+        {
+            // Who asks may mean https://, which names the same listener: the app's own TLS to an external host must not become plaintext.
+            return None($"Service '{service}' is the external host {found.ExternalName}: calls go there untouched. For the mesh to carry them in plaintext give its port an appProtocol such as http, or attach a route.");
+        }
+
         if (port is null)
         {
-            port = found.Ports.Any(p => p.Port == 80) ? 80 : found.Ports.Length == 1 ? found.Ports[0].Port : null;
+            port = found.FindPort(HttpPort) is not null ? HttpPort : found.Ports.Length == 1 ? found.Ports[0].Port : null;
             if (port is null)
             {
                 return None($"'{name}' names no port and Service '{service}' has neither port 80 nor only one. Add one of {Ports(found)}.");
             }
         }
-        else if (!found.Ports.Any(p => p.Port == port))
+        else if (found.FindPort(port.Value) is null)
         {
             return None($"Service '{service}' has no port {port}. Use one of {Ports(found)}.");
         }
 
-        return Outbound(model, node, name, service, port.Value, isAddress: false);
+        return Outbound(model, node, name, service, port.Value, instance, isAddress: false);
     }
 
+    private bool IsSteered(MeshModel model, NodeContext node, Service service, int port) =>
+        (service.Ports.FirstOrDefault(p => p.Port == port) is { AppProtocol.Length: > 0 } declared && PortContent.Of(declared).Http)
+        || !IndexOf(model).RoutesFor(service.Name, port, node.Namespace).IsEmpty;
+
+    /// <summary>A Service that stands for another one of the mesh (ExternalName) is that one: its endpoints are known, and meshed.</summary>
+    private (ServiceName Name, Service Service) Followed(MeshModel model, ServiceName name, Service service)
+    {
+        for (var hops = 0; hops < 4 && service.ExternalName is { } host && _names.TryHost(host, string.Empty, out var target) && target.Namespace.Length > 0
+            && host.Contains(".svc", StringComparison.Ordinal) && model.Services.TryGetValue(target, out var next); hops++)
+        {
+            (name, service) = (target, next);
+        }
+
+        return (name, service);
+    }
+
+    /// <param name="instance">One endpoint of the Service; null is the Service.</param>
     /// <param name="isAddress">As a sidecar asks, which sees only where a connection goes.</param>
-    private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port, bool isAddress)
+    private TranslatedResource Outbound(MeshModel model, NodeContext node, string name, ServiceName service, int port, string? instance, bool isAddress)
     {
         var index = IndexOf(model);
         HttpFilter[] filters =
@@ -123,12 +160,12 @@ internal sealed class ResourceTranslator : IResourceTranslator
         ];
         if (!isAddress || !node.IsTransparent)
         {
-            return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port), filters), null);
+            return new TranslatedResource(ListenerTranslator.Outbound(name, _names.Listener(service, port, instance), filters), null);
         }
 
         var found = model.Services[service];
-        var opaque = EndpointsOf(found, port).Any(e => IsOpaque(index, service.Namespace, e));
-        return new TranslatedResource(_sidecars.Translate(name, model, index, node, service, found.Ports.First(p => p.Port == port), opaque, filters), null);
+        var opaque = EndpointsOf(found, port, instance).Any(e => IsOpaque(index, service.Namespace, e));
+        return new TranslatedResource(_sidecars.Translate(name, model, index, node, service, found.FindPort(port)!, instance, opaque, filters), null);
     }
 
     /// <param name="prefix">What stands before the address in the name: it tells servers of ours from others.</param>
@@ -183,14 +220,14 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
     private TranslatedResource Routes(MeshModel model, NodeContext node, string name)
     {
-        if (!_names.TryRoutes(name, out var service, out var port))
+        if (!_names.TryRoutes(name, out var service, out var port, out var instance))
         {
             return None($"'{name}' is no name of routes. They are named as the canonical listener: {_names.Listener(new ServiceName("<namespace>", "<service>"), 80)}.");
         }
 
         return Missing(model, service, port) is { } reason
             ? None(reason)
-            : new TranslatedResource(_routes.Translate(name, model, node, service, port, IndexOf(model).RoutesFor(service, port, node.Namespace), IndexOf(model).Policies), null);
+            : new TranslatedResource(_routes.Translate(name, model, node, service, port, instance is null ? IndexOf(model).RoutesFor(service, port, node.Namespace) : [], IndexOf(model).Policies, instance), null);
     }
 
     private TranslatedResource Cluster(MeshModel model, NodeContext node, string name)
@@ -200,38 +237,41 @@ internal sealed class ResourceTranslator : IResourceTranslator
             return new TranslatedResource(_clusters.Translate(name, string.Empty, node, [], EffectiveSettings.None), null);
         }
 
-        if (!_names.TryCluster(name, out var service, out var port))
+        if (!_names.TryCluster(name, out var service, out var port, out var instance))
         {
             return None($"'{name}' is no name of a cluster. They are named {_names.Cluster(new ServiceName("<namespace>", "<service>"), 80)}.");
         }
 
         return Missing(model, service, port) is { } reason
             ? None(reason)
-            : new TranslatedResource(_clusters.Translate(name, service.Namespace, node, EndpointsOf(model.Services[service], port), IndexOf(model).Policies.ForPort(service, port)), null);
+            : new TranslatedResource(_clusters.Translate(name, service.Namespace, node, EndpointsOf(model.Services[service], port, instance), IndexOf(model).Policies.ForPort(service, port)), null);
     }
 
     /// <summary>A name we do not know has no endpoints: nobody waits for them (contracts §2).</summary>
-    private TranslatedResource Endpoints(MeshModel model, string name)
+    private TranslatedResource Endpoints(MeshModel model, NodeContext node, string name)
     {
-        var known = _names.TryCluster(name, out var service, out var port) && Missing(model, service, port) is null;
-        var declared = known ? model.Services[service].Ports.First(p => p.Port == port) : null;
+        var known = _names.TryCluster(name, out var service, out var port, out var instance) && Missing(model, service, port) is null;
+        var found = known ? model.Services[service] : null;
+        var declared = found?.FindPort(port);
         var opaque = declared is not null && PortContent.Of(declared).IsOpaque;
+        var endpoints = found is null ? [] : EndpointsOf(found, port, instance);
+        if (instance is null && found is { OnlyOwnNode: true } && node.Place.Node.Length > 0)
+        {
+            endpoints = Array.FindAll(endpoints, e => e.NodeName == node.Place.Node);
+        }
+
         return new TranslatedResource(_endpoints.Translate(
-            name, service.Namespace, known ? EndpointsOf(model.Services[service], port) : [], declared?.AppProtocol, e => opaque || IsOpaque(IndexOf(model), service.Namespace, e)), null);
+            name, service.Namespace, endpoints, declared?.AppProtocol, e => opaque || IsOpaque(IndexOf(model), service.Namespace, e), found is null ? null : Distances.Of(found.Distribution, node.Place)), null);
     }
 
     private static bool IsOpaque(ModelIndex index, string ns, ServiceEndpoint endpoint) =>
         index.Authorization.HasOpaque && index.Authorization.At(ns, endpoint.ServiceAccount, [endpoint.Address], endpoint.Port).Protocol == ServerProtocol.Opaque;
 
-    private static ServiceEndpoint[] EndpointsOf(Service service, int port)
-    {
-        var name = service.Ports.First(p => p.Port == port).Name;
-        return [.. service.Endpoints.Where(e => e.PortName == name)];
-    }
+    private static ServiceEndpoint[] EndpointsOf(Service service, int port, string? instance) => [.. service.EndpointsOf(service.FindPort(port)!, instance)];
 
     private static string? Missing(MeshModel model, ServiceName service, int port) =>
         !model.Services.TryGetValue(service, out var found) ? $"There is no Service '{service}'."
-        : found.Ports.Any(p => p.Port == port) ? null
+        : found.FindPort(port) is not null ? null
         : $"Service '{service}' has no port {port}. Use one of {Ports(found)}.";
 
     private static string Ports(Service service) => string.Join(", ", service.Ports.Select(p => p.Port));

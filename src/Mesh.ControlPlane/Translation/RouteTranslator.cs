@@ -15,14 +15,15 @@ namespace Mesh.ControlPlane.Translation;
 /// </remarks>
 internal sealed class RouteTranslator(ResourceNames names)
 {
+    /// <param name="instance">The caller means one endpoint and no other: no route leads away from it, and <paramref name="attached"/> is empty.</param>
     public RouteConfiguration Translate(
-        string name, MeshModel model, NodeContext node, ServiceName service, int port, ImmutableArray<TrafficRoute> attached, EffectivePolicies policies)
+        string name, MeshModel model, NodeContext node, ServiceName service, int port, ImmutableArray<TrafficRoute> attached, EffectivePolicies policies, string? instance = null)
     {
         var host = new VirtualHost { Name = name, Domains = { "*" } };
         if (attached.IsEmpty)
         {
             var settings = policies.ForPort(service, port);
-            var route = new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, Route_ = new RouteAction { Cluster = names.Cluster(service, port) } };
+            var route = new Route { Name = "default", Match = new RouteMatch { Prefix = "/" }, Route_ = new RouteAction { Cluster = names.Cluster(service, port, instance) } };
             RoutePolicyTranslator.Apply(route, settings, [settings], node.IsMesh);
             host.Routes.Add(route);
         }

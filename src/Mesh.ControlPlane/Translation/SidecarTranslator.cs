@@ -18,14 +18,15 @@ internal sealed class SidecarTranslator(ResourceNames names)
     private static readonly string[] HttpProtocols = ["http/1.0", "http/1.1", "h2c"];
 
     /// <param name="name">As asked.</param>
+    /// <param name="instance">One endpoint of the Service, which no route leads away from; null is the Service.</param>
     /// <param name="opaque">A ServerPolicy says that the servers read bytes.</param>
     /// <param name="filters">What the routes need before the router, in order.</param>
-    public Listener Translate(string name, MeshModel model, ModelIndex index, NodeContext node, ServiceName service, ServicePort port, bool opaque, HttpFilter[] filters)
+    public Listener Translate(string name, MeshModel model, ModelIndex index, NodeContext node, ServiceName service, ServicePort port, string? instance, bool opaque, HttpFilter[] filters)
     {
         var listener = new Listener { Name = name, TrafficDirection = TrafficDirection.Outbound };
         var content = opaque ? PortContent.Opaque : PortContent.Of(port);
-        var canonical = names.Listener(service, port.Port);
-        var tcp = index.ConnectionRoutesFor(service, port.Port, node.Namespace, tls: false);
+        var canonical = names.Listener(service, port.Port, instance);
+        var tcp = instance is null ? index.ConnectionRoutesFor(service, port.Port, node.Namespace, tls: false) : [];
         if (content.Http && (tcp.Count == 0 || !index.RoutesFor(service, port.Port, node.Namespace).IsEmpty))
         {
             listener.FilterChains.Add(new FilterChain
@@ -36,7 +37,7 @@ internal sealed class SidecarTranslator(ResourceNames names)
             });
         }
 
-        if (content.Tls)
+        if (content.Tls && instance is null)
         {
             AddTls(listener, model, index.ConnectionRoutesFor(service, port.Port, node.Namespace, tls: true), service, port.Port, canonical);
         }
@@ -44,7 +45,7 @@ internal sealed class SidecarTranslator(ResourceNames names)
         listener.DefaultFilterChain = new FilterChain
         {
             Name = "tcp",
-            Filters = { tcp.Count == 0 ? Tcp(new TcpProxy { StatPrefix = canonical, Cluster = names.Cluster(service, port.Port) }) : Tcp(Forward(model, tcp[0], service, port.Port, canonical)) },
+            Filters = { tcp.Count == 0 ? Tcp(new TcpProxy { StatPrefix = canonical, Cluster = names.Cluster(service, port.Port, instance) }) : Tcp(Forward(model, tcp[0], service, port.Port, canonical)) },
         };
         return listener;
     }

@@ -43,6 +43,7 @@ internal static class NodeReader
             IsTransparent = node.UserAgentName == "mesh" && Text(node, "MESH_TRANSPARENT") == "true",
             SkipInboundPorts = skipped,
             HasDefaultTls = Text(node, "MESH_TLS") == "default",
+            Place = node.Locality is { } locality && locality.Zone.Length <= MaxText && locality.Region.Length <= MaxText ? new Place(locality.Region, locality.Zone, string.Empty) : Place.Unknown,
             InstanceIps = [.. (Text(node, "INSTANCE_IPS") ?? string.Empty)
                 .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(MaxInstanceIps)],
         };

@@ -72,7 +72,7 @@ internal sealed partial class ResourceAnswers
         }
 
         var generation = _generation;
-        var key = generation.KeyOf(node, typeUrl, name);
+        var key = generation.KeyOf(ref node, typeUrl, name);
         if (generation.Answers.TryGetValue(key, out var known))
         {
             return known;
@@ -163,6 +163,7 @@ internal sealed partial class ResourceAnswers
         private const int MaxChanges = 32;
 
         private readonly bool _routesDependOnCaller;
+        private readonly Places _places;
 
         /// <summary>Namespaces with routes of their own to Services of others: their callers are steered in another way.</summary>
         private readonly HashSet<string> _consumers;
@@ -176,6 +177,7 @@ internal sealed partial class ResourceAnswers
         {
             (Model, Number, Changes, Answers) = (model, number, changes, answers);
             _routesDependOnCaller = model.RoutesDependOnCaller;
+            _places = new Places(model);
             _consumers = [.. model.Routes.Select(r => (r.Namespace, r.Parents)).Concat(model.ConnectionRoutes.Select(r => (r.Namespace, r.Parents)))
                 .Where(r => r.Parents.Any(p => p.Service.Namespace != r.Namespace)).Select(r => r.Namespace)];
             EndpointsByAccount = new(() => (
@@ -214,8 +216,15 @@ internal sealed partial class ResourceAnswers
         }
 
         /// <summary>Whom the answer is for: as many as can share it.</summary>
-        public Key KeyOf(NodeContext node, string typeUrl, string name)
+        /// <param name="node">Leaves with the place that endpoints are told by, where they are.</param>
+        public Key KeyOf(ref NodeContext node, string typeUrl, string name)
         {
+            if (typeUrl == XdsTypes.ClusterLoadAssignment && _places.Matter(name))
+            {
+                node = node with { Place = _places.Of(node) };
+                return new Key(typeUrl, name, string.Empty, node.IsMesh, node.IsTransparent, node.HasDefaultTls, $"{node.Place.Region}/{node.Place.Zone}/{node.Place.Node}");
+            }
+
             // An inbound listener depends on who proved to ask (whose policies hold) and where it is, and so do routes where a rule is for certain callers; all else only on the asker's kind.
             var inbound = name.Contains('?', StringComparison.Ordinal);
             var who = inbound ? $"{node.Identity} {node.UserAgent} {string.Join(',', node.InstanceIps)}"

@@ -28,8 +28,8 @@ public sealed class ModelChangeTests
           attempts: 3
         """;
 
-    private static readonly AnswerBasis Cart = new() { Service = new ServiceName("shop", "cart") };
-    private static readonly AnswerBasis Stock = new() { Service = new ServiceName("shop", "stock") };
+    private static readonly AnswerBasis Cart = new() { Services = [new ServiceName("shop", "cart")] };
+    private static readonly AnswerBasis Stock = new() { Services = [new ServiceName("shop", "stock")] };
 
     // One manifest a file, each read once, as long as its text stays: as the sources do it.
     private readonly Dictionary<string, ManifestFile> _files = [];
@@ -76,7 +76,7 @@ public sealed class ModelChangeTests
         Assert.True(ModelChange.Between(before, Model(Slice("10.0.0.1"), Route, Policy.Replace("3", "4", StringComparison.Ordinal))).IsEverything);
         Assert.True(ModelChange.Between(before, Model(Slice("10.0.0.1"), Route.Replace("weight: 9", "weight: 8", StringComparison.Ordinal), Policy)).IsEverything);
         Assert.True(ModelChange.Between(before, Model(Slice("10.0.0.1"), Route, Policy, Manifests.Service("new"))).IsEverything);
-        Assert.True(ModelChange.Between(before, before with { Services = before.Services.SetItem(Cart.Service!.Value, before.Services[Cart.Service!.Value] with { ClusterIps = ["10.96.0.1"] }) }).IsEverything);
+        Assert.True(ModelChange.Between(before, before with { Services = before.Services.SetItem(Cart.Services[0], before.Services[Cart.Services[0]] with { ClusterIps = ["10.96.0.1"] }) }).IsEverything);
         Assert.True(ModelChange.Between(MeshModel.Empty, before).IsEverything);
     }
 

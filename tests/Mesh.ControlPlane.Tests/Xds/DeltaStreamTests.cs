@@ -61,7 +61,7 @@ public sealed class DeltaStreamTests
             controlPlane.Translator.Set(XdsTypes.Cluster, name, "1");
         }
 
-        controlPlane.Translator.Basis = name => new AnswerBasis { Service = new ServiceName("shop", name) };
+        controlPlane.Translator.Basis = name => new AnswerBasis { Services = [new ServiceName("shop", name)] };
         controlPlane.Source.Publish(Model("10.0.0.1", "a", "b", "c"));
         using var channel = controlPlane.PlaintextChannel();
         await using var stream = new DeltaTestStream(channel);

@@ -14,6 +14,9 @@ internal sealed record TrafficPolicy(string Kind, ServiceName Name, string Where
     /// <summary>After this moment it has no effect; null is never.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    /// <summary>Null: it is no object of a cluster.</summary>
+    public ObjectOrigin? Origin { get; init; }
+
     public override string ToString() => $"{Kind} '{Name}'";
 }
 

@@ -8,9 +8,6 @@ internal sealed partial class FileSource
             Message = "Read {Files} files below {Folder}: {Services} services, {Routes} routes, {Problems} problems")]
         public static partial void ManifestsRead(ILogger logger, int files, string folder, int services, int routes, int problems);
 
-        [LoggerMessage(EventId = 4201, EventName = nameof(ManifestProblem), Level = LogLevel.Warning, Message = "{Where}: {What}")]
-        public static partial void ManifestProblem(ILogger logger, string where, string what);
-
         [LoggerMessage(EventId = 4202, EventName = nameof(FolderUnreadable), Level = LogLevel.Warning,
             Message = "Folder {Folder} cannot be read; what was last read stays in force")]
         public static partial void FolderUnreadable(ILogger logger, Exception exception, string folder);
@@ -22,9 +19,5 @@ internal sealed partial class FileSource
         [LoggerMessage(EventId = 4204, EventName = nameof(StepFailed), Level = LogLevel.Error,
             Message = "Reading the manifests failed unexpectedly; what was last read stays in force")]
         public static partial void StepFailed(ILogger logger, Exception exception);
-
-        [LoggerMessage(EventId = 4205, EventName = nameof(AuthorizationNotHeld), Level = LogLevel.Error,
-            Message = "{Policy} at {Where} can't be held: {What}")]
-        public static partial void AuthorizationNotHeld(ILogger logger, string policy, string where, string what);
     }
 }

@@ -1,8 +1,6 @@
-using System.Collections.Immutable;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Manifests;
-using Mesh.ControlPlane.Sources.Manifests.Policies;
 
 namespace Mesh.ControlPlane.Sources.Files;
 
@@ -10,48 +8,32 @@ namespace Mesh.ControlPlane.Sources.Files;
 /// <remarks>All state is owned by one loop. What cannot be read or is invalid leaves its last good version in force.</remarks>
 internal sealed partial class FileSource : IModelSource
 {
-    /// <summary>A name server that hangs must not hold back what else is in the folder.</summary>
-    private static readonly TimeSpan LookUpTimeout = TimeSpan.FromSeconds(2);
-
-    /// <summary>Timers take no longer time; one that comes too early only publishes the same again.</summary>
-    private static readonly TimeSpan LongestTimer = TimeSpan.FromDays(1);
-
     private readonly FileSourceOptions _options;
     private readonly string _folder;
-    private readonly IMeshMarks _marks;
     private readonly ModelStore _store;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly IHostNameResolver _resolver;
     private readonly SerialLoop _loop;
-    private readonly CancellationTokenSource _stopping = new();
-    private readonly HostNameTable _hostNames = new();
+    private readonly ModelPublisher _publisher;
     private readonly ITimer _debounce;
-    private readonly ITimer _expiry;
 
     // Owned by the loop.
     private Dictionary<string, ManifestFile> _files = new(StringComparer.Ordinal);
     private List<FileStamp> _stamps = [];
-    private HashSet<SourceProblem> _logged = [];
-    private HashSet<(string Policy, string Where, string What)> _unheld = [];
     private FileSystemWatcher? _watcher;
     private ITimer? _poll;
-    private ITimer? _resolve;
-    private Task _lookUp = Task.CompletedTask;
     private bool _folderUnreadable;
 
     public FileSource(FileSourceOptions options, IMeshMarks marks, ModelStore store, TimeProvider time, ILogger logger, IHostNameResolver? resolver = null)
     {
         _options = options;
         _folder = Path.GetFullPath(options.Folder);
-        _marks = marks;
         _store = store;
         _time = time;
         _logger = logger;
-        _resolver = resolver ?? new SystemHostNameResolver();
         _loop = new SerialLoop(e => Log.StepFailed(_logger, e));
         _debounce = time.CreateTimer(_ => _loop.Post(Rescan), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _expiry = time.CreateTimer(_ => _loop.Post(Publish), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        _publisher = new ModelPublisher(options.TrustDomain, options.ResolveInterval, marks, store, time, logger, resolver ?? new SystemHostNameResolver(), () => _loop.Post(Publish));
     }
 
     /// <summary>Reads the folder and publishes the first model before it returns; then follows changes.</summary>
@@ -73,11 +55,7 @@ internal sealed partial class FileSource : IModelSource
             try
             {
                 Read(FolderScanner.Scan(_folder));
-                if (WantedHostNames() is { Count: > 0 } names)
-                {
-                    _hostNames.Apply(await LookUpAsync(names), names);
-                }
-
+                await _publisher.LookUpAsync(InForce);
                 Publish();
                 loaded.SetResult();
             }
@@ -88,7 +66,7 @@ internal sealed partial class FileSource : IModelSource
         });
         await loaded.Task.WaitAsync(cancellationToken);
         _poll = _time.CreateTimer(_ => _loop.Post(LookForChanges), null, _options.PollInterval, _options.PollInterval);
-        _resolve = _time.CreateTimer(_ => _loop.Post(StartLookUp), null, _options.ResolveInterval, _options.ResolveInterval);
+        _publisher.Start();
     }
 
     /// <summary>Applies the mesh marks again and publishes, soon after it returns.</summary>
@@ -98,21 +76,14 @@ internal sealed partial class FileSource : IModelSource
     {
         _watcher?.Dispose();
         await _debounce.DisposeAsync();
-        await _expiry.DisposeAsync();
         if (_poll is not null)
         {
             await _poll.DisposeAsync();
         }
 
-        if (_resolve is not null)
-        {
-            await _resolve.DisposeAsync();
-        }
-
-        await _stopping.CancelAsync();
+        await _publisher.StopAsync();
         await _loop.DisposeAsync();
-        await _lookUp;
-        _stopping.Dispose();
+        await _publisher.DisposeAsync();
     }
 
     private void StartWatcher()
@@ -168,7 +139,7 @@ internal sealed partial class FileSource : IModelSource
 
         Read(stamps);
         Publish();
-        StartLookUp();
+        _publisher.LookUp();
     }
 
     private List<FileStamp>? TryScan()
@@ -237,89 +208,16 @@ internal sealed partial class FileSource : IModelSource
 
     private void Publish()
     {
-        var files = _files.Values.OrderBy(f => f.Path, StringComparer.Ordinal).ToArray();
-        var now = _time.GetUtcNow();
-        var model = ModelAssembler.Assemble(files, _options.TrustDomain, _marks, _hostNames.AddressesOf, now);
-        PublishAtNextExpiry(model, now);
-        model = model with { Problems = [.. model.Problems, .. HostNameProblems()] };
         var before = _store.Current;
-        _store.Publish(model);
-        foreach (var problem in model.Problems.Where(p => !_logged.Contains(p)))
-        {
-            Log.ManifestProblem(_logger, problem.Where, problem.What);
-        }
-
-        var unheld = UnheldPolicies.Find(model);
-        foreach (var (policy, where, what) in unheld.Except(_unheld))
-        {
-            Log.AuthorizationNotHeld(_logger, policy, where, what);
-        }
-
-        (_logged, _unheld) = ([.. model.Problems], unheld);
+        var model = _publisher.Publish(InForce);
         var routes = Routes(model);
         if (before.Services.Count != model.Services.Count || Routes(before) != routes || before.Problems.Length != model.Problems.Length)
         {
-            Log.ManifestsRead(_logger, files.Length, _options.Folder, model.Services.Count, routes, model.Problems.Length);
+            Log.ManifestsRead(_logger, _files.Count, _options.Folder, model.Services.Count, routes, model.Problems.Length);
         }
     }
+
+    private IEnumerable<ManifestFile> InForce => _files.Values.OrderBy(f => f.Path, StringComparer.Ordinal);
 
     private static int Routes(MeshModel model) => model.Routes.Length + model.ConnectionRoutes.Length;
-
-    /// <summary>A policy that ends is taken from those too who cannot tell by themselves.</summary>
-    private void PublishAtNextExpiry(MeshModel model, DateTimeOffset now)
-    {
-        var next = model.Policies.Select(p => p.ExpiresAt).Where(end => end > now).Min();
-        var wait = next is not { } end ? Timeout.InfiniteTimeSpan : end - now < LongestTimer ? end - now + TimeSpan.FromMilliseconds(1) : LongestTimer;
-        try
-        {
-            _expiry.Change(wait, Timeout.InfiniteTimeSpan);
-        }
-        catch (ObjectDisposedException)
-        {
-            // Stopping, with a publication still in the loop.
-        }
-    }
-
-    private IEnumerable<(EndpointSliceManifest Slice, string Name)> HostNames() => _files.Values.OrderBy(f => f.Path, StringComparer.Ordinal)
-        .SelectMany(f => f.Objects).OfType<EndpointSliceManifest>().Where(s => s.Fqdn)
-        .SelectMany(s => s.Endpoints.SelectMany(e => e.Addresses).Select(a => (s, a)));
-
-    private HashSet<string> WantedHostNames() => HostNames().Select(h => h.Name).ToHashSet(StringComparer.Ordinal);
-
-    private IEnumerable<SourceProblem> HostNameProblems() => HostNames().Where(h => _hostNames.FailureOf(h.Name) is not null).Select(h => new SourceProblem(
-        h.Slice.Where, $"{h.Slice.Key}: host name '{h.Name}' cannot be resolved ({_hostNames.FailureOf(h.Name)}). "
-            + (_hostNames.AddressesOf(h.Name).IsEmpty ? "It gives no endpoint until then." : "Its last known addresses stay in force.")
-            + " Correct the name or its DNS entry."));
-
-    /// <summary>Looks names up beside the loop: at most one look-up of all of them runs.</summary>
-    private void StartLookUp()
-    {
-        var names = WantedHostNames();
-        if (names.Count == 0 || !_lookUp.IsCompleted || _stopping.IsCancellationRequested)
-        {
-            return;
-        }
-
-        using (ExecutionContext.SuppressFlow())
-        {
-            _lookUp = Task.Run(async () =>
-            {
-                var answers = await LookUpAsync(names);
-                _loop.Post(() =>
-                {
-                    if (_hostNames.Apply(answers, WantedHostNames()))
-                    {
-                        Publish();
-                    }
-                });
-            });
-        }
-    }
-
-    private async Task<HostNameAnswer[]> LookUpAsync(IReadOnlySet<string> names)
-    {
-        using var timeout = new CancellationTokenSource(LookUpTimeout, _time);
-        using var both = CancellationTokenSource.CreateLinkedTokenSource(timeout.Token, _stopping.Token);
-        return await HostNameTable.LookUpAsync(_resolver, names, both.Token);
-    }
 }

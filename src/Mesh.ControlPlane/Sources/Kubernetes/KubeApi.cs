@@ -13,6 +13,10 @@ namespace Mesh.ControlPlane.Sources.Kubernetes;
 /// <remarks>Thread-safe. Every request but a watch ends within <see cref="Timeout"/>.</remarks>
 internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDisposable
 {
+    private const string Json = "application/json";
+    private const string MetadataList = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+    private const string MetadataObject = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
+
     /// <summary>Where a pod's own namespace stands.</summary>
     private const string NamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
 
@@ -62,6 +66,20 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         return Of(configuration, time);
     }
 
+    /// <param name="tokenFile">Read again as it changes; null: none is needed.</param>
+    /// <param name="authority">PEM of the roots to trust; null: the machine's.</param>
+    public static KubeApi WithTokenFile(Uri server, string? tokenFile, string? authority, TimeProvider time)
+    {
+        var configuration = new KubernetesClientConfiguration { Host = server.ToString(), TokenProvider = tokenFile is null ? null : new k8s.Authentication.TokenFileAuth(tokenFile) };
+        if (authority is not null)
+        {
+            configuration.SslCaCerts = [];
+            configuration.SslCaCerts.ImportFromPem(authority);
+        }
+
+        return Of(configuration, time);
+    }
+
     /// <summary>The namespace of the pod that we run in; null when this is none.</summary>
     public static string? OwnNamespace() => File.Exists(NamespaceFile) ? File.ReadAllText(NamespaceFile).Trim() : null;
 
@@ -79,16 +97,33 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         }
     }
 
-    /// <summary>All of a list, page by page.</summary>
+    /// <summary>All of a list.</summary>
     /// <exception cref="KubeApiException">404 too: there is no such resource.</exception>
     public async Task<KubeList> ListAsync(string path, CancellationToken cancellationToken, int pageSize = 500)
     {
         var items = new List<JsonObject>();
-        string? next = null;
-        while (true)
+        var version = string.Empty;
+        await foreach (var page in ListPagesAsync(path, cancellationToken, pageSize))
         {
-            var page = await SendAsync(HttpMethod.Get, With(path, $"limit={pageSize}" + (next is null ? string.Empty : $"&continue={Uri.EscapeDataString(next)}")), null, null, cancellationToken);
+            items.AddRange(page.Items);
+            version = page.ResourceVersion;
+        }
+
+        return new KubeList(items, version);
+    }
+
+    /// <summary>A list page by page, so that what was read of one can go before the next comes.</summary>
+    /// <param name="metadataOnly">Nothing but <c>metadata</c> is sent (PartialObjectMetadata).</param>
+    /// <exception cref="KubeApiException">404 too: there is no such resource. 410: the pages went too old, begin again.</exception>
+    public async IAsyncEnumerable<KubeList> ListPagesAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken, int pageSize = 500, bool metadataOnly = false)
+    {
+        string? next = null;
+        do
+        {
+            var asked = With(path, $"limit={pageSize}" + (next is null ? string.Empty : $"&continue={Uri.EscapeDataString(next)}"));
+            var page = await SendAsync(HttpMethod.Get, asked, null, null, cancellationToken, metadataOnly ? MetadataList : Json);
             var (version, kind) = (page["apiVersion"]?.GetValue<string>(), page["kind"]?.GetValue<string>());
+            var items = new List<JsonObject>();
             foreach (var item in page["items"] as JsonArray ?? [])
             {
                 if (item is JsonObject one)
@@ -102,22 +137,21 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
 
             var meta = page["metadata"] as JsonObject;
             next = meta?["continue"]?.GetValue<string>();
-            if (string.IsNullOrEmpty(next))
-            {
-                return new KubeList(items, meta?["resourceVersion"]?.GetValue<string>() ?? string.Empty);
-            }
+            yield return new KubeList(items, meta?["resourceVersion"]?.GetValue<string>() ?? string.Empty);
         }
+        while (!string.IsNullOrEmpty(next));
     }
 
     /// <summary>What happens to a list after a version of it, bookmarks too, until the server ends it.</summary>
     /// <param name="silence">When nothing came for so long (no bookmark either) the watch is taken for dead: a <see cref="TimeoutException"/>.</param>
     /// <exception cref="KubeApiException">410: the version is too old, list again.</exception>
-    public async IAsyncEnumerable<WatchEvent> WatchAsync(string path, string resourceVersion, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<WatchEvent> WatchAsync(
+        string path, string resourceVersion, TimeSpan silence, [EnumeratorCancellation] CancellationToken cancellationToken, bool metadataOnly = false)
     {
         var asked = With(path, string.Create(CultureInfo.InvariantCulture, $"watch=true&allowWatchBookmarks=true&resourceVersion={Uri.EscapeDataString(resourceVersion)}"));
         using var alive = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         using var silent = time.CreateTimer(_ => alive.Cancel(), null, Timeout, System.Threading.Timeout.InfiniteTimeSpan);
-        using var response = await OpenAsync(HttpMethod.Get, asked, null, null, alive.Token, cancellationToken);
+        using var response = await OpenAsync(HttpMethod.Get, asked, null, null, alive.Token, cancellationToken, metadataOnly ? MetadataObject : Json);
         await using var stream = await response.Content.ReadAsStreamAsync(alive.Token);
         using var reader = new StreamReader(stream, Encoding.UTF8);
         while (true)
@@ -213,10 +247,10 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         return limit;
     }
 
-    private async Task<JsonObject> SendAsync(HttpMethod method, string path, JsonNode? body, string? mediaType, CancellationToken cancellationToken)
+    private async Task<JsonObject> SendAsync(HttpMethod method, string path, JsonNode? body, string? mediaType, CancellationToken cancellationToken, string accept = Json)
     {
         using var limit = Limit(cancellationToken);
-        using var response = await OpenAsync(method, path, body, mediaType, limit.Token, cancellationToken);
+        using var response = await OpenAsync(method, path, body, mediaType, limit.Token, cancellationToken, accept);
         try
         {
             await using var stream = await response.Content.ReadAsStreamAsync(limit.Token);
@@ -230,10 +264,10 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
     }
 
     /// <returns>An answer that is no error.</returns>
-    private async Task<HttpResponseMessage> OpenAsync(HttpMethod method, string path, JsonNode? body, string? mediaType, CancellationToken limit, CancellationToken caller)
+    private async Task<HttpResponseMessage> OpenAsync(HttpMethod method, string path, JsonNode? body, string? mediaType, CancellationToken limit, CancellationToken caller, string accept = Json)
     {
         using var request = new HttpRequestMessage(method, new Uri(Server, path));
-        request.Headers.Accept.Add(new MediaTypeWithQualityHeaderValue("application/json"));
+        request.Headers.TryAddWithoutValidation("Accept", accept);
         if (body is not null)
         {
             request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body)) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType!) } };

@@ -7,7 +7,7 @@ namespace Mesh.ControlPlane.Sources.Manifests;
 
 /// <summary>Finds the endpoints of Services: from their slices, else from the Pods they select; and who each runs as.</summary>
 internal sealed class EndpointAssembler(
-    Dictionary<ManifestKey, Manifest> objects, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf,
+    Dictionary<ManifestKey, Manifest> objects, NodePlaces places, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf,
     ImmutableArray<SourceProblem>.Builder problems)
 {
     private readonly ILookup<ServiceName, EndpointSliceManifest> _slices = objects.Values.OfType<EndpointSliceManifest>()
@@ -16,7 +16,18 @@ internal sealed class EndpointAssembler(
     private readonly ILookup<string, PodManifest> _pods = objects.Values.OfType<PodManifest>()
         .OrderBy(p => p.Key.Name, StringComparer.Ordinal).ToLookup(p => p.Key.Namespace);
 
-    public ImmutableArray<ServiceEndpoint> Of(ServiceManifest service)
+    public Service Service(ServiceManifest service) =>
+        new(service.Name, [.. service.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol) { DeclaredOpaque = DeclaredOpaque(service, p) })], service.ExternalName is null ? Of(service) : [])
+        {
+            ClusterIps = service.ClusterIps,
+            IsHeadless = service.Headless,
+            ExternalName = service.ExternalName,
+            ExternalAddresses = service.ExternalName is { } host ? addressesOf(host) : [],
+            Distribution = service.Distribution,
+            OnlyOwnNode = service.OnlyOwnNode,
+        };
+
+    private ImmutableArray<ServiceEndpoint> Of(ServiceManifest service)
     {
         var endpoints = _slices[service.Name].Any() ? FromSlices(service) : FromPods(service);
         var seen = new HashSet<(string, string, int)>();
@@ -37,7 +48,7 @@ internal sealed class EndpointAssembler(
     }
 
     /// <summary>What the annotations of a Service and its slices say of one of its ports; null where none stands.</summary>
-    public bool? DeclaredOpaque(ServiceManifest service, ServicePortManifest port)
+    private bool? DeclaredOpaque(ServiceManifest service, ServicePortManifest port)
     {
         var slices = _slices[service.Name].Where(s => s.OpaquePorts is not null).ToArray();
         return service.OpaquePorts is null && slices.Length == 0 ? null
@@ -58,26 +69,29 @@ internal sealed class EndpointAssembler(
 
             foreach (var endpoint in slice.Endpoints)
             {
-                var account = AccountOf(endpoint, slice, service);
+                var (account, pod) = WhoOf(endpoint, slice, service);
+                var place = places.Of(endpoint.NodeName.Length > 0 ? endpoint.NodeName : pod?.NodeName ?? string.Empty);
+                // The endpoint's own zone goes first: it may be outside the cluster.
+                place = endpoint.Zone.Length == 0 ? place : place with { Zone = endpoint.Zone };
                 var addresses = slice.Fqdn ? endpoint.Addresses.SelectMany(a => addressesOf(a)) : endpoint.Addresses;
                 foreach (var address in addresses)
                 {
                     foreach (var port in slice.Ports)
                     {
-                        yield return Endpoint(service, port.Name, address, port.Port, account, endpoint.Ready, endpoint.Zone);
+                        yield return Endpoint(service, port.Name, address, port.Port, account, endpoint.Ready, place, pod?.Mark) with { Draining = endpoint.Draining, Hostname = endpoint.Hostname };
                     }
                 }
             }
         }
     }
 
-    private string? AccountOf(SliceEndpointManifest endpoint, EndpointSliceManifest slice, ServiceManifest service)
+    private (string? Account, PodManifest? Pod) WhoOf(SliceEndpointManifest endpoint, EndpointSliceManifest slice, ServiceManifest service)
     {
         if (endpoint.Pod is { } pod)
         {
             if (objects.GetValueOrDefault(new ManifestKey("Pod", slice.Key.Namespace, pod)) is PodManifest found)
             {
-                return found.ServiceAccount;
+                return (found.ServiceAccount, found);
             }
 
             if ((slice.ServiceAccount ?? service.ServiceAccount) is null)
@@ -86,7 +100,7 @@ internal sealed class EndpointAssembler(
             }
         }
 
-        return slice.ServiceAccount ?? service.ServiceAccount;
+        return (slice.ServiceAccount ?? service.ServiceAccount, null);
     }
 
     private IEnumerable<ServiceEndpoint> FromPods(ServiceManifest service)
@@ -98,7 +112,7 @@ internal sealed class EndpointAssembler(
 
         foreach (var pod in _pods[service.Key.Namespace])
         {
-            if (pod.Address is null || !service.Selector.All(s => pod.Labels.TryGetValue(s.Key, out var value) && value == s.Value))
+            if (pod.Addresses.IsEmpty || !service.Selector.All(s => pod.Labels.TryGetValue(s.Key, out var value) && value == s.Value))
             {
                 continue;
             }
@@ -107,7 +121,15 @@ internal sealed class EndpointAssembler(
             {
                 if (TargetOf(port, pod) is { } target)
                 {
-                    yield return Endpoint(service, port.Name, pod.Address, target, pod.ServiceAccount, pod.Ready || service.PublishNotReadyAddresses, string.Empty);
+                    var ready = (pod.Ready && !pod.Terminating) || service.PublishNotReadyAddresses;
+                    foreach (var address in pod.Addresses)
+                    {
+                        yield return Endpoint(service, port.Name, address, target, pod.ServiceAccount, ready, places.Of(pod.NodeName), pod.Mark) with
+                        {
+                            Draining = !ready && pod is { Ready: true, Terminating: true },
+                            Hostname = pod.Subdomain == service.Key.Name ? pod.Hostname : string.Empty,
+                        };
+                    }
                 }
                 else
                 {
@@ -122,12 +144,17 @@ internal sealed class EndpointAssembler(
         : int.TryParse(port.TargetPort, CultureInfo.InvariantCulture, out var number) ? number
         : pod.Ports.FirstOrDefault(p => p.Name == port.TargetPort)?.Port;
 
-    private ServiceEndpoint Endpoint(ServiceManifest service, string portName, string address, int port, string? account, bool ready, string zone)
+    private ServiceEndpoint Endpoint(ServiceManifest service, string portName, string address, int port, string? account, bool ready, Place place, PodMark? mark)
     {
-        var endpoint = new ServiceEndpoint(portName, address, port, account, ready, zone, Meshed: false);
+        var endpoint = new ServiceEndpoint(portName, address, port, account, ready, place.Zone, Meshed: false) { Region = place.Region, NodeName = place.Node };
         if (account is null)
         {
             return endpoint;
+        }
+
+        if (mark?.Holds(port) == true)
+        {
+            return endpoint with { Meshed = true, SpeaksTcp = mark.Transparent };
         }
 
         var id = SpiffeId.ForServiceAccount(trustDomain, service.Key.Namespace, account);

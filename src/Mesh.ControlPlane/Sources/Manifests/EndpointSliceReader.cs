@@ -14,7 +14,7 @@ internal static class EndpointSliceReader
         var service = meta.Labels.GetValueOrDefault(ServiceLabel);
         if (service is null)
         {
-            root.Problems.Refuse(root.Find("metadata")!, $"metadata.labels has no '{ServiceLabel}'. Add it with the name of the Service these endpoints stand behind.");
+            root.Problems.Refuse(root.Find("metadata")!.Value, $"metadata.labels has no '{ServiceLabel}'. Add it with the name of the Service these endpoints stand behind.");
         }
 
         var type = root.Word("addressType", null, "IPv4", "IPv6", "FQDN");
@@ -56,14 +56,17 @@ internal static class EndpointSliceReader
 
         var conditions = endpoint.Map("conditions");
         var ready = conditions?.Flag("ready") ?? true;
-        conditions?.Ignore("serving", "terminating");
+        var terminating = conditions?.Flag("terminating") ?? false;
+        var draining = !ready && terminating && (conditions?.Flag("serving") ?? false);
+        conditions?.Ignore("serving");
         conditions?.Close();
 
         var zone = endpoint.Text("zone") ?? string.Empty;
-        endpoint.Ignore("hostname", "nodeName", "hints", "deprecatedTopology");
+        var (nodeName, hostname) = (endpoint.Text("nodeName") ?? string.Empty, endpoint.Text("hostname") ?? string.Empty);
+        endpoint.Ignore("hints", "deprecatedTopology");
         var pod = ReadTarget(endpoint, slice);
         endpoint.Close();
-        return new SliceEndpointManifest(addresses.ToImmutable(), ready, zone, pod, endpoint.Where);
+        return new SliceEndpointManifest(addresses.ToImmutable(), ready, zone, pod, endpoint.Where) { Draining = draining, NodeName = nodeName, Hostname = hostname };
     }
 
     private static string? ReadTarget(YamlMap endpoint, ManifestKey slice)

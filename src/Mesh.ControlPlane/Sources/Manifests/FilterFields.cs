@@ -91,7 +91,7 @@ internal static class FilterFields
         map.Close();
         if (!isService)
         {
-            backend.Problems.Note(backend.Node, $"the mirror is a {(group.Length == 0 ? kind : $"{group}/{kind}")}. Nothing is copied to it: use kind: Service (the default) without group.");
+            backend.Problems.Find(backend.Node, RouteCondition.ResolvedRefs, RouteFinding.InvalidKind, $"the mirror is a {(group.Length == 0 ? kind : $"{group}/{kind}")}. Nothing is copied to it: use kind: Service (the default) without group.", fails: false);
         }
 
         return name is null || port is null || !isService ? null : (new RequestMirror(new BackendRef(new ServiceName(ns, name), port.Value, 1), share), backend.Where);
@@ -146,7 +146,7 @@ internal static class FilterFields
                 continue;
             }
 
-            CheckName(item.Problems, item.Find("name")!, item.Field("name"), name, names);
+            CheckName(item.Problems, item.Find("name")!.Value, item.Field("name"), name, names);
             if (value.Length is 0 or > MaxValue || value.AsSpan().ContainsAny('\r', '\n', '\0'))
             {
                 item.Bad("value", value, $"Use 1–{MaxValue} characters on one line.");
@@ -158,7 +158,7 @@ internal static class FilterFields
         return result.ToImmutable();
     }
 
-    private static void CheckName(ProblemList problems, YamlDotNet.RepresentationModel.YamlNode node, string field, string name, HashSet<string> names)
+    private static void CheckName(ProblemList problems, ManifestNode node, string field, string name, HashSet<string> names)
     {
         if (HeaderChangesDecoder.WhyNot(name) is { } why)
         {

@@ -1,7 +1,5 @@
 using System.Collections.Immutable;
 using Mesh.ControlPlane.Model;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace Mesh.ControlPlane.Sources.Manifests;
 
@@ -101,10 +99,10 @@ internal static class HttpRouteReader
         var codes = ImmutableArray.CreateBuilder<int>();
         if (retry.Find("codes") is { } node)
         {
-            foreach (var item in (node as YamlSequenceNode)?.Children ?? [node])
+            foreach (var item in node.IsList ? node.Items : [node])
             {
-                if (item is YamlScalarNode { Style: ScalarStyle.Plain } scalar
-                    && int.TryParse(scalar.Value, System.Globalization.CultureInfo.InvariantCulture, out var code) && code is >= 400 and <= 599)
+                if (item.Plain is { } plain
+                    && int.TryParse(plain, System.Globalization.CultureInfo.InvariantCulture, out var code) && code is >= 400 and <= 599)
                 {
                     codes.Add(code);
                 }

@@ -9,8 +9,8 @@ internal readonly record struct ManifestKey(string Kind, string Namespace, strin
     public override string ToString() => $"{Kind} '{Namespace}/{Name}'";
 }
 
-/// <summary>One valid object of a file.</summary>
-/// <param name="Where">File and line of its first line.</param>
+/// <summary>One valid object.</summary>
+/// <param name="Where">File and line of its first line; in a cluster kind, namespace and name.</param>
 internal abstract record Manifest(ManifestKey Key, string Where)
 {
     public ServiceName Name => new(Key.Namespace, Key.Name);
@@ -26,6 +26,17 @@ internal sealed record ServiceManifest(ManifestKey Key, string Where, ImmutableA
     public ImmutableArray<string> ClusterIps { get; init; } = [];
 
     public bool PublishNotReadyAddresses { get; init; }
+
+    /// <summary>Of type ExternalName: the host name that it stands for.</summary>
+    public string? ExternalName { get; init; }
+
+    /// <summary><c>clusterIP: None</c>: callers find its Pods by DNS.</summary>
+    public bool Headless { get; init; }
+
+    public TrafficDistribution Distribution { get; init; }
+
+    /// <summary><c>internalTrafficPolicy: Local</c>.</summary>
+    public bool OnlyOwnNode { get; init; }
 
     /// <summary>Annotation <c>meshlib.io/opaque-ports</c>: numbers of its own ports; null where there is none.</summary>
     public PortRanges? OpaquePorts { get; init; }
@@ -51,18 +62,43 @@ internal sealed record EndpointSliceManifest(
 }
 
 /// <param name="Pod">Name of the Pod that <c>targetRef</c> points at, in the slice's namespace.</param>
-internal sealed record SliceEndpointManifest(ImmutableArray<string> Addresses, bool Ready, string Zone, string? Pod, string Where);
+internal sealed record SliceEndpointManifest(ImmutableArray<string> Addresses, bool Ready, string Zone, string? Pod, string Where)
+{
+    /// <summary>It terminates and serves still.</summary>
+    public bool Draining { get; init; }
+
+    public string NodeName { get; init; } = string.Empty;
+
+    /// <summary>Its first label of DNS behind a headless Service; empty where it has none.</summary>
+    public string Hostname { get; init; } = string.Empty;
+}
 
 internal sealed record SlicePortManifest(string Name, int Port);
 
-/// <param name="Address"><c>status.podIP</c>; null while it has none.</param>
+/// <param name="Addresses"><c>status.podIPs</c>, one of each family; none while it has none, and when it is over.</param>
 internal sealed record PodManifest(
-    ManifestKey Key, string Where, string ServiceAccount, string? Address, bool Ready,
+    ManifestKey Key, string Where, string ServiceAccount, ImmutableArray<string> Addresses, bool Ready,
     ImmutableSortedDictionary<string, string> Labels, ImmutableArray<ContainerPortManifest> Ports)
     : Manifest(Key, Where)
 {
     public ImmutableArray<Probe> Probes { get; init; } = [];
+
+    public string NodeName { get; init; } = string.Empty;
+
+    /// <summary>With <see cref="Subdomain"/>, the name of a headless Service, its name in DNS.</summary>
+    public string Hostname { get; init; } = string.Empty;
+
+    public string Subdomain { get; init; } = string.Empty;
+
+    /// <summary>It is being deleted.</summary>
+    public bool Terminating { get; init; }
+
+    /// <summary>Annotation <c>meshlib.io/meshed</c>: what a control plane saw serve it; null where there is none.</summary>
+    public PodMark? Mark { get; init; }
 }
+
+/// <summary>Where a Node of the cluster stands; empty where it does not say it.</summary>
+internal sealed record NodeManifest(ManifestKey Key, string Where, string Region, string Zone) : Manifest(Key, Where);
 
 internal sealed record ContainerPortManifest(string Name, int Port);
 
@@ -73,6 +109,9 @@ internal sealed record RouteManifest(
 {
     /// <summary>Where each rule's backends stand, by rule and backend, for problems found later.</summary>
     public ImmutableArray<ImmutableArray<string>> BackendsWhere { get; init; } = [];
+
+    /// <summary>What of it can't be done, as far as it tells itself.</summary>
+    public ImmutableArray<RouteFinding> Findings { get; init; } = [];
 
     /// <summary>Each rule's filters, whose references are looked up later.</summary>
     public ImmutableArray<RuleFiltersManifest> Filters { get; init; } = [];
@@ -85,11 +124,18 @@ internal sealed record ConnectionRouteManifest(
     ImmutableArray<BackendRef> Backends, ImmutableArray<string> BackendsWhere)
     : Manifest(Key, Where)
 {
+    /// <summary>What of it can't be done, as far as it tells itself.</summary>
+    public ImmutableArray<RouteFinding> Findings { get; init; } = [];
+
     public bool Tls => Key.Kind == ConnectionRouteReader.TlsKind;
 }
 
 /// <param name="SectionName">The name of the Service's port.</param>
-internal sealed record ParentRefManifest(ServiceName Service, int? Port, string? SectionName, string Where);
+internal sealed record ParentRefManifest(ServiceName Service, int? Port, string? SectionName, string Where)
+{
+    /// <summary>As written; null where it is the route's own.</summary>
+    public string? Namespace { get; init; }
+}
 
 /// <summary>Lets routes of other namespaces point at Services of this one.</summary>
 internal sealed record ReferenceGrantManifest(

@@ -1,13 +1,20 @@
 using System.Collections.Immutable;
+using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Manifests.Policies;
 
 namespace Mesh.ControlPlane.Sources.Manifests;
 
-/// <summary>What is in force of one file: its valid objects, and the last good version of those that are not.</summary>
+/// <summary>What is in force of one file, or of one object of a cluster: its valid objects, and the last good version of those that are not.</summary>
 /// <param name="Path">Relative to the folder, with '/'.</param>
 internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Objects, ImmutableArray<SourceProblem> Problems)
 {
+    /// <summary>Of an object of a cluster where it is; null of a file.</summary>
+    public ObjectOrigin? Origin { get; init; }
+
+    /// <summary>Of the version that is in force, <c>metadata.generation</c>; 0 of a file.</summary>
+    public long GenerationInForce { get; init; }
+
     /// <summary>Objects whose newest version is not used.</summary>
     public ImmutableArray<RefusedManifest> Refused { get; init; } = [];
 
@@ -38,6 +45,21 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
             return Unread(path, new SourceProblem(e.Where, e.Message), before);
         }
 
+        return Merge(path, documents, before);
+    }
+
+    /// <summary>Reads the newest version of one object of a cluster over what was in force of it. Pure.</summary>
+    /// <param name="path">What problems name it by: kind, namespace and name.</param>
+    /// <param name="origin">Null for what has no status of ours.</param>
+    /// <param name="before">Null when the object is new.</param>
+    public static ManifestFile ReadObject(string path, string kind, JsonObject json, bool lenient, ObjectOrigin? origin, ManifestFile? before)
+    {
+        var document = ManifestParser.ParseObject(path, kind, json, lenient);
+        return Merge(path, [document], before) with { Origin = origin, GenerationInForce = document.Object is not null ? origin?.Generation ?? 0 : before?.GenerationInForce ?? 0 };
+    }
+
+    private static ManifestFile Merge(string path, IReadOnlyList<ParsedDocument> documents, ManifestFile? before)
+    {
         var objects = ImmutableArray.CreateBuilder<Manifest>();
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
         var refusals = ImmutableArray.CreateBuilder<RefusedManifest>();
@@ -52,7 +74,7 @@ internal sealed record ManifestFile(string Path, ImmutableArray<Manifest> Object
             {
                 inForce = lastGood.GetValueOrDefault(key);
                 refusals.AddRange(document.Problems.All.Where(p => p.Refuses)
-                    .Select(p => new RefusedManifest(key, p.Problem.Where, p.Problem.What) { Targets = document.Targets }));
+                    .Select(p => new RefusedManifest(key, p.Problem.Where, p.Problem.What) { Targets = document.Targets, Parents = document.Parents }));
             }
 
             nameless |= refused && document.Key is null;
@@ -97,4 +119,7 @@ internal sealed record RefusedManifest(ManifestKey Key, string Where, string Wha
 {
     /// <summary>Of a policy: what could be read of its targets.</summary>
     public ImmutableArray<PolicyTargetManifest> Targets { get; init; } = [];
+
+    /// <summary>Of a route: what could be read of its parents.</summary>
+    public ImmutableArray<ParentRefManifest> Parents { get; init; } = [];
 }

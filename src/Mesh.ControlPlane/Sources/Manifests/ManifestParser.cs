@@ -13,6 +13,9 @@ internal sealed record ParsedDocument(ManifestKey? Key, Manifest? Object, Proble
 {
     /// <summary>Of an invalid policy: what could be read of its targets.</summary>
     public ImmutableArray<PolicyTargetManifest> Targets { get; init; } = [];
+
+    /// <summary>Of an invalid route: what could be read of its parents.</summary>
+    public ImmutableArray<ParentRefManifest> Parents { get; init; } = [];
 }
 
 /// <summary>Turns the text of one file into objects, or says why not. Pure.</summary>
@@ -37,6 +40,7 @@ internal static class ManifestParser
             ["Service"] = ([Core], ServiceReader.Read),
             ["EndpointSlice"] = ([Discovery], EndpointSliceReader.Read),
             ["Pod"] = ([Core], PodReader.Read),
+            [KubeNodeReader.Kind] = ([Core], KubeNodeReader.Read),
             ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
             ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
             [ConnectionRouteReader.TlsKind] = (ConnectionRouteReader.TlsVersions, ConnectionRouteReader.Read),
@@ -59,10 +63,39 @@ internal static class ManifestParser
         var documents = new List<ParsedDocument>();
         foreach (var document in Load(file, text).Documents)
         {
-            Read(file, document.RootNode, inList: false, documents);
+            Read(file, ManifestNode.Of(document.RootNode), inList: false, documents);
         }
 
         return documents;
+    }
+
+    /// <summary>The kinds that are read, each with its versions, the preferred one first.</summary>
+    public static IEnumerable<(string Kind, IReadOnlyList<string> ApiVersions)> KnownVersions => Kinds.Select(k => (k.Key, (IReadOnlyList<string>)k.Value.ApiVersions));
+
+    /// <summary>Reads one object as the API server sent it.</summary>
+    /// <param name="where">What problems name it by.</param>
+    /// <param name="lenient">It is of a kind of Kubernetes itself: fields that we do not know are newer than we are.</param>
+    public static ParsedDocument ParseObject(string where, string kind, System.Text.Json.Nodes.JsonObject json, bool lenient)
+    {
+        var problems = new ProblemList(where) { Lenient = lenient };
+        var map = new YamlMap(ManifestNode.Of(json), string.Empty, problems);
+        map.Ignore("apiVersion", "kind");
+        var key = TryKey(map, kind);
+        problems.Subject = key?.ToString() ?? string.Empty;
+        return Read(map, key, kind, problems);
+    }
+
+    private static ParsedDocument Read(YamlMap map, ManifestKey? key, string kind, ProblemList problems)
+    {
+        var meta = ObjectMeta.Read(map, kind == "Service");
+        var manifest = meta is null || key is null ? null : Kinds[kind].Read(map, key.Value, meta);
+        map.Ignore("status");
+        map.Close();
+        return new ParsedDocument(key, problems.Refused ? null : manifest, problems)
+        {
+            Targets = problems.Refused && manifest is PolicyManifest policy ? policy.Targets : [],
+            Parents = !problems.Refused ? [] : manifest switch { RouteManifest route => route.Parents, ConnectionRouteManifest route => route.Parents, _ => [] },
+        };
     }
 
     private static YamlStream Load(string file, string text)
@@ -135,22 +168,22 @@ internal static class ManifestParser
         return reason.EndsWith('.') ? reason : reason + ".";
     }
 
-    private static void Read(string file, YamlNode root, bool inList, List<ParsedDocument> documents)
+    private static void Read(string file, ManifestNode root, bool inList, List<ParsedDocument> documents)
     {
         var problems = new ProblemList(file);
-        if (root is YamlScalarNode { Value: null or "" })
+        if (root is { IsScalar: true, Value: null or "" })
         {
             return; // Nothing between two '---'.
         }
 
-        if (root is not YamlMappingNode node)
+        if (!root.IsMap)
         {
             problems.Refuse(root, $"The document is {YamlMap.Show(root)}. Write an object with apiVersion, kind and metadata.");
             documents.Add(new ParsedDocument(null, null, problems));
             return;
         }
 
-        var map = new YamlMap(node, string.Empty, problems);
+        var map = new YamlMap(root, string.Empty, problems);
         var apiVersion = map.Text("apiVersion", required: true);
         var kind = map.Text("kind", required: true);
         if (kind == "List" && apiVersion == Core && !inList)
@@ -167,19 +200,15 @@ internal static class ManifestParser
             return;
         }
 
-        var meta = ObjectMeta.Read(map, kind == "Service");
-        var manifest = meta is null || key is null ? null : Kinds[kind].Read(map, key.Value, meta);
-        map.Ignore("status");
-        map.Close();
-        documents.Add(new ParsedDocument(key, problems.Refused ? null : manifest, problems) { Targets = problems.Refused && manifest is PolicyManifest policy ? policy.Targets : [] });
+        documents.Add(Read(map, key, kind, problems));
     }
 
     private static void ReadList(string file, YamlMap list, List<ParsedDocument> documents)
     {
         list.Ignore("metadata");
-        if (list.Find("items") is YamlSequenceNode items)
+        if (list.Find("items") is { IsList: true } items)
         {
-            foreach (var item in items.Children)
+            foreach (var item in items.Items)
             {
                 Read(file, item, inList: true, documents);
             }
@@ -201,13 +230,13 @@ internal static class ManifestParser
         if (!Kinds.TryGetValue(kind, out var known))
         {
             var near = Suggestion.For(kind, KnownKinds);
-            map.Problems.Refuse(map.Find("kind")!, $"kind '{kind}' ({apiVersion}) is not read from files and has no effect.{near} Read are {string.Join(", ", KnownKinds)}.");
+            map.Problems.Refuse(map.Find("kind")!.Value, $"kind '{kind}' ({apiVersion}) is not read from files and has no effect.{near} Read are {string.Join(", ", KnownKinds)}.");
             return false;
         }
 
         if (Array.IndexOf(known.ApiVersions, apiVersion) < 0)
         {
-            map.Problems.Refuse(map.Find("apiVersion")!, $"apiVersion is '{apiVersion}'. Use '{known.ApiVersions[0]}' for kind {kind}.");
+            map.Problems.Refuse(map.Find("apiVersion")!.Value, $"apiVersion is '{apiVersion}'. Use '{known.ApiVersions[0]}' for kind {kind}.");
             return false;
         }
 
@@ -216,18 +245,15 @@ internal static class ManifestParser
 
     private static ManifestKey? TryKey(YamlMap map, string? kind)
     {
-        if (kind is null || Child(map.Node, "metadata") is not YamlMappingNode meta
-            || Scalar(meta, "name") is not { Length: > 0 } name)
+        if (kind is null || map.Node.Find("metadata") is not { IsMap: true } meta || meta.Find("name")?.Value is not { Length: > 0 } name)
         {
             return null;
         }
 
-        return new ManifestKey(kind, Scalar(meta, "namespace") is { Length: > 0 } ns ? ns : ObjectMeta.DefaultNamespace, name);
+        return new ManifestKey(kind, IsClusterScoped(kind) ? string.Empty : meta.Find("namespace")?.Value is { Length: > 0 } ns ? ns : ObjectMeta.DefaultNamespace, name);
     }
 
-    private static string? Scalar(YamlMappingNode map, string key) => (Child(map, key) as YamlScalarNode)?.Value;
-
-    private static YamlNode? Child(YamlMappingNode map, string key) => map.Children.TryGetValue(new YamlScalarNode(key), out var value) ? value : null;
+    private static bool IsClusterScoped(string kind) => kind == KubeNodeReader.Kind;
 }
 
 /// <summary>A file is no YAML.</summary>

@@ -17,10 +17,16 @@ internal static class ModelAssembler
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
         var objects = new Dictionary<ManifestKey, Manifest>();
         var refused = new List<RefusedManifest>();
+        var origins = new Dictionary<ManifestKey, ManifestFile>();
         foreach (var file in files)
         {
             refused.AddRange(file.Refused);
             problems.AddRange(file.Problems);
+            if (file.Origin is not null && (file.Objects.FirstOrDefault()?.Key ?? file.Refused.FirstOrDefault()?.Key) is { } origin)
+            {
+                origins[origin] = file;
+            }
+
             foreach (var manifest in file.Objects)
             {
                 if (!objects.TryAdd(manifest.Key, manifest))
@@ -30,17 +36,23 @@ internal static class ModelAssembler
             }
         }
 
-        var endpoints = new EndpointAssembler(objects, trustDomain, marks, addressesOf, problems);
+        var places = new NodePlaces(objects);
+        var endpoints = new EndpointAssembler(objects, places, trustDomain, marks, addressesOf, problems);
         var services = objects.Values.OfType<ServiceManifest>().OrderBy(s => s.Key.Namespace, StringComparer.Ordinal).ThenBy(s => s.Key.Name, StringComparer.Ordinal)
             .ToImmutableDictionary(
                 s => s.Name,
-                s => new Service(s.Name, [.. s.Ports.Select(p => new ServicePort(p.Name, p.Port, p.AppProtocol) { DeclaredOpaque = endpoints.DeclaredOpaque(s, p) })], endpoints.Of(s)) { ClusterIps = s.ClusterIps });
+                s => endpoints.Service(s));
         endpoints.ReportOrphans(services);
         var references = new RouteReferences(objects, services, problems);
         var routes = new RouteAssembler(objects, references, problems).Assemble();
         var connections = new ConnectionRouteAssembler(objects, services, references, problems).Assemble();
-        var model = new MeshModel { Services = services, Routes = routes, ConnectionRoutes = connections, Workloads = new WorkloadAssembler(objects, addressesOf).Assemble() };
+        var model = new MeshModel { Services = services, Routes = routes, ConnectionRoutes = connections, Workloads = new WorkloadAssembler(objects, places, addressesOf).Assemble() };
         var policies = new PolicyAssembler(objects, model, refused, now, problems).Assemble();
-        return model with { Policies = policies, Problems = problems.ToImmutable() };
+        return model with
+        {
+            Policies = [.. policies.Select(p => origins.TryGetValue(new ManifestKey(p.Kind, p.Name.Namespace, p.Name.Name), out var file) ? p with { Origin = file.Origin } : p)],
+            RouteReports = new RouteReports(objects, origins, refused, model).Of(references.Findings),
+            Problems = problems.ToImmutable(),
+        };
     }
 }

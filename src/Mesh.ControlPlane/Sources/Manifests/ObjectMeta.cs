@@ -8,10 +8,13 @@ namespace Mesh.ControlPlane.Sources.Manifests;
 internal sealed record ObjectMeta(
     ImmutableSortedDictionary<string, string> Labels, ImmutableSortedDictionary<string, string> Annotations, DateTimeOffset? Created)
 {
+    /// <summary>It is being deleted.</summary>
+    public bool Deleting { get; init; }
+
     public const string DefaultNamespace = "default";
 
     /// <summary>Annotation <c>meshlib.io/service-account</c>.</summary>
-    public string? ServiceAccount => Annotations.GetValueOrDefault(Sources.Annotations.ServiceAccount);
+    public string? ServiceAccount => Annotations.TryGetValue(Sources.Annotations.ServiceAccount, out var account) && Names.IsSubdomain(account) ? account : null;
 
     /// <summary>Annotation <c>meshlib.io/opaque-ports</c>; null where there is none.</summary>
     public PortRanges? OpaquePorts =>
@@ -40,7 +43,7 @@ internal sealed record ObjectMeta(
         var annotations = meta.TextMap("annotations");
         CheckAnnotations(meta, annotations);
         DateTimeOffset? created = null;
-        if (meta.Text("creationTimestamp") is { } text)
+        if (meta.Text("creationTimestamp") is { } text && text.Length > 0)
         {
             if (DateTimeOffset.TryParse(text, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out var time))
             {
@@ -52,10 +55,11 @@ internal sealed record ObjectMeta(
             }
         }
 
+        var deleting = meta.Find("deletionTimestamp") is not null;
         meta.Ignore("uid", "resourceVersion", "generation", "generateName", "managedFields", "ownerReferences", "finalizers",
             "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink");
         meta.Close();
-        return new ObjectMeta(labels, annotations, created);
+        return new ObjectMeta(labels, annotations, created) { Deleting = deleting };
     }
 
     private static void CheckAnnotations(YamlMap meta, ImmutableSortedDictionary<string, string> annotations)
@@ -64,15 +68,15 @@ internal sealed record ObjectMeta(
         {
             if (key == Sources.Annotations.ServiceAccount && !Names.IsSubdomain(value))
             {
-                meta.Problems.Refuse(meta.Find("annotations")!, $"annotation {key} is '{value}', which is no service account. {Names.SubdomainRule}");
+                meta.Problems.RefuseOrNote(meta.Find("annotations")!.Value, $"annotation {key} is '{value}', which is no service account. {Names.SubdomainRule}");
             }
             else if (key == Sources.Annotations.OpaquePorts && !PortRanges.TryParse(value, out _))
             {
-                meta.Problems.Refuse(meta.Find("annotations")!, $"annotation {key} is '{value}'. {PortRanges.Rule}");
+                meta.Problems.RefuseOrNote(meta.Find("annotations")!.Value, $"annotation {key} is '{value}'. {PortRanges.Rule}");
             }
             else if (key.StartsWith(Sources.Annotations.Domain + "/", StringComparison.Ordinal) && !Sources.Annotations.All.Contains(key))
             {
-                meta.Problems.Refuse(meta.Find("annotations")!,
+                meta.Problems.RefuseOrNote(meta.Find("annotations")!.Value,
                     $"annotation '{key}' is unknown.{Suggestion.For(key, Sources.Annotations.All)} Known are {string.Join(", ", Sources.Annotations.All)}.");
             }
         }

@@ -34,10 +34,18 @@ internal static class PodReader
         }
 
         CheckSpelling(spec, "serviceAccountName", "containers");
-        var (address, ready) = ReadStatus(root);
+        var (addresses, ready) = ReadStatus(root);
         // Sidecars that start first have probes of their own.
         var probes = containers.Concat(spec.Find("initContainers") is null ? [] : spec.Maps("initContainers")).SelectMany(c => ProbeReader.Read(c, ports));
-        return new PodManifest(key, where, account, address, ready, meta.Labels, ports.ToImmutable()) { Probes = [.. probes.Distinct()] };
+        return new PodManifest(key, where, account, addresses, ready, meta.Labels, ports.ToImmutable())
+        {
+            Probes = [.. probes.Distinct()],
+            NodeName = spec.Text("nodeName") ?? string.Empty,
+            Hostname = spec.Text("hostname") ?? string.Empty,
+            Subdomain = spec.Text("subdomain") ?? string.Empty,
+            Terminating = meta.Deleting,
+            Mark = PodMark.Read(meta.Annotations),
+        };
     }
 
     private static void ReadContainer(YamlMap container, ImmutableArray<ContainerPortManifest>.Builder ports)
@@ -66,9 +74,9 @@ internal static class PodReader
     /// <summary>Most of a Pod (volumes, scheduling) is not read and not judged; only what looks like one of our fields is.</summary>
     private static void CheckSpelling(YamlMap map, params string[] ours)
     {
-        foreach (var (field, _) in map.Node.Children)
+        foreach (var (field, _) in map.Problems.Lenient ? [] : map.Node.Fields)
         {
-            var name = field.ToString();
+            var name = field.Value ?? string.Empty;
             if (Array.IndexOf(ours, name) < 0 && Suggestion.For(name, ours) is { Length: > 0 } near)
             {
                 map.Problems.Refuse(field, $"{map.Field(name)} is not a field.{near} Correct or remove it.");
@@ -76,24 +84,25 @@ internal static class PodReader
         }
     }
 
-    private static (string? Address, bool Ready) ReadStatus(YamlMap root)
+    private static (ImmutableArray<string> Addresses, bool Ready) ReadStatus(YamlMap root)
     {
         var status = root.Map("status");
         if (status is null)
         {
-            return (null, true);
+            return ([], true);
         }
 
-        var address = status.Text("podIP");
-        if (address is { Length: 0 })
+        var addresses = ImmutableArray.CreateBuilder<string>();
+        AddAddress(status, "podIP", addresses);
+        foreach (var other in status.Maps("podIPs"))
         {
-            address = null;
+            AddAddress(other, "ip", addresses);
         }
 
-        if (address is not null && Names.AddressProblem(address, null) is { } problem)
+        // One that is over keeps its address in its status; another may have it by now.
+        if (status.Text("phase") is "Succeeded" or "Failed")
         {
-            status.Problems.Refuse(status.Find("podIP")!, $"{status.Field("podIP")} is '{address}', which {problem}");
-            address = null;
+            addresses.Clear();
         }
 
         var ready = true;
@@ -105,6 +114,23 @@ internal static class PodReader
             }
         }
 
-        return (address is null ? null : Names.Canonical(address), ready);
+        return (addresses.ToImmutable(), ready);
+    }
+
+    private static void AddAddress(YamlMap map, string field, ImmutableArray<string>.Builder addresses)
+    {
+        if (map.Text(field) is not { Length: > 0 } address)
+        {
+            return;
+        }
+
+        if (Names.AddressProblem(address, null) is { } problem)
+        {
+            map.Problems.Refuse(map.Find(field)!.Value, $"{map.Field(field)} is '{address}', which {problem}");
+        }
+        else if (!addresses.Contains(Names.Canonical(address)))
+        {
+            addresses.Add(Names.Canonical(address));
+        }
     }
 }

@@ -1,7 +1,5 @@
 using System.Globalization;
 using Mesh.ControlPlane.Model;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace Mesh.ControlPlane.Sources.Manifests;
 
@@ -41,13 +39,13 @@ internal static class ProbeReader
 
     private static int? PortOf(YamlMap http, IEnumerable<ContainerPortManifest> ports)
     {
-        if (http.Find("port") is not YamlScalarNode { Value: { } text } scalar)
+        if (http.Find("port") is not { Value: { } text } scalar)
         {
             http.Missing("port", "Add the number or the name of the container port that is asked.");
             return null;
         }
 
-        if (scalar.Style == ScalarStyle.Plain && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        if (scalar.Plain is not null && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
         {
             if (number is >= 1 and <= 65535)
             {

@@ -28,7 +28,7 @@ internal static partial class RouteFields
             }
             else if (kind == "Service" && name is not null)
             {
-                result.Add(new ParentRefManifest(new ServiceName(ns, name), port, section, parent.Where));
+                result.Add(new ParentRefManifest(new ServiceName(ns, name), port, section, parent.Where) { Namespace = parent.Text("namespace") });
             }
             else if (kind == "Service" || kind == "Gateway")
             {
@@ -53,7 +53,7 @@ internal static partial class RouteFields
     {
         if (spec.Texts("hostnames").Count > 0)
         {
-            spec.Problems.Note(spec.Find("hostnames")!,
+            spec.Problems.Note(spec.Find("hostnames")!.Value,
                 $"{spec.Field("hostnames")} has no meaning for a route that attaches to a Service and is ignored (Gateway API, GAMMA). Remove it.");
         }
     }
@@ -79,7 +79,12 @@ internal static partial class RouteFields
         var parents = Parents(spec, key);
         Hostnames(spec);
         spec.Ignore("useDefaultGateways");
-        var rules = spec.Maps("rules").Select(rule => readRule(rule, key)).ToImmutableArray();
+        var rules = spec.Maps("rules").Select((rule, i) =>
+        {
+            spec.Problems.Rule = i;
+            return readRule(rule, key);
+        }).ToImmutableArray();
+        spec.Problems.Rule = null;
         if (rules.IsEmpty)
         {
             spec.Missing("rules", "Add at least one rule with backendRefs.");
@@ -88,6 +93,7 @@ internal static partial class RouteFields
         spec.Close();
         return new RouteManifest(key, where, key.Kind == "GRPCRoute", meta.Created, parents, [.. rules.Select(r => r.Rule)])
         {
+            Findings = [.. spec.Problems.Findings],
             BackendsWhere = [.. rules.Select(r => r.BackendsWhere)],
             Filters = [.. rules.Select(r => r.Filters)],
         };
@@ -111,7 +117,7 @@ internal static partial class RouteFields
             backend.Close();
             if (!isService)
             {
-                backend.Problems.Note(backend.Node,
+                backend.Problems.Find(backend.Node, RouteCondition.ResolvedRefs, RouteFinding.InvalidKind,
                     $"the backend is a {(group.Length == 0 ? kind : $"{group}/{kind}")}. Its share {Failure(route)}: use kind: Service (the default) without group.");
             }
 

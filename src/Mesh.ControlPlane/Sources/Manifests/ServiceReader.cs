@@ -1,7 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
+using Mesh.ControlPlane.Model;
 
 namespace Mesh.ControlPlane.Sources.Manifests;
 
@@ -17,34 +16,50 @@ internal static class ServiceReader
             return null;
         }
 
-        if (spec.Word("type", "ClusterIP", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName") == "ExternalName")
-        {
-            spec.Bad("type", "ExternalName", "It has no endpoints: leave type out and add an EndpointSlice with addressType: FQDN.");
-        }
-
-        var ports = ReadPorts(spec);
+        var external = spec.Word("type", "ClusterIP", "ClusterIP", "NodePort", "LoadBalancer", "ExternalName") == "ExternalName" ? ReadExternalName(spec) : null;
+        var headless = spec.Find("clusterIP")?.Value == "None";
+        var ports = ReadPorts(spec, needed: external is null && !headless);
         var service = new ServiceManifest(key, where, ports, meta.ServiceAccount)
         {
             Selector = spec.TextMap("selector"),
             PublishNotReadyAddresses = spec.Flag("publishNotReadyAddresses") ?? false,
             ClusterIps = ReadClusterIps(spec),
+            Headless = headless,
+            ExternalName = external,
+            Distribution = spec.Word("trafficDistribution", string.Empty, "PreferClose", "PreferSameZone", "PreferSameNode") switch
+            {
+                "PreferClose" or "PreferSameZone" => TrafficDistribution.SameZone,
+                "PreferSameNode" => TrafficDistribution.SameNode,
+                _ => TrafficDistribution.None,
+            },
+            OnlyOwnNode = spec.Word("internalTrafficPolicy", "Cluster", "Cluster", "Local") == "Local",
             OpaquePorts = meta.OpaquePorts,
             Labels = meta.Labels,
         };
         spec.Ignore("ipFamilies", "ipFamilyPolicy", "sessionAffinity", "sessionAffinityConfig", "externalIPs", "externalName", "externalTrafficPolicy",
-            "internalTrafficPolicy", "healthCheckNodePort", "loadBalancerIP", "loadBalancerSourceRanges", "loadBalancerClass",
-            "allocateLoadBalancerNodePorts", "trafficDistribution");
+            "healthCheckNodePort", "loadBalancerIP", "loadBalancerSourceRanges", "loadBalancerClass", "allocateLoadBalancerNodePorts");
         spec.Close();
         return service;
     }
 
-    private static ImmutableArray<ServicePortManifest> ReadPorts(YamlMap spec)
+    private static string? ReadExternalName(YamlMap spec)
+    {
+        var name = spec.Text("externalName", required: true)?.TrimEnd('.').ToLowerInvariant();
+        if (name is not null && !Names.IsSubdomain(name))
+        {
+            spec.Bad("externalName", name, Names.SubdomainRule);
+        }
+
+        return name;
+    }
+
+    private static ImmutableArray<ServicePortManifest> ReadPorts(YamlMap spec, bool needed)
     {
         var result = ImmutableArray.CreateBuilder<ServicePortManifest>();
         var ports = spec.Maps("ports");
         var names = new HashSet<string>(StringComparer.Ordinal);
         var numbers = new HashSet<(int?, string?)>();
-        if (ports.Count == 0)
+        if (ports.Count == 0 && needed)
         {
             spec.Missing("ports", "Add at least one port.");
         }
@@ -87,15 +102,14 @@ internal static class ServiceReader
 
     private static string? ReadTargetPort(YamlMap port)
     {
-        var value = port.Find("targetPort");
-        if (value is null)
+        if (port.Find("targetPort") is not { } value)
         {
             return null;
         }
 
-        if (value is YamlScalarNode { Value: { } text } scalar)
+        if (value.Value is { } text)
         {
-            var valid = scalar.Style == ScalarStyle.Plain && int.TryParse(text, CultureInfo.InvariantCulture, out var number)
+            var valid = value.Plain is not null && int.TryParse(text, CultureInfo.InvariantCulture, out var number)
                 ? number is >= 1 and <= 65535
                 : Names.IsPortName(text);
             if (valid)
@@ -114,7 +128,7 @@ internal static class ServiceReader
         var texts = spec.Texts("clusterIPs").ToList();
         if (spec.Text("clusterIP") is { Length: > 0 } single)
         {
-            texts.Insert(0, (single, spec.Find("clusterIP")!, spec.Field("clusterIP")));
+            texts.Insert(0, (single, spec.Find("clusterIP")!.Value, spec.Field("clusterIP")));
         }
 
         foreach (var (text, node, path) in texts)

@@ -4,12 +4,12 @@ using Mesh.ControlPlane.Model;
 namespace Mesh.ControlPlane.Sources.Manifests;
 
 /// <summary>Finds what listens where, with the labels that selectors ask for: Pods, and endpoints that no Pod stands for with the labels of their Service.</summary>
-internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> objects, Func<string, ImmutableArray<string>> addressesOf)
+internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> objects, NodePlaces places, Func<string, ImmutableArray<string>> addressesOf)
 {
     public ImmutableArray<Workload> Assemble() =>
         [.. Pods().Concat(Endpoints()).Order(Comparer<Workload>.Create(Workload.Order))];
 
-    private IEnumerable<Workload> Pods() => objects.Values.OfType<PodManifest>().Where(p => p.Address is not null).Select(p => Of(p, p.Address!, null));
+    private IEnumerable<Workload> Pods() => objects.Values.OfType<PodManifest>().SelectMany(p => p.Addresses.Select(a => Of(p, a, null)));
 
     private IEnumerable<Workload> Endpoints()
     {
@@ -32,9 +32,10 @@ internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> object
         }
     }
 
-    private static Workload Of(PodManifest pod, string address, int? port) => new(pod.Key.Namespace, pod.Key.Name, address, port, pod.ServiceAccount, pod.Labels)
+    private Workload Of(PodManifest pod, string address, int? port) => new(pod.Key.Namespace, pod.Key.Name, address, port, pod.ServiceAccount, pod.Labels)
     {
         DeclaredPorts = [.. pod.Ports.Select(p => p.Port)],
         Probes = pod.Probes,
+        Place = places.Of(pod.NodeName),
     };
 }

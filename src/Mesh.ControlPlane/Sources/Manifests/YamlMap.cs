@@ -1,27 +1,25 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace Mesh.ControlPlane.Sources.Manifests;
 
-/// <summary>Reads the fields of one YAML mapping and reports what is missing, of the wrong kind, or unknown.</summary>
+/// <summary>Reads the fields of one mapping and reports what is missing, of the wrong kind, or unknown.</summary>
 /// <remarks>What was asked for or ignored is known; <see cref="Close"/> reports the rest. Not thread-safe.</remarks>
-internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList problems)
+internal sealed class YamlMap(ManifestNode node, string path, ProblemList problems)
 {
     private readonly HashSet<string> _known = new(StringComparer.Ordinal);
 
-    public YamlMappingNode Node => node;
+    public ManifestNode Node => node;
 
     public ProblemList Problems => problems;
 
     public string Where => problems.Where(node);
 
     /// <summary>The node under a key, null when it is absent or <c>null</c>.</summary>
-    public YamlNode? Find(string key)
+    public ManifestNode? Find(string key)
     {
         _known.Add(key);
-        return node.Children.TryGetValue(new YamlScalarNode(key), out var value) && !IsNull(value) ? value : null;
+        return node.Find(key);
     }
 
     /// <summary>The path of a field, as people write it.</summary>
@@ -42,8 +40,7 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
 
     public string? Text(string key, bool required = false)
     {
-        var value = Find(key);
-        if (value is null)
+        if (Find(key) is not { } value)
         {
             if (required)
             {
@@ -67,6 +64,12 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
 
         if (Array.IndexOf(allowed, text) < 0)
         {
+            if (problems.Lenient)
+            {
+                problems.Note(Find(key)!.Value, $"{Field(key)} is '{Shorten(text)}', which is not known here and is left out. Known are {string.Join(", ", allowed)}.");
+                return null;
+            }
+
             Bad(key, text, $"Use {string.Join(", ", allowed)}.{Suggestion.For(text, allowed)}");
             return null;
         }
@@ -76,8 +79,7 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
 
     public int? Integer(string key, int min, int max, bool required = false)
     {
-        var value = Find(key);
-        if (value is null)
+        if (Find(key) is not { } value)
         {
             if (required)
             {
@@ -87,28 +89,27 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
             return null;
         }
 
-        if (value is YamlScalarNode { Style: ScalarStyle.Plain } scalar
-            && int.TryParse(scalar.Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max)
+        if (value.Plain is { } plain
+            && int.TryParse(plain, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max)
         {
             return number;
         }
 
-        var quoted = value is YamlScalarNode { Style: not ScalarStyle.Plain } text && int.TryParse(text.Value, CultureInfo.InvariantCulture, out _);
+        var quoted = value.Plain is null && int.TryParse(value.Value, CultureInfo.InvariantCulture, out _);
         problems.Refuse(value, $"{Field(key)} is {Show(value)}. Use a whole number {Range(min, max)}{(quoted ? " without quotes" : string.Empty)}.");
         return null;
     }
 
     public bool? Flag(string key)
     {
-        var value = Find(key);
-        if (value is null)
+        if (Find(key) is not { } value)
         {
             return null;
         }
 
-        if (value is YamlScalarNode { Style: ScalarStyle.Plain, Value: "true" or "True" or "TRUE" or "false" or "False" or "FALSE" } flag)
+        if (value.Plain is "true" or "True" or "TRUE" or "false" or "False" or "FALSE")
         {
-            return flag.Value is "true" or "True" or "TRUE";
+            return value.Plain is "true" or "True" or "TRUE";
         }
 
         problems.Refuse(value, $"{Field(key)} is {Show(value)}. Use true or false.");
@@ -117,8 +118,7 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
 
     public YamlMap? Map(string key, bool required = false)
     {
-        var value = Find(key);
-        if (value is null)
+        if (Find(key) is not { } value)
         {
             if (required)
             {
@@ -128,9 +128,9 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
             return null;
         }
 
-        if (value is YamlMappingNode map)
+        if (value.IsMap)
         {
-            return new YamlMap(map, Field(key), problems);
+            return new YamlMap(value, Field(key), problems);
         }
 
         problems.Refuse(value, $"{Field(key)} is {Show(value)}. Write fields below it ('name: value').");
@@ -143,9 +143,9 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
         var maps = new List<YamlMap>();
         foreach (var (item, itemPath) in Items(key))
         {
-            if (item is YamlMappingNode map)
+            if (item.IsMap)
             {
-                maps.Add(new YamlMap(map, itemPath, problems));
+                maps.Add(new YamlMap(item, itemPath, problems));
             }
             else
             {
@@ -157,9 +157,9 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
     }
 
     /// <summary>The texts of a list, with their nodes.</summary>
-    public IReadOnlyList<(string Text, YamlNode Node, string Path)> Texts(string key)
+    public IReadOnlyList<(string Text, ManifestNode Node, string Path)> Texts(string key)
     {
-        var texts = new List<(string, YamlNode, string)>();
+        var texts = new List<(string, ManifestNode, string)>();
         foreach (var (item, itemPath) in Items(key))
         {
             if (Scalar(item, itemPath) is { } text)
@@ -180,7 +180,7 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
             return result.ToImmutable();
         }
 
-        foreach (var (name, value) in map.Node.Children)
+        foreach (var (name, value) in map.Node.Fields)
         {
             if (Scalar(name, Field(key)) is { } k && Scalar(value, $"{Field(key)}.{k}") is { } v)
             {
@@ -191,12 +191,17 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
         return result.ToImmutable();
     }
 
-    /// <summary>Reports the fields that nobody asked for.</summary>
+    /// <summary>Reports the fields that nobody asked for; of a newer API server's own kinds there may be some.</summary>
     public void Close()
     {
-        foreach (var (key, _) in node.Children)
+        if (problems.Lenient)
         {
-            var name = (key as YamlScalarNode)?.Value ?? "?";
+            return;
+        }
+
+        foreach (var (key, _) in node.Fields)
+        {
+            var name = key.Value ?? "?";
             if (!_known.Contains(name))
             {
                 problems.Refuse(key, $"{Field(Shorten(name))} is not a field.{Suggestion.For(name, _known.Order(StringComparer.Ordinal))} Correct or remove it.");
@@ -204,52 +209,45 @@ internal sealed class YamlMap(YamlMappingNode node, string path, ProblemList pro
         }
     }
 
-    public static string Show(YamlNode value) => value switch
-    {
-        YamlScalarNode scalar => $"'{Shorten(scalar.Value)}'",
-        YamlSequenceNode => "a list",
-        _ => "a mapping",
-    };
+    public static string Show(ManifestNode value) => value.IsScalar ? $"'{Shorten(value.Value)}'" : value.IsList ? "a list" : "a mapping";
 
-    private IEnumerable<(YamlNode Item, string Path)> Items(string key)
+    private IEnumerable<(ManifestNode Item, string Path)> Items(string key)
     {
-        var value = Find(key);
-        if (value is null)
+        if (Find(key) is not { } value)
         {
             yield break;
         }
 
-        if (value is not YamlSequenceNode list)
+        if (!value.IsList)
         {
             problems.Refuse(value, $"{Field(key)} is {Show(value)}. Write a list ('- …').");
             yield break;
         }
 
-        for (var i = 0; i < list.Children.Count; i++)
+        var i = 0;
+        foreach (var item in value.Items)
         {
-            yield return (list.Children[i], $"{Field(key)}[{i}]");
+            yield return (item, $"{Field(key)}[{i++}]");
         }
     }
 
-    private string? Scalar(YamlNode value, string field)
+    private string? Scalar(ManifestNode value, string field)
     {
-        if (value is not YamlScalarNode scalar)
+        if (!value.IsScalar)
         {
             problems.Refuse(value, $"{field} is {Show(value)}. Use text.");
             return null;
         }
 
         // The API server takes no number or boolean where it wants text.
-        if (scalar.Style == ScalarStyle.Plain && (IsNull(scalar) || bool.TryParse(scalar.Value, out _) || IsNumber(scalar.Value!)))
+        if (value.Plain is { } plain && (value.IsNull || bool.TryParse(plain, out _) || IsNumber(plain)))
         {
-            problems.Refuse(value, $"{field} is {Show(value)}, which YAML reads as no text. Put it in quotes: \"{scalar.Value}\".");
+            problems.Refuse(value, $"{field} is {Show(value)}, which YAML reads as no text. Put it in quotes: \"{plain}\".");
             return null;
         }
 
-        return scalar.Value ?? string.Empty;
+        return value.Value ?? string.Empty;
     }
-
-    private static bool IsNull(YamlNode value) => value is YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" or "Null" or "NULL" };
 
     private static bool IsNumber(string text) =>
         !char.IsAsciiLetter(text.TrimStart('-', '+').FirstOrDefault()) && double.TryParse(text, CultureInfo.InvariantCulture, out _);

@@ -36,7 +36,7 @@ internal static class AuthorizationPolicyReader
 
         if (rules.Sum(r => r.Conditions) is > MaxConditions and var conditions)
         {
-            spec.Problems.Refuse(spec.Find("rules")!, $"spec.rules has {conditions} conditions. Use at most {MaxConditions}, or part the policy.");
+            spec.Problems.Refuse(spec.Find("rules")!.Value, $"spec.rules has {conditions} conditions. Use at most {MaxConditions}, or part the policy.");
         }
 
         fields.Add(spec, "rules", AuthorizationSettings.Rules, new AuthorizationRules(audit, rules.ToImmutable()));

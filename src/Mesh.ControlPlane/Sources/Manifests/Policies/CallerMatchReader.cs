@@ -103,7 +103,7 @@ internal static class CallerMatchReader
         var values = ListFields.Texts(claim, "values", v => v.Length is 0 or > MaxText ? $"Use 1–{MaxText} characters." : null);
         if (values.Contains("*") && values.Length > 1)
         {
-            claim.Problems.Refuse(claim.Find("values")!, $"{claim.Field("values")} has '*' beside others. '*' alone asks that the claim is there.");
+            claim.Problems.Refuse(claim.Find("values")!.Value, $"{claim.Field("values")} has '*' beside others. '*' alone asks that the claim is there.");
         }
 
         claim.Close();

@@ -2,8 +2,6 @@ using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using System.Text.RegularExpressions;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace Mesh.ControlPlane.Sources.Manifests.Policies;
 
@@ -43,10 +41,10 @@ internal static partial class ListFields
     public static ImmutableArray<int> Ports(YamlMap map, string field)
     {
         var ports = ImmutableArray.CreateBuilder<int>();
-        foreach (var item in (map.Find(field) as YamlSequenceNode)?.Children ?? [])
+        foreach (var item in map.Find(field)?.Items ?? [])
         {
-            if (item is YamlScalarNode { Style: ScalarStyle.Plain } scalar
-                && int.TryParse(scalar.Value, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535)
+            if (item.Plain is { } plain
+                && int.TryParse(plain, NumberStyles.None, CultureInfo.InvariantCulture, out var port) && port is >= 1 and <= 65535)
             {
                 ports.Add(port);
             }
@@ -56,7 +54,7 @@ internal static partial class ListFields
             }
         }
 
-        if (map.Find(field) is { } node and not YamlSequenceNode)
+        if (map.Find(field) is { IsList: false } node)
         {
             map.Problems.Refuse(node, $"{map.Field(field)} is {YamlMap.Show(node)}. Write a list ('- …').");
         }
@@ -130,11 +128,11 @@ internal static partial class ListFields
 
     private static void Count(YamlMap map, string field, int most)
     {
-        if (map.Find(field) is YamlSequenceNode list && (list.Children.Count == 0 || list.Children.Count > most))
+        if (map.Find(field) is { IsList: true } list && (list.Count == 0 || list.Count > most))
         {
-            map.Problems.Refuse(list, list.Children.Count == 0
+            map.Problems.Refuse(list, list.Count == 0
                 ? $"{map.Field(field)} is empty. Add an entry, or remove the field."
-                : $"{map.Field(field)} has {list.Children.Count} entries. Use at most {most}.");
+                : $"{map.Field(field)} has {list.Count} entries. Use at most {most}.");
         }
     }
 

@@ -17,7 +17,7 @@ internal static partial class MatchPolicyReader
             var callers = spec.Maps("callers").Select(ReadCaller).OfType<Caller>().ToImmutableArray();
             if (callers.IsEmpty && !spec.Problems.Refused)
             {
-                spec.Problems.Refuse(spec.Find("callers")!, "spec.callers is empty: nobody would be left. Add a caller, or remove the field.");
+                spec.Problems.Refuse(spec.Find("callers")!.Value, "spec.callers is empty: nobody would be left. Add a caller, or remove the field.");
             }
 
             fields.Add(spec, "callers", MatchSettings.Callers, callers);

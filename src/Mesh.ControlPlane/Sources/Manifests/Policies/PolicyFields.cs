@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mesh.ControlPlane.Model.Policies;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace Mesh.ControlPlane.Sources.Manifests.Policies;
 
@@ -59,8 +57,8 @@ internal sealed class PolicyFields(YamlMap spec, ManifestKey key, ImmutableArray
             return;
         }
 
-        if (node is YamlScalarNode { Style: ScalarStyle.Plain } scalar
-            && double.TryParse(scalar.Value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max)
+        if (node.Plain is { } plain
+            && double.TryParse(plain, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number >= min && number <= max)
         {
             Add(map, field, setting, number);
             return;

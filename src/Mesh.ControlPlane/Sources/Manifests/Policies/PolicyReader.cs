@@ -81,7 +81,7 @@ internal static class PolicyReader
 
         foreach (var (name, value) in labels.Where(l => !Names.IsLabelName(l.Key) || !Names.IsLabelValue(l.Value)))
         {
-            selector.Problems.Refuse(selector.Find("matchLabels")!, $"{selector.Field("matchLabels")} has '{name}: {value}'. {Names.LabelPairRule}");
+            selector.Problems.Refuse(selector.Find("matchLabels")!.Value, $"{selector.Field("matchLabels")} has '{name}: {value}'. {Names.LabelPairRule}");
         }
 
         selector.Close();

@@ -39,7 +39,7 @@ internal static class RateLimitPolicyReader
 
         if (limits.Count > MaxLimits)
         {
-            fields.Spec.Problems.Refuse(fields.Spec.Find("limits")!, $"spec.limits has {limits.Count} entries. Use at most {MaxLimits}: each is asked for every request.");
+            fields.Spec.Problems.Refuse(fields.Spec.Find("limits")!.Value, $"spec.limits has {limits.Count} entries. Use at most {MaxLimits}: each is asked for every request.");
         }
 
         fields.Add(fields.Spec, "limits", LimitSettings.RateLimits, limits.ToImmutable());

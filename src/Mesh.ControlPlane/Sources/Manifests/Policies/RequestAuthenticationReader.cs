@@ -52,7 +52,7 @@ internal static class RequestAuthenticationReader
 
         if (jwks is not null && JwksProblem(jwks) is { } bad)
         {
-            jwt.Problems.Refuse(jwt.Find("jwks")!, $"{jwt.Field("jwks")} {bad}");
+            jwt.Problems.Refuse(jwt.Find("jwks")!.Value, $"{jwt.Field("jwks")} {bad}");
         }
 
         var fromHeaders = ListFields.Maps(jwt, "fromHeaders").Select(ReadFromHeader).OfType<TokenHeader>().ToImmutableArray();
@@ -60,7 +60,7 @@ internal static class RequestAuthenticationReader
         var claims = ListFields.Maps(jwt, "claimHeaders").Select(ReadClaimHeader).OfType<ClaimHeader>().ToImmutableArray();
         if (claims.GroupBy(c => c.Header).FirstOrDefault(g => g.Count() > 1) is { } twice)
         {
-            jwt.Problems.Refuse(jwt.Find("claimHeaders")!, $"{jwt.Field("claimHeaders")} writes the header '{twice.Key}' twice. Give each claim its own.");
+            jwt.Problems.Refuse(jwt.Find("claimHeaders")!.Value, $"{jwt.Field("claimHeaders")} writes the header '{twice.Key}' twice. Give each claim its own.");
         }
 
         jwt.Close();

@@ -28,7 +28,7 @@ internal static partial class RequestMatchReader
 
         if (match.Grpc.Length > 0 && match.Paths.Length > 0)
         {
-            to.Problems.Refuse(to.Find("grpc")!, $"{to.Field("grpc")} and paths are both about the path. Keep one, or use two entries of 'to'.");
+            to.Problems.Refuse(to.Find("grpc")!.Value, $"{to.Field("grpc")} and paths are both about the path. Keep one, or use two entries of 'to'.");
         }
 
         return match;

@@ -1,8 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
 using Mesh.ControlPlane.Model.Policies;
-using YamlDotNet.Core;
-using YamlDotNet.RepresentationModel;
 
 namespace Mesh.ControlPlane.Sources.Manifests.Policies;
 
@@ -72,13 +70,13 @@ internal static class RetryPolicyReader
         }
     }
 
-    private static ImmutableArray<int> Codes(YamlMap spec, YamlNode list)
+    private static ImmutableArray<int> Codes(YamlMap spec, ManifestNode list)
     {
         var codes = new SortedSet<int>();
-        foreach (var item in (list as YamlSequenceNode)?.Children ?? [list])
+        foreach (var item in list.IsList ? list.Items : [list])
         {
-            if (list is YamlSequenceNode && item is YamlScalarNode { Style: ScalarStyle.Plain } scalar
-                && int.TryParse(scalar.Value, CultureInfo.InvariantCulture, out var code) && code is >= 400 and <= 599)
+            if (list.IsList && item.Plain is { } plain
+                && int.TryParse(plain, CultureInfo.InvariantCulture, out var code) && code is >= 400 and <= 599)
             {
                 codes.Add(code);
             }
