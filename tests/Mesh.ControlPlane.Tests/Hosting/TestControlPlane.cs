@@ -153,6 +153,11 @@ internal sealed class FakeTranslator : IResourceTranslator
 
     public int Calls => Volatile.Read(ref _calls);
 
+    /// <summary>By name; null where it is not known.</summary>
+    public Func<string, AnswerBasis?> Basis { get; set; } = _ => null;
+
+    public AnswerBasis? BasisOf(NodeContext node, string typeUrl, string name) => Basis(name);
+
     public void Set(string type, string name, string content) => _resources[(type, name)] = Make(type, name, content);
 
     public void Remove(string type, string name) => _resources.TryRemove((type, name), out _);
