@@ -6,6 +6,7 @@ namespace Mesh.ControlPlane;
 public sealed class MeshControlPlaneOptions
 {
     private const int MaxClusterNetworks = 64;
+    private const int DefaultWebhookPort = 15017;
 
     /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required without <see cref="Kubernetes"/>.</summary>
     public string ConfigFolder { get; set; } = string.Empty;
@@ -58,8 +59,8 @@ public sealed class MeshControlPlaneOptions
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
 
-    /// <summary>HTTPS port for the Kubernetes API server's webhooks, 0 is any free one. Default: none.</summary>
-    internal int? WebhookPort { get; set; }
+    /// <summary>HTTPS port for the Kubernetes API server's webhooks; 0 is any free one. Default: 15017 in a cluster, else none.</summary>
+    public int? WebhookPort { get; set; }
 
     /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>, or with <see cref="IssuerCertificate"/> as what workloads trust. Default: an own root in <see cref="DataFolder"/>.</summary>
     public string? RootCertificate { get; set; }
@@ -132,6 +133,11 @@ public sealed class MeshControlPlaneOptions
         else if (!Directory.Exists(ConfigFolder))
         {
             problems.Add($"The configuration folder '{Path.GetFullPath(ConfigFolder)}' does not exist. Make it, or set --config DIR (ConfigFolder) to the one with the manifests.");
+        }
+
+        if (WebhookPort is not null && !Kubernetes)
+        {
+            problems.Add("Webhooks (--webhook-port, WebhookPort) are for a cluster: leave the port out, or add --kubernetes (Kubernetes).");
         }
 
         if (!Mesh.Spiffe.TrustDomain.TryParse(TrustDomain, out _, out var problem))
@@ -263,5 +269,8 @@ public sealed class MeshControlPlaneOptions
     /// <summary>Off on Kubernetes: everybody there has a token.</summary>
     internal bool HasPlaintextAds => !Kubernetes;
 
-    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort), .. WebhookPort is { } port ? new (string, int)[] { ("--webhook-port", port) } : []];
+    /// <summary>Any free one where the others are.</summary>
+    internal int? Webhooks => WebhookPort ?? (!Kubernetes ? null : GrpcPort == 0 ? 0 : DefaultWebhookPort);
+
+    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort), .. Webhooks is { } port ? new (string, int)[] { ("--webhook-port", port) } : []];
 }

@@ -3,7 +3,13 @@ namespace Mesh.Cli.Output;
 /// <summary>What <c>/api/v1/explain</c> answers.</summary>
 internal sealed record Explanation(string Service, string Namespace, string? Caller, IReadOnlyList<ExplainedPort> Ports);
 
-internal sealed record ExplainedPort(int Port, string Name, IReadOnlyList<ExplainedSetting> Settings, IReadOnlyList<ExplainedRule> Rules, string? Unmatched);
+internal sealed record ExplainedPort(int Port, string Name, IReadOnlyList<ExplainedSetting> Settings, IReadOnlyList<ExplainedRule> Rules, string? Unmatched)
+{
+    /// <summary>Absent from older control planes.</summary>
+    public IReadOnlyList<ExplainedConnection> Connections { get; init; } = [];
+}
+
+internal sealed record ExplainedConnection(string Kind, string Namespace, string Name, string Where, IReadOnlyList<string> Takes, IReadOnlyList<ExplainedBackend> Backends);
 
 internal sealed record ExplainedSetting(string Name, string Value, ExplainedSource Source);
 

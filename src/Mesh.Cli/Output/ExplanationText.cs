@@ -28,6 +28,13 @@ internal sealed class ExplanationText(CliContext context)
             await Table(port.Settings, explanation.Namespace, new Table(Columns)).WriteToAsync(context.Out);
             await context.Out.WriteLineAsync();
             await WriteRulesAsync(port, explanation);
+            foreach (var route in port.Connections)
+            {
+                await context.Out.WriteLineAsync();
+                await context.Out.WriteLineAsync($"{route.Kind} {Name(route.Namespace, route.Name, explanation.Namespace)} ({route.Where}), for what sidecars carry unread");
+                await context.Out.WriteLineAsync($"    takes     {(route.Takes.Count == 0 ? "connections that nothing above takes" : $"TLS to {string.Join(", ", route.Takes)}")}");
+                await context.Out.WriteLineAsync($"    sends to  {Backends(route.Backends, explanation.Namespace)}");
+            }
         }
     }
 
@@ -51,7 +58,7 @@ internal sealed class ExplanationText(CliContext context)
             var answers = rule.Filters.Any(f => f.StartsWith("answers ", StringComparison.Ordinal) || f.StartsWith("redirects ", StringComparison.Ordinal));
             if (!answers)
             {
-                await context.Out.WriteLineAsync($"    sends to  {Backends(rule, explanation.Namespace)}");
+                await context.Out.WriteLineAsync($"    sends to  {Backends(rule.Backends, explanation.Namespace)}");
             }
 
             foreach (var filter in rule.Filters)
@@ -105,11 +112,11 @@ internal sealed class ExplanationText(CliContext context)
         return $"{source.Kind} {Name(source.Namespace!, source.Name, ns)}{field} ({source.Where})";
     }
 
-    private static string Backends(ExplainedRule rule, string ns)
+    private static string Backends(IReadOnlyList<ExplainedBackend> backends, string ns)
     {
-        var total = rule.Backends.Sum(b => (long)b.Weight);
+        var total = backends.Sum(b => (long)b.Weight);
         return total == 0 ? "nowhere: it fails"
-            : string.Join(", ", rule.Backends.Where(b => b.Weight > 0).Select(b =>
+            : string.Join(", ", backends.Where(b => b.Weight > 0).Select(b =>
                 $"{Name(b.Namespace, b.Service, ns)}:{b.Port.ToString(CultureInfo.InvariantCulture)}{(b.Weight == total ? string.Empty : $" {(b.Weight * 100d / total).ToString("0.##", CultureInfo.InvariantCulture)} %")}{(b.Valid ? string.Empty : " (no such backend: fails)")}"));
     }
 

@@ -13,6 +13,9 @@ internal static class ApiEndpoints
     private static readonly string Version =
         typeof(ApiEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
+    /// <summary>In place of Authorization, which the proxy of a Kubernetes API server keeps for itself.</summary>
+    public const string TokenHeader = "X-Mesh-Token";
+
     public static void MapControlPlaneApi(this IEndpointRouteBuilder root)
     {
         root.MapGet("/livez", () => "ok");
@@ -44,6 +47,14 @@ internal static class ApiEndpoints
         }));
         api.MapGet("/v1/workloads", (ModelStore store, MeshControlPlaneOptions options) => Workloads.List(store.Current, options.TrustDomain));
         api.MapGet("/v1/checks", Checks.Run);
+        api.MapGet("/v1/routes", (ModelStore store) => store.Current.RouteReports.Select(r => new
+        {
+            r.Kind,
+            r.Name.Namespace,
+            r.Name.Name,
+            r.Where,
+            parents = r.Parents.Select(p => new { p.Namespace, service = p.Name, p.Port, p.SectionName, conditions = p.Conditions.Select(c => new PolicyCondition(c.Type, c.Status ? "True" : "False", c.Reason, c.Message)) }),
+        }));
         api.MapGet("/v1/policies", (ModelStore store) => PolicyStatus.List(store.Current));
         api.MapGet("/v1/policies/lint", PolicyLint.Answer);
         api.MapGet("/v1/explain", Explain.Answer);
@@ -60,9 +71,9 @@ internal static class ApiEndpoints
         const string Scheme = "Bearer ";
         var context = invocation.HttpContext;
         var header = context.Request.Headers.Authorization.ToString();
-        if (header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase))
+        var token = header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : context.Request.Headers[TokenHeader].ToString();
+        if (token.Length > 0)
         {
-            var token = header[Scheme.Length..].Trim();
             if (context.RequestServices.GetRequiredService<AdminToken>().Matches(token))
             {
                 return await next(invocation);

@@ -1,4 +1,5 @@
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Xds;
 
 namespace Mesh.ControlPlane.Api;
@@ -17,9 +18,10 @@ internal sealed record Check(string Id, string Category, string Description, str
 internal static class Checks
 {
     public static IReadOnlyList<Check> Run(
-        ModelStore store, ClientRegistry clients, ResourceAnswers answers, CertificateChecks certificates, DataFolder data, MeshControlPlaneOptions options) =>
+        ModelStore store, ClientRegistry clients, ResourceAnswers answers, CertificateChecks certificates, DataFolder data, MeshControlPlaneOptions options, IModelSource source, TimeProvider time) =>
     [
         .. Configuration(store.Current),
+        .. source is IWatchedSource watched ? ClusterChecks.Run(watched.Kinds, time.GetUtcNow()) : [],
         .. AuthorizationChecks.Run(store.Current, options.Defaults, clients.Clients),
         .. Identity(store.Current, options.TrustDomain),
         .. Clients(clients),

@@ -72,15 +72,41 @@ internal static class Explain
         }
 
         var caught = ordered.Any(r => r.IsCatchAll && !others.Contains((Key(r.Route), r.Index)));
-        return new ExplainedPort(port.Port, port.Name, Values(PolicySettings.All, settings, null), rules, rules.Count == 0 || caught ? null : "404, for gRPC UNIMPLEMENTED");
+        return new ExplainedPort(port.Port, port.Name, Values(PolicySettings.All, settings, null), rules, rules.Count == 0 || caught ? null : "404, for gRPC UNIMPLEMENTED")
+        {
+            Connections = [.. Connections(model, index, service, port, caller?.Namespace ?? service.Name.Namespace)],
+        };
 
         static (ServiceName, bool) Key(TrafficRoute route) => (new ServiceName(route.Namespace, route.Name), route.Grpc);
     }
 
+    private static IEnumerable<ExplainedConnection> Connections(MeshModel model, ModelIndex index, Service service, ServicePort port, string callerNamespace)
+    {
+        var taken = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var route in PortContent.Of(port).Tls ? index.ConnectionRoutesFor(service.Name, port.Port, callerNamespace, tls: true) : [])
+        {
+            if (route.Hostnames.Where(taken.Add).ToArray() is { Length: > 0 } names)
+            {
+                yield return Connection(model, route, names);
+            }
+        }
+
+        // One holds at a port, the oldest.
+        foreach (var route in index.ConnectionRoutesFor(service.Name, port.Port, callerNamespace, tls: false).Take(1))
+        {
+            yield return Connection(model, route, []);
+        }
+    }
+
+    private static ExplainedConnection Connection(MeshModel model, ConnectionRoute route, string[] names) => new(
+        route.Tls ? "TLSRoute" : "TCPRoute", route.Namespace, route.Name, route.Where, names, [.. route.Backends.Select(b => Backend(model, b))]);
+
+    private static ExplainedBackend Backend(MeshModel model, BackendRef backend) => new(backend.Service.Namespace, backend.Service.Name, backend.Port, backend.Weight, backend.IsValid(model));
+
     private static ExplainedRule Rule(MeshModel model, MatchedRule matched, bool applies, EffectiveSettings ofPort, EffectiveSettings ofRule) => new(
         matched.Route.Grpc ? "GRPCRoute" : "HTTPRoute", matched.Route.Namespace, matched.Route.Name,
         matched.Rule.Name.Length > 0 ? matched.Rule.Name : $"{matched.Index}", matched.Rule.Where, applies, [matched.Match.ToString()],
-        [.. matched.Rule.Backends.Select(b => new ExplainedBackend(b.Service.Namespace, b.Service.Name, b.Port, b.Weight, b.IsValid(model)))],
+        [.. matched.Rule.Backends.Select(b => Backend(model, b))],
         [.. Filters(matched.Rule)], Values(PolicySettings.OfRules, ofRule, ofPort));
 
     private static IEnumerable<string> Filters(RouteRule rule)

@@ -6,7 +6,14 @@ internal sealed record Explanation(string Service, string Namespace, string? Cal
 
 /// <param name="Rules">In the order in which they are asked; none: every call goes to the Service.</param>
 /// <param name="Unmatched">What becomes of calls that no rule takes; null: there are none.</param>
-internal sealed record ExplainedPort(int Port, string Name, IReadOnlyList<ExplainedSetting> Settings, IReadOnlyList<ExplainedRule> Rules, string? Unmatched);
+internal sealed record ExplainedPort(int Port, string Name, IReadOnlyList<ExplainedSetting> Settings, IReadOnlyList<ExplainedRule> Rules, string? Unmatched)
+{
+    /// <summary>TLSRoutes and TCPRoutes, for what sidecars carry and is not read as HTTP, in the order in which they are asked.</summary>
+    public IReadOnlyList<ExplainedConnection> Connections { get; init; } = [];
+}
+
+/// <param name="Takes">Server names of a TLSRoute; empty for every connection.</param>
+internal sealed record ExplainedConnection(string Kind, string Namespace, string Name, string Where, IReadOnlyList<string> Takes, IReadOnlyList<ExplainedBackend> Backends);
 
 /// <param name="Value">As people read it.</param>
 internal sealed record ExplainedSetting(string Name, string Value, ExplainedSource Source);

@@ -16,6 +16,7 @@ internal static class ClusterNames
     public const string MarksConfigMap = "mesh-marks";
     public const string ReplicaPrefix = "mesh-replica-";
     public const string ReplicaLabel = Annotations.Domain + "/replica";
+    public const string Config = "mesh-config";
     public const string Injector = "mesh-injector";
     public const string Validator = "mesh-validator";
 

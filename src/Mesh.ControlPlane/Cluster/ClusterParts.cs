@@ -1,10 +1,10 @@
+using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Xds;
-using Mesh.Spiffe;
 using Org.BouncyCastle.Security;
 
 namespace Mesh.ControlPlane.Cluster;
@@ -16,7 +16,7 @@ internal sealed class ClusterParts : IAsyncDisposable
     private readonly MeshControlPlaneOptions _options;
     private readonly TimeProvider _time;
     private readonly ILoggerFactory _loggers;
-    private readonly TrustDomain _trustDomain;
+    private readonly Spiffe.TrustDomain _trustDomain;
     private readonly ApiCounts _counts = new();
     private readonly List<WatchedObjects> _watched = [];
     private readonly List<BackgroundService> _loops = [];
@@ -27,7 +27,7 @@ internal sealed class ClusterParts : IAsyncDisposable
 
     private ClusterParts(ClusterSettings settings, MeshControlPlaneOptions options, TimeProvider time, ILoggerFactory loggers)
     {
-        (_settings, _options, _time, _loggers, _trustDomain) = (settings, options, time, loggers, TrustDomain.Parse(options.TrustDomain));
+        (_settings, _options, _time, _loggers, _trustDomain) = (settings, options, time, loggers, Spiffe.TrustDomain.Parse(options.TrustDomain));
         settings.Api.Answered = _counts.Add;
         // No earlier process of this pod leads in our name.
         Lease = new LeaderLease(
@@ -69,7 +69,7 @@ internal sealed class ClusterParts : IAsyncDisposable
         }
     }
 
-    /// <summary>Second: the marks, which the source asks for.</summary>
+    /// <summary>Second: the marks, which the source asks for. Whoever asked disposes them, before these parts.</summary>
     public IMeshMarkStore Marks(ModelStore store) =>
         _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _trustDomain, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
 
@@ -101,10 +101,11 @@ internal sealed class ClusterParts : IAsyncDisposable
         live.Trust.Subscribe(Replicas.Wake);
 
         var (api, ns, store) = (_settings.Api, _settings.Namespace, services.GetRequiredService<ModelStore>());
-        Add(new TrustBundleWriter(
+        var bundles = Add(new TrustBundleWriter(
             api, Watch("/api/v1/namespaces"), Watch(ClusterNames.One("/api/v1/configmaps", ClusterNames.TrustBundle)), live.Trust, Lease, _time, NewRandom(), _loggers.CreateLogger<TrustBundleWriter>()));
-        Add(new WebhookCaWriter(
+        var webhooks = Add(new WebhookCaWriter(
             api, Watch(WebhookCaWriter.MutatingList), Watch(WebhookCaWriter.ValidatingList), live.Trust, Lease, _time, NewRandom(), _loggers.CreateLogger<WebhookCaWriter>()));
+        Replicas.Expect(trust => bundles.Undone(trust).Concat(webhooks.Undone(trust)));
         Add(new GoneReplicas(api, ns, Replicas, Lease, _time, NewRandom(), _loggers.CreateLogger<GoneReplicas>()));
         Add(new ListedMarkSweeper(api, ns, _markMaps!, store, _trustDomain, Lease, _time, NewRandom(), _loggers.CreateLogger<ListedMarkSweeper>()));
         _begun = true;
@@ -142,11 +143,6 @@ internal sealed class ClusterParts : IAsyncDisposable
         {
             await loop.StopAsync(CancellationToken.None);
             loop.Dispose();
-        }
-
-        if (_marks is not null)
-        {
-            await _marks.DisposeAsync();
         }
 
         foreach (var objects in _watched)

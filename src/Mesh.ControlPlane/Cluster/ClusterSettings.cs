@@ -10,6 +10,6 @@ namespace Mesh.ControlPlane.Cluster;
 internal sealed record ClusterSettings(KubeApi Api, string Namespace, string Pod, string IssuerSecret, bool IssuerRequired)
 {
     public static ClusterSettings Of(MeshControlPlaneOptions options, KubeApi api) => new(
-        api, options.SystemNamespace ?? KubeApi.OwnNamespace() ?? "mesh-system", (options.ReplicaName ?? Environment.MachineName).ToLowerInvariant(),
+        api, options.SystemNamespace ?? KubeApi.OwnNamespace() ?? "mesh-system", (options.ReplicaName ?? Environment.GetEnvironmentVariable("POD_NAME") ?? Environment.MachineName).ToLowerInvariant(),
         options.IssuerSecret ?? ClusterNames.IssuerSecret, options.IssuerSecret is not null);
 }

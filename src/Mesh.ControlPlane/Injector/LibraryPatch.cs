@@ -5,6 +5,10 @@ namespace Mesh.ControlPlane.Injector;
 /// <summary>Gives the programs of a pod what they need to be in the mesh by themselves: token, trust bundle, and where the control plane is. Nothing else of the pod changes.</summary>
 internal static class LibraryPatch
 {
+    /// <summary>The variables that it writes.</summary>
+    public static readonly IReadOnlySet<string> Names = Environment(new InjectionValues { TrustDomain = string.Empty, ClusterDomain = string.Empty }, new Workload("Pod", "any"))
+        .Select(v => v.Text("name")!).ToHashSet(StringComparer.Ordinal);
+
     public static void Make(JsonPatch patch, PodShape pod, InjectionValues values, Workload workload, List<string> warnings)
     {
         var spec = patch.Document.Object("spec")!;

@@ -13,7 +13,7 @@ internal static class InstallManifest
     public const string Name = "mesh-control-plane";
     public const string ConfigMap = "mesh-config";
     public const string ValuesKey = "values.yaml";
-    private const string PolicyGroup = "policy.meshlib.io";
+    public const string PolicyGroup = "policy.meshlib.io";
 
     public static IEnumerable<JsonObject> Crds(InstallValues values) => DeployFiles.Crds.Select(c => Labelled(c, values));
 

@@ -148,6 +148,6 @@ internal sealed class InstallValues
         var known = InstallCatalogue.All.Select(v => v.Path).ToArray();
         // A part that is right leads to the others beside it; else whole paths are compared.
         var near = Suggestion.For(path, known);
-        return $"'{path}' is no value.{(near.Length > 0 ? near : Suggestion.For(path[(path.LastIndexOf('.') + 1)..], known.Where(k => k.StartsWith(path[..(path.LastIndexOf('.') + 1)], StringComparison.Ordinal)).Select(k => k[(path.LastIndexOf('.') + 1)..])))} 'mesh install --list-values' shows all.";
+        return $"'{path}' is no value.{(near.Length > 0 ? near : Suggestion.For(path[(path.LastIndexOf('.') + 1)..], known.Where(k => k.StartsWith(path[..(path.LastIndexOf('.') + 1)], StringComparison.Ordinal)).Select(k => k[(path.LastIndexOf('.') + 1)..])))}";
     }
 }

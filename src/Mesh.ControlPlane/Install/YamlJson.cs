@@ -37,6 +37,9 @@ internal static class YamlJson
         return objects;
     }
 
+    /// <exception cref="YamlException">It is nested too deep, or a key is no text.</exception>
+    public static JsonNode? Of(YamlNode node) => Convert(node, 0);
+
     /// <summary>One value, such as <c>--set</c> has it.</summary>
     public static JsonNode? Scalar(string text) => Convert(new YamlScalarNode(text) { Style = ScalarStyle.Plain }, 0);
 
@@ -84,6 +87,8 @@ internal static class YamlJson
         "" or "~" or "null" or "Null" or "NULL" => null,
         "true" or "True" or "TRUE" => JsonValue.Create(true),
         "false" or "False" or "FALSE" => JsonValue.Create(false),
+        // A file's mode: YAML 1.1, which Kubernetes reads, takes it for octal.
+        _ when text.Length is > 1 and < 20 && text[0] == '0' && text.All(c => c is >= '0' and <= '7') => JsonValue.Create(System.Convert.ToInt64(text, 8)),
         _ when long.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var whole) => JsonValue.Create(whole),
         _ when (char.IsAsciiDigit(text[0]) || text[0] is '-' or '+' or '.')
             && double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) => JsonValue.Create(number),

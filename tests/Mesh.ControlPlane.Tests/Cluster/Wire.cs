@@ -8,7 +8,7 @@ namespace Mesh.ControlPlane.Tests.Cluster;
 internal sealed class Wire : IAsyncDisposable
 {
     private readonly TcpListener _listener = new(IPAddress.Loopback, 0);
-    private readonly Uri _target;
+    private readonly Func<Uri?> _target;
     private readonly CancellationTokenSource _stop = new();
     private readonly ConcurrentDictionary<TcpClient, byte> _open = new();
     private readonly Task _running;
@@ -16,6 +16,12 @@ internal sealed class Wire : IAsyncDisposable
     private long _held;
 
     public Wire(Uri target)
+        : this(() => target)
+    {
+    }
+
+    /// <param name="target">Asked for each connection, as a Service picks one of its endpoints; null: there is none.</param>
+    public Wire(Func<Uri?> target)
     {
         _target = target;
         _listener.Start();
@@ -54,24 +60,24 @@ internal sealed class Wire : IAsyncDisposable
         while (!_stop.IsCancellationRequested)
         {
             var client = await _listener.AcceptTcpClientAsync(_stop.Token);
-            if (_cut)
+            if (_cut || _target() is not { } target)
             {
                 Interlocked.Increment(ref _held);
                 client.Dispose();
                 continue;
             }
 
-            _ = CarryAsync(client);
+            _ = CarryAsync(client, target);
         }
     }
 
-    private async Task CarryAsync(TcpClient client)
+    private async Task CarryAsync(TcpClient client, Uri target)
     {
         using var server = new TcpClient();
         try
         {
             _open[client] = 0;
-            await server.ConnectAsync(_target.Host, _target.Port, _stop.Token);
+            await server.ConnectAsync(target.Host, target.Port, _stop.Token);
             _open[server] = 0;
             var there = client.GetStream().CopyToAsync(server.GetStream(), _stop.Token);
             var back = server.GetStream().CopyToAsync(client.GetStream(), _stop.Token);

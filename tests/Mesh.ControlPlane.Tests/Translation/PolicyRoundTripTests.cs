@@ -9,6 +9,7 @@ using Xunit;
 
 namespace Mesh.ControlPlane.Tests.Translation;
 
+// Here, for Mesh.ControlPlane.Cluster is a room.
 using Cluster = Mesh.Config.Cluster;
 
 /// <summary>What a policy says arrives in the data plane's model: manifest → resource → Core's decoders.</summary>

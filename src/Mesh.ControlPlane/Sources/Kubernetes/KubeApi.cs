@@ -219,6 +219,26 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         return await response.Content.ReadAsStringAsync(limit.Token);
     }
 
+    /// <summary>Sends a request as whoever we are; its address is a path of the API server. Errors of HTTP are answers here.</summary>
+    /// <exception cref="KubeApiException">The server can't be reached.</exception>
+    public async Task<HttpResponseMessage> ForwardAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        using var limit = Limit(cancellationToken);
+        try
+        {
+            if (client.Credentials is { } credentials)
+            {
+                await credentials.ProcessHttpRequestAsync(request, limit.Token);
+            }
+
+            return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
+        }
+        catch (Exception e) when (Broke(e, cancellationToken) is { } why)
+        {
+            throw KubeApiException.Unreachable(Server, why, e);
+        }
+    }
+
     public void Dispose() => client.Dispose();
 
     private static KubeApi Of(KubernetesClientConfiguration configuration, TimeProvider time)

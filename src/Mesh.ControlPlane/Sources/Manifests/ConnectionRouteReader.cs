@@ -37,7 +37,7 @@ internal static class ConnectionRouteReader
 
         var (backends, backendsWhere) = rules.Count == 1 ? Rule(rules[0], key) : ([], []);
         spec.Close();
-        return new ConnectionRouteManifest(key, where, meta.Created, hostnames, parents, backends, backendsWhere);
+        return new ConnectionRouteManifest(key, where, meta.Created, hostnames, parents, backends, backendsWhere) { Findings = [.. spec.Problems.Findings] };
     }
 
     private static (ImmutableArray<BackendRef> Backends, ImmutableArray<string> Where) Rule(YamlMap rule, ManifestKey route)

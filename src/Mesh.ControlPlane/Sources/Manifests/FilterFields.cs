@@ -91,7 +91,7 @@ internal static class FilterFields
         map.Close();
         if (!isService)
         {
-            backend.Problems.Note(backend.Node, $"the mirror is a {(group.Length == 0 ? kind : $"{group}/{kind}")}. Nothing is copied to it: use kind: Service (the default) without group.");
+            backend.Problems.Find(backend.Node, RouteCondition.ResolvedRefs, RouteFinding.InvalidKind, $"the mirror is a {(group.Length == 0 ? kind : $"{group}/{kind}")}. Nothing is copied to it: use kind: Service (the default) without group.", fails: false);
         }
 
         return name is null || port is null || !isService ? null : (new RequestMirror(new BackendRef(new ServiceName(ns, name), port.Value, 1), share), backend.Where);

@@ -118,7 +118,7 @@ internal static class FilterReader
         var absolute = RouteFields.Duration(map, "absoluteTimeout");
         if (map.Find("idleTimeout") is { } idle)
         {
-            map.Problems.Note(idle, $"{map.Field("idleTimeout")} has no effect: a session lasts as long as its client keeps it. Remove it.");
+            map.Problems.Find(idle, RouteCondition.Accepted, RouteFinding.UnsupportedValue, $"{map.Field("idleTimeout")} has no effect: a session lasts as long as its client keeps it. Remove it.", fails: false);
         }
 
         var cookie = map.Map("cookieConfig");
@@ -149,7 +149,7 @@ internal static class FilterReader
 
     private static bool NotSupported(YamlMap owner, YamlMap filter, string type, string share, ManifestKey route)
     {
-        owner.Problems.Note(filter.Node, $"{owner.Field("filters")} has a {(type.Length == 0 ? "?" : type)}, which is not supported here. {share} {RouteFields.Failure(route)} until it is removed.");
+        owner.Problems.Find(filter.Node, RouteCondition.Accepted, RouteFinding.UnsupportedValue, $"{owner.Field("filters")} has a {(type.Length == 0 ? "?" : type)}, which is not supported here. {share} {RouteFields.Failure(route)} until it is removed.");
         return true;
     }
 
@@ -170,7 +170,7 @@ internal static class FilterReader
         if (group != DirectResponseReader.Group || kind != DirectResponseKind)
         {
             broken = true;
-            map.Problems.Note(map.Node, $"the filter is a {group}/{kind}, which is not known here. Every call of this rule {RouteFields.Failure(route)}: use {DirectResponseReader.Group}/{DirectResponseKind}.");
+            map.Problems.Find(map.Node, RouteCondition.Accepted, RouteFinding.UnsupportedValue, $"the filter is a {group}/{kind}, which is not known here. Every call of this rule {RouteFields.Failure(route)}: use {DirectResponseReader.Group}/{DirectResponseKind}.");
             return null;
         }
 

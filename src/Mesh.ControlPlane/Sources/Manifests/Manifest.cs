@@ -113,6 +113,9 @@ internal sealed record RouteManifest(
     /// <summary>Where each rule's backends stand, by rule and backend, for problems found later.</summary>
     public ImmutableArray<ImmutableArray<string>> BackendsWhere { get; init; } = [];
 
+    /// <summary>What of it can't be done, as far as it tells itself.</summary>
+    public ImmutableArray<RouteFinding> Findings { get; init; } = [];
+
     /// <summary>Each rule's filters, whose references are looked up later.</summary>
     public ImmutableArray<RuleFiltersManifest> Filters { get; init; } = [];
 }
@@ -124,6 +127,9 @@ internal sealed record ConnectionRouteManifest(
     ImmutableArray<BackendRef> Backends, ImmutableArray<string> BackendsWhere)
     : Manifest(Key, Where)
 {
+    /// <summary>What of it can't be done, as far as it tells itself.</summary>
+    public ImmutableArray<RouteFinding> Findings { get; init; } = [];
+
     public bool Tls => Key.Kind == ConnectionRouteReader.TlsKind;
 }
 

@@ -17,10 +17,16 @@ internal static class ModelAssembler
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
         var objects = new Dictionary<ManifestKey, Manifest>();
         var refused = new List<RefusedManifest>();
+        var origins = new Dictionary<ManifestKey, ManifestFile>();
         foreach (var file in files)
         {
             refused.AddRange(file.Refused);
             problems.AddRange(file.Problems);
+            if (file.Origin is not null && (file.Objects.FirstOrDefault()?.Key ?? file.Refused.FirstOrDefault()?.Key) is { } origin)
+            {
+                origins[origin] = file;
+            }
+
             foreach (var manifest in file.Objects)
             {
                 if (!objects.TryAdd(manifest.Key, manifest))
@@ -42,6 +48,11 @@ internal static class ModelAssembler
         var connections = new ConnectionRouteAssembler(objects, services, references, problems).Assemble();
         var model = new MeshModel { Services = services, Routes = routes, ConnectionRoutes = connections, Workloads = new WorkloadAssembler(objects, places, addressesOf).Assemble() };
         var policies = new PolicyAssembler(objects, model, refused, now, problems).Assemble();
-        return model with { Policies = policies, Problems = problems.ToImmutable() };
+        return model with
+        {
+            Policies = [.. policies.Select(p => origins.TryGetValue(new ManifestKey(p.Kind, p.Name.Namespace, p.Name.Name), out var file) ? p with { Origin = file.Origin } : p)],
+            RouteReports = new RouteReports(objects, origins, refused, model).Of(references.Findings),
+            Problems = problems.ToImmutable(),
+        };
     }
 }

@@ -19,6 +19,11 @@ internal sealed class ProblemList(string file)
 
     /// <summary>Called with the path of every field that a reader asks for: how tests know what readers know.</summary>
     public Action<string>? Asked { get; init; }
+    /// <summary>Of a route: what its status shall say.</summary>
+    public List<RouteFinding> Findings { get; } = [];
+
+    /// <summary>Of a route: the rule that is being read.</summary>
+    public int? Rule { get; set; }
 
     public IReadOnlyList<(SourceProblem Problem, bool Refuses)> All => _problems;
 
@@ -32,6 +37,13 @@ internal sealed class ProblemList(string file)
 
     /// <summary>Something that is not used, or not as one may expect; the object stays.</summary>
     public void Note(ManifestNode node, string what) => Add(node, what, refuses: false);
+
+    /// <summary>Something of a route that can't be done as it says; the route stays.</summary>
+    public void Find(ManifestNode node, string condition, string reason, string what, bool fails = true)
+    {
+        Findings.Add(new RouteFinding(condition, reason, what, fails) { Rule = Rule });
+        Note(node, what);
+    }
 
     private void Add(ManifestNode node, string what, bool refuses)
     {

@@ -50,7 +50,7 @@ internal sealed class RouteAssembler(
             return found.Response;
         }
 
-        problems.Add(new SourceProblem(where, $"{route.Key}: its {FilterReader.DirectResponseKind} '{route.Key.Namespace}/{name}' is in no file. Every call of the rule {RouteFields.Failure(route.Key)}: add it or correct the name."));
+        references.Add(route.Key, where, RouteFinding.BackendNotFound, $"its {FilterReader.DirectResponseKind} '{route.Key.Namespace}/{name}' is in no file. Every call of the rule {RouteFields.Failure(route.Key)}: add it or correct the name.");
         return null;
     }
 

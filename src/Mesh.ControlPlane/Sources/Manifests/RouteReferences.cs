@@ -7,19 +7,23 @@ namespace Mesh.ControlPlane.Sources.Manifests;
 internal sealed class RouteReferences(
     Dictionary<ManifestKey, Manifest> objects, ImmutableDictionary<ServiceName, Service> services, ImmutableArray<SourceProblem>.Builder problems)
 {
+    private readonly List<(ManifestKey Route, RouteFinding Finding)> _findings = [];
     private readonly ReferenceGrantManifest[] _grants = [.. objects.Values.OfType<ReferenceGrantManifest>()];
+
+    /// <summary>By route, what its references showed.</summary>
+    public ILookup<ManifestKey, RouteFinding> Findings => _findings.ToLookup(f => f.Route, f => f.Finding);
 
     /// <summary>A mirror that is none is told and left out; the rule stays in force (Gateway API).</summary>
     public bool MayMirror(ManifestKey route, BackendRef mirror, string where)
     {
-        var why = mirror.Service.Namespace != route.Namespace && !_grants.Any(g => g.Allows(route, mirror.Service))
-                ? $"is in another namespace. Nothing is copied until a ReferenceGrant in '{mirror.Service.Namespace}' allows it"
+        var permitted = mirror.Service.Namespace == route.Namespace || _grants.Any(g => g.Allows(route, mirror.Service));
+        var why = !permitted ? $"is in another namespace. Nothing is copied until a ReferenceGrant in '{mirror.Service.Namespace}' allows it"
             : !services.TryGetValue(mirror.Service, out var service) ? "is in no file. Nothing is copied: add the Service or correct the name"
             : service.FindPort(mirror.Port) is null ? $"has no port {mirror.Port}. Nothing is copied: use one of {Ports(service)}"
             : null;
         if (why is not null)
         {
-            problems.Add(new SourceProblem(where, $"{route}: its mirror '{mirror.Service}' {why}."));
+            Add(route, where, permitted ? RouteFinding.BackendNotFound : RouteFinding.RefNotPermitted, $"its mirror '{mirror.Service}' {why}.", fails: false);
         }
 
         return why is null;
@@ -54,20 +58,31 @@ internal sealed class RouteReferences(
 
         if (backend.Service.Namespace != route.Namespace && !_grants.Any(g => g.Allows(route, backend.Service)))
         {
-            problems.Add(new SourceProblem(where, $"{route}: its backend '{backend.Service}' is in another namespace. Its share {RouteFields.Failure(route)} until a ReferenceGrant in '{backend.Service.Namespace}' allows it."));
+            Add(route, where, RouteFinding.RefNotPermitted, $"its backend '{backend.Service}' is in another namespace. Its share {RouteFields.Failure(route)} until a ReferenceGrant in '{backend.Service.Namespace}' allows it.");
             return backend with { Refused = true };
         }
 
         if (!services.TryGetValue(backend.Service, out var service))
         {
-            problems.Add(new SourceProblem(where, $"{route}: its backend Service '{backend.Service}' is in no file. Its share {RouteFields.Failure(route)}: add the Service or correct the name."));
+            Add(route, where, RouteFinding.BackendNotFound, $"its backend Service '{backend.Service}' is in no file. Its share {RouteFields.Failure(route)}: add the Service or correct the name.");
         }
         else if (service.FindPort(backend.Port) is null)
         {
-            problems.Add(new SourceProblem(where, $"{route}: its backend Service '{backend.Service}' has no port {backend.Port}. Its share {RouteFields.Failure(route)}: use one of {Ports(service)}."));
+            Add(route, where, RouteFinding.BackendNotFound, $"its backend Service '{backend.Service}' has no port {backend.Port}. Its share {RouteFields.Failure(route)}: use one of {Ports(service)}.");
+        }
+        else if (route.Kind is "HTTPRoute" or "GRPCRoute" && PortContent.Of(service.FindPort(backend.Port)!).IsOpaque && service.FindPort(backend.Port)!.AppProtocol is { Length: > 0 } protocol)
+        {
+            Add(route, where, RouteFinding.UnsupportedProtocol, $"port {backend.Port} of its backend Service '{backend.Service}' has appProtocol '{protocol}', which is none that carries requests of a {route.Kind}: correct one of the two.", fails: false);
         }
 
         return backend;
+    }
+
+    /// <summary>A reference that leads nowhere, for the problems and for the route's status.</summary>
+    public void Add(ManifestKey route, string where, string reason, string what, bool fails = true)
+    {
+        problems.Add(new SourceProblem(where, $"{route}: {what}"));
+        _findings.Add((route, new RouteFinding(RouteCondition.ResolvedRefs, reason, what, fails)));
     }
 
     /// <summary>Some port of a Service has both.</summary>
