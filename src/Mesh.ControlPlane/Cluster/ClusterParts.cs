@@ -71,7 +71,7 @@ internal sealed class ClusterParts : IAsyncDisposable
 
     /// <summary>Second: the marks, which the source asks for. Whoever asked disposes them, before these parts.</summary>
     public IMeshMarkStore Marks(ModelStore store) =>
-        _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _trustDomain, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
+        _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
 
     /// <summary>Third: what the inner host's parts find.</summary>
     public void AddTo(IServiceCollection services, ModelStore store)

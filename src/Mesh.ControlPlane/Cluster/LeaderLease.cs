@@ -31,8 +31,8 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
 {
     private readonly string _list = $"/apis/coordination.k8s.io/v1/namespaces/{options.Namespace}/leases";
     private readonly Lock _lock = new();
-    private Term? _term;
-    private TaskCompletionSource<Term> _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private LeaderTerm? _term;
+    private TaskCompletionSource<LeaderTerm> _next = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _acting;
     private string _holder = string.Empty;
     private long _renewed;
@@ -53,7 +53,7 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
         {
             lock (_lock)
             {
-                return _term?.IsOn(time) == true;
+                return _term?.IsOn() == true;
             }
         }
     }
@@ -73,10 +73,10 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
     {
         while (true)
         {
-            Task<Term> next;
+            Task<LeaderTerm> next;
             lock (_lock)
             {
-                if (_term?.IsOn(time) == true)
+                if (_term?.IsOn() == true)
                 {
                     return _term.Token;
                 }
@@ -85,7 +85,7 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
             }
 
             var term = await next.WaitAsync(cancellationToken);
-            if (term.IsOn(time))
+            if (term.IsOn())
             {
                 return term.Token;
             }
@@ -248,13 +248,13 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
     {
         _held = lease;
         Observe(lease);
-        Term began;
-        Term? stale;
+        LeaderTerm began;
+        LeaderTerm? stale;
         lock (_lock)
         {
-            if (_term?.IsOn(time) == true)
+            if (_term?.IsOn() == true)
             {
-                _term.Extend(until, time);
+                _term.Extend(until);
                 return;
             }
 
@@ -265,10 +265,10 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
             }
 
             stale = _term;
-            _term = began = new Term(until, time);
+            _term = began = new LeaderTerm(until, time);
             Terms++;
             _next.TrySetResult(began);
-            _next = new TaskCompletionSource<Term>(TaskCreationOptions.RunContinuationsAsynchronously);
+            _next = new TaskCompletionSource<LeaderTerm>(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         stale?.End();
@@ -278,7 +278,7 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
 
     private void End(string why)
     {
-        Term? ended;
+        LeaderTerm? ended;
         lock (_lock)
         {
             (ended, _term) = (_term, null);
@@ -331,74 +331,5 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
 
         [LoggerMessage(5215, LogLevel.Warning, "Lease '{Lease}' could not be given away and ends by itself. {Problem}", EventName = nameof(NotReleased))]
         public static partial void NotReleased(ILogger logger, string lease, string problem);
-    }
-
-    /// <summary>One time of leading. Thread-safe.</summary>
-    private sealed class Term
-    {
-        private readonly CancellationTokenSource _source = new();
-        private readonly ITimer _timer;
-        private readonly TimeProvider _time;
-        private readonly Lock _lock = new();
-        private Appointment _until;
-
-        public Term(Appointment until, TimeProvider time)
-        {
-            (_until, _time) = (until, time);
-            Token = _source.Token;
-            _timer = time.CreateTimer(_ => Check(), null, After(until), Timeout.InfiniteTimeSpan);
-        }
-
-        public CancellationToken Token { get; }
-
-        public bool IsOn(TimeProvider time)
-        {
-            lock (_lock)
-            {
-                return !_source.IsCancellationRequested && _until.Left(time) > TimeSpan.Zero;
-            }
-        }
-
-        public void Extend(Appointment until, TimeProvider time)
-        {
-            lock (_lock)
-            {
-                _until = until;
-                _timer.Change(After(until), Timeout.InfiniteTimeSpan);
-            }
-        }
-
-        /// <returns>False when it had ended already.</returns>
-        public bool End()
-        {
-            lock (_lock)
-            {
-                if (_source.IsCancellationRequested)
-                {
-                    return false;
-                }
-
-                _timer.Dispose();
-            }
-
-            _source.Cancel();
-            return true;
-        }
-
-        private TimeSpan After(Appointment until) => until.Left(_time) is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero;
-
-        private void Check()
-        {
-            lock (_lock)
-            {
-                if (_until.Left(_time) > TimeSpan.Zero)
-                {
-                    _timer.Change(After(_until), Timeout.InfiniteTimeSpan);
-                    return;
-                }
-            }
-
-            End();
-        }
     }
 }

@@ -3,7 +3,6 @@ using System.Net;
 using System.Text.Json.Nodes;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.Spiffe;
 
@@ -22,11 +21,10 @@ internal sealed partial class PodMarks : IMeshMarkStore
 
     /// <summary>A stream whose address nobody has is not kept in mind for ever.</summary>
     private static readonly TimeSpan LongestWait = TimeSpan.FromMinutes(10);
-    private readonly KubeApi _api;
+    private readonly MarkWriter _writer;
     private readonly string _namespace;
     private readonly ModelStore _store;
     private readonly WatchedObjects _maps;
-    private readonly TrustDomain _trustDomain;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly Backoff _backoff;
@@ -45,9 +43,9 @@ internal sealed partial class PodMarks : IMeshMarkStore
     private Action? _changed;
 
     /// <param name="maps">A list of the one ConfigMap of marks, watched.</param>
-    public PodMarks(KubeApi api, string ns, ModelStore store, WatchedObjects maps, TrustDomain trustDomain, TimeProvider time, Random random, ILogger<PodMarks> logger)
+    public PodMarks(KubeApi api, string ns, ModelStore store, WatchedObjects maps, TimeProvider time, Random random, ILogger<PodMarks> logger)
     {
-        (_api, _namespace, _store, _maps, _trustDomain, _time, _logger) = (api, ns, store, maps, trustDomain, time, logger);
+        (_writer, _namespace, _store, _maps, _time, _logger) = (new MarkWriter(api, ns, maps), ns, store, maps, time, logger);
         _backoff = new Backoff(random, TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30));
         maps.Subscribe(ReadList);
         ReadList();
@@ -183,6 +181,14 @@ internal sealed partial class PodMarks : IMeshMarkStore
         lock (_lock)
         {
             _listed = listed.ToImmutable();
+            // What stands there need not be remembered here: or it would not be forgotten with it.
+            foreach (var (key, mark) in _written)
+            {
+                if (mark.Pod is null && _listed.TryGetValue(mark.HostPort, out var entry) && entry == (key.Id, mark.Sidecar))
+                {
+                    _written = _written.Remove(key);
+                }
+            }
         }
 
         _changed?.Invoke();
@@ -239,7 +245,9 @@ internal sealed partial class PodMarks : IMeshMarkStore
     {
         foreach (var (pod, marks) in Due())
         {
-            var written = pod is null ? await WriteListAsync(marks, cancellationToken) : await WritePodAsync(pod, marks, cancellationToken);
+            var written = pod is null
+                ? await _writer.WriteListAsync(marks.Select(m => (m.HostPort, m.Id.ToString(), m.Sidecar)), cancellationToken)
+                : await _writer.WritePodAsync(pod, PortsOf(pod, marks), marks[^1].Sidecar, cancellationToken);
             lock (_lock)
             {
                 foreach (var mark in marks)
@@ -310,51 +318,13 @@ internal sealed partial class PodMarks : IMeshMarkStore
         }
     }
 
-    /// <returns>False when the Pod is gone.</returns>
-    private async Task<bool> WritePodAsync(Workload pod, List<Mark> marks, CancellationToken cancellationToken)
+    /// <summary>All ports that are known of it: another replica's word must not be lost by ours.</summary>
+    private List<int> PortsOf(Workload pod, List<Mark> marks)
     {
-        List<int> ports;
         lock (_lock)
         {
-            // All that is known of it: another replica's word must not be lost by ours.
-            ports =
-            [
-                .. _written.Values.Where(w => w.Pod == pod.Name && w.Id.Namespace == pod.Namespace).Concat(marks).Select(m => IPEndPoint.Parse(m.HostPort).Port),
-            ];
+            return [.. _written.Values.Where(w => w.Pod == pod.Name && w.Id.Namespace == pod.Namespace).Concat(marks).Select(m => IPEndPoint.Parse(m.HostPort).Port)];
         }
-
-        var text = MarkText.With(pod.Mark, ports, marks[^1].Sidecar);
-        var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [PodMark.Annotation] = text } } };
-        try
-        {
-            await _api.PatchAsync($"{ClusterNames.Pods(pod.Namespace)}/{pod.Name}", patch, KubePatch.Merge, ClusterNames.FieldManager, cancellationToken);
-            return true;
-        }
-        catch (KubeApiException e) when (e.IsNotFound)
-        {
-            return false;
-        }
-    }
-
-    private async Task<bool> WriteListAsync(List<Mark> marks, CancellationToken cancellationToken)
-    {
-        var data = new JsonObject(marks.Select(m => KeyValuePair.Create(MarkEntry.Key(m.HostPort), (JsonNode?)JsonValue.Create(MarkEntry.Value(m.Id.ToString(), m.Sidecar)))));
-        try
-        {
-            _maps.Put(await _api.PatchAsync($"{ClusterNames.ConfigMaps(_namespace)}/{ClusterNames.MarksConfigMap}", new JsonObject { ["data"] = data }, KubePatch.Merge, ClusterNames.FieldManager, cancellationToken));
-        }
-        catch (KubeApiException e) when (e.IsNotFound)
-        {
-            _maps.Put(await _api.CreateAsync(ClusterNames.ConfigMaps(_namespace), new JsonObject
-            {
-                ["apiVersion"] = "v1",
-                ["kind"] = "ConfigMap",
-                ["metadata"] = new JsonObject { ["name"] = ClusterNames.MarksConfigMap, ["namespace"] = _namespace, ["labels"] = new JsonObject { ["app.kubernetes.io/part-of"] = "mesh" } },
-                ["data"] = data.DeepClone(),
-            }, cancellationToken));
-        }
-
-        return true;
     }
 
     /// <param name="Since">When it was seen, a timestamp.</param>
