@@ -137,7 +137,10 @@ internal static class InitCommand
     private static async Task<int> RunProxyAsync(InterceptionOptions options, CommandContext context)
     {
         ProcessUser.Become(options.ProxyUid, options.ProxyGid ?? options.ProxyUid);
-        var problem = ProcessImage.Replace([Environment.ProcessPath!, "run"]);
+        var program = Environment.ProcessPath!;
+        // Not compiled ahead of time it may have been started by 'dotnet mesh-proxy.dll'.
+        string[] command = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [program, Environment.GetCommandLineArgs()[0], "run"] : [program, "run"];
+        var problem = ProcessImage.Replace(command);
         return await context.FailAsync(problem.ExitCode, "init", problem.Message).ConfigureAwait(false);
     }
 

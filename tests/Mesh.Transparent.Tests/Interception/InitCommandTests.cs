@@ -1,4 +1,5 @@
 using Mesh.Transparent.Commands;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Mesh.Transparent.Tests.Interception;
@@ -100,6 +101,38 @@ public sealed class InitCommandTests : IDisposable
     {
         Assert.Equal(0, await InitAsync("--help"));
         Assert.Contains("--skip-subnets", _output.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--undo")]
+    [InlineData("--dry-run")]
+    public async Task Init_RunWithoutRules_Is64(string option)
+    {
+        Assert.Equal(64, await InitAsync("--run", option));
+        Assert.Contains("--run goes with neither --undo nor --dry-run", _errors.ToString(), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("soon")]
+    [InlineData("10")]
+    [InlineData("25h")]
+    [InlineData("1s 2s")]
+    [InlineData("")]
+    public async Task Sleep_BadTime_Is64(string times)
+    {
+        Assert.Equal(64, await SleepCommand.RunAsync(times.Split(' ', StringSplitOptions.RemoveEmptyEntries), Context));
+        Assert.Contains("is not a time", _errors.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sleep_EndsWhenItsTimeIsOver()
+    {
+        var time = new FakeTimeProvider();
+        var sleeping = SleepCommand.RunAsync(["10s"], Context with { Time = time });
+        time.Advance(TimeSpan.FromSeconds(9));
+        Assert.False(sleeping.IsCompleted);
+        time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(0, await sleeping);
     }
 
     [Theory]

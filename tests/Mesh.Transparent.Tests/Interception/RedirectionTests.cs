@@ -239,6 +239,19 @@ public sealed class RedirectionTests
         Assert.Equal("", await Stage.RulesetAsync(stage.A));
     }
 
+    [Fact]
+    public async Task InitRun_WritesTheRulesAndIsTheProxyThen()
+    {
+        await using var stage = await Stage.SetAsync();
+
+        // With no settings the proxy says what it misses, and ends: as one who can't change the rules any more.
+        var result = await ProxyProgram.RunAsync(stage.A.Namespace, null, "init", "--run", "--skip-outbound-ports", "25");
+
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains("MESH_CONTROL_PLANE is not set", result.Errors, StringComparison.Ordinal);
+        Assert.Contains("mesh_proxy", await Stage.RulesetAsync(stage.A), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("nft")]
     [InlineData("iptables-nft")]
