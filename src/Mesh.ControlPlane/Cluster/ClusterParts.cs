@@ -77,7 +77,7 @@ internal sealed class ClusterParts : IAsyncDisposable
         }
     }
 
-    /// <summary>Second: the marks, which the source asks for.</summary>
+    /// <summary>Second: the marks, which the source asks for. Whoever asked disposes them, before these parts.</summary>
     public IMeshMarkStore Marks(ModelStore store) =>
         _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _trustDomain, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
 
@@ -109,10 +109,11 @@ internal sealed class ClusterParts : IAsyncDisposable
         live.Trust.Subscribe(Replicas.Wake);
 
         var (api, ns, store) = (_settings.Api, _settings.Namespace, services.GetRequiredService<ModelStore>());
-        Add(new TrustBundleWriter(
+        var bundles = Add(new TrustBundleWriter(
             api, Watch("/api/v1/namespaces"), Watch(ClusterNames.One("/api/v1/configmaps", ClusterNames.TrustBundle)), live.Trust, Lease, _time, NewRandom(), _loggers.CreateLogger<TrustBundleWriter>()));
-        Add(new WebhookCaWriter(
+        var webhooks = Add(new WebhookCaWriter(
             api, Watch(WebhookCaWriter.MutatingList), Watch(WebhookCaWriter.ValidatingList), live.Trust, Lease, _time, NewRandom(), _loggers.CreateLogger<WebhookCaWriter>()));
+        Replicas.Expect(trust => bundles.Undone(trust).Concat(webhooks.Undone(trust)));
         Add(new GoneReplicas(api, ns, Replicas, Lease, _time, NewRandom(), _loggers.CreateLogger<GoneReplicas>()));
         Add(new ListedMarkSweeper(api, ns, _markMaps!, store, _trustDomain, Lease, _time, NewRandom(), _loggers.CreateLogger<ListedMarkSweeper>()));
         _begun = true;
@@ -150,11 +151,6 @@ internal sealed class ClusterParts : IAsyncDisposable
         {
             await loop.StopAsync(CancellationToken.None);
             loop.Dispose();
-        }
-
-        if (_marks is not null)
-        {
-            await _marks.DisposeAsync();
         }
 
         foreach (var objects in _watched)
