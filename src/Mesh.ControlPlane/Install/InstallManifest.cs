@@ -111,7 +111,7 @@ internal static class InstallManifest
         if (rule["apiGroups"] is JsonArray groups && groups.Any(g => g!.GetValue<string>() == PolicyGroup))
         {
             rule["resources"] = new JsonArray([.. rule["resources"]!.AsArray().Select(r => r!.GetValue<string>())
-                .SelectMany(r => DeployFiles.Plurals.Select(p => (JsonNode)(p + r[1..])))]);
+                .SelectMany(r => r[0] == '*' ? DeployFiles.Plurals.Select(p => (JsonNode)(p + r[1..])) : [r])]);
         }
     }
 }
