@@ -43,18 +43,43 @@ internal sealed class ResourceTranslator : IResourceTranslator
         _ => None($"Resources of type '{typeUrl}' are not translated from the model."),
     };
 
+    public AnswerBasis? BasisOf(NodeContext node, string typeUrl, string name)
+    {
+        if (typeUrl == XdsTypes.Listener && InboundPrefix(name) is { } prefix)
+        {
+            var own = AnswerBasis.Of(node);
+            return ResourceNames.TryAddress(name[prefix.Length..], out var bound, out _) ? own with { Addresses = own.Addresses.Add(bound.ToString()) } : own;
+        }
+
+        if (typeUrl == XdsTypes.Listener && ResourceNames.TryAddress(name, out var ip, out _))
+        {
+            return new AnswerBasis { Addresses = [ip.ToString()] };
+        }
+
+        if (typeUrl == XdsTypes.Listener)
+        {
+            return ResourceNames.TrySplit(name, out var host, out _) && _names.TryHost(host, node.Namespace, out var called, out _)
+                ? new AnswerBasis { Services = ResourceNames.TryInstance(host, node.Namespace, out var owning, out _) ? [called, owning] : [called] }
+                : new AnswerBasis();
+        }
+
+        ServiceName service = default;
+        var named = typeUrl == XdsTypes.RouteConfiguration ? _names.TryRoutes(name, out service, out _, out _) : _names.TryCluster(name, out service, out _, out _);
+        return named ? new AnswerBasis { Services = [service] } : new AnswerBasis();
+    }
+
+    private static string? InboundPrefix(string name) =>
+        name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal) ? XdsTypes.InboundPrefix
+        : name.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal) ? XdsTypes.GrpcServerPrefix
+        : null;
+
     private ModelIndex IndexOf(MeshModel model) => _indexes.GetValue(model, m => new ModelIndex(m, _defaults));
 
     private TranslatedResource Listener(MeshModel model, NodeContext node, string name)
     {
-        if (name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
+        if (InboundPrefix(name) is { } prefix)
         {
-            return Inbound(model, node, name, XdsTypes.InboundPrefix);
-        }
-
-        if (name.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal))
-        {
-            return Inbound(model, node, name, XdsTypes.GrpcServerPrefix);
+            return Inbound(model, node, name, prefix);
         }
 
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))

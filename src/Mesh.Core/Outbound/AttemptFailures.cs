@@ -9,7 +9,8 @@ internal static class AttemptFailures
     private const long RefusedStream = 0x7;
 
     /// <param name="givenUp">The caller gave up, or another attempt was first; a cancelled attempt that nobody gave up has timed out.</param>
-    public static AttemptEnd Classify(Exception exception, bool givenUp)
+    /// <param name="bodyUntouched">There is a body, and nobody asked for it: a body is asked for as soon as the head was written, so the connection was gone before that.</param>
+    public static AttemptEnd Classify(Exception exception, bool givenUp, bool bodyUntouched)
     {
         for (var e = exception; e is not null; e = e.InnerException)
         {
@@ -27,6 +28,8 @@ internal static class AttemptFailures
         }
 
         // Anything else is the request's own fault (its content threw, it is malformed), not the endpoint's.
-        return exception is HttpRequestException or IOException ? AttemptEnd.Reset : AttemptEnd.Cancelled;
+        return exception is not (HttpRequestException or IOException) ? AttemptEnd.Cancelled
+            : bodyUntouched ? AttemptEnd.Refused
+            : AttemptEnd.Reset;
     }
 }

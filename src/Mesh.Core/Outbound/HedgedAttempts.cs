@@ -20,6 +20,13 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
     private bool _stopped;
     private bool _nextIsHedge;
 
+    // How many attempts have ended; and who waits for the next one to end.
+    private int _ended;
+    private TaskCompletionSource? _oneMoreEnded;
+
+    // A hedge is due, and the body that it would send is still being sent by an attempt; of how many attempts had ended then.
+    private int? _waitsForBody;
+
     // What the next one is made for, when it is no hedge.
     private AttemptResult _before;
 
@@ -27,8 +34,10 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
     private OutboundCall? _failed;
     private HttpResponseMessage? _failedResponse;
 
-    /// <summary>How long to wait for the attempts that run before another one is begun.</summary>
-    public TimeSpan Patience => Volatile.Read(ref _stopped) ? Timeout.InfiniteTimeSpan : resilience.HedgeDelay(call.Pipeline.Time.GetTimestamp()) ?? Timeout.InfiniteTimeSpan;
+    /// <summary>How long to wait for the attempts that run before another one is begun. A hedge that is due already waits here for the body it needs.</summary>
+    public ValueTask<TimeSpan> PatienceAsync() =>
+        _waitsForBody is { } ended ? BodyAsync(ended)
+        : new(Volatile.Read(ref _stopped) ? Timeout.InfiniteTimeSpan : resilience.HedgeDelay(call.Pipeline.Time.GetTimestamp()) ?? Timeout.InfiniteTimeSpan);
 
     /// <summary>Makes an attempt. Never throws.</summary>
     public async ValueTask<Outcome<HttpResponseMessage>> NextAsync(ResilienceContext context)
@@ -56,6 +65,8 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
         }
 
         Interlocked.Decrement(ref _running);
+        Interlocked.Increment(ref _ended);
+        Volatile.Read(ref _oneMoreEnded)?.TrySetResult();
         return outcome;
     }
 
@@ -95,6 +106,12 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
             return Stop();
         }
 
+        if (failed is null && Volatile.Read(ref _running) > 0 && call.Request.Content is ReplayContent { IsSettled: false })
+        {
+            _waitsForBody = Volatile.Read(ref _ended);
+            return null;
+        }
+
         var (decision, reason) = failed is not null ? (Decisions.Retry, CallRetries.Reason(failed.Last)) : (Decisions.Hedge, resilience.HedgeReason);
         if (!CallRetries.TryBegin(failed ?? call, response, TimeSpan.Zero, resilience.Timeout, CanSendBody, decision, reason, out var delay))
         {
@@ -132,6 +149,20 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
         }
 
         return outcome;
+    }
+
+    /// <summary>Until the body is kept or can't be, or an attempt ends.</summary>
+    private async ValueTask<TimeSpan> BodyAsync(int ended)
+    {
+        var oneMoreEnded = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        Interlocked.Exchange(ref _oneMoreEnded, oneMoreEnded);
+        if (Volatile.Read(ref _ended) == ended)
+        {
+            await Task.WhenAny(((ReplayContent)call.Request.Content!).SettleAsync(), oneMoreEnded.Task).ConfigureAwait(false);
+        }
+
+        _waitsForBody = null;
+        return TimeSpan.Zero;
     }
 
     private bool CanSendBody => call.Request.Content is not ReplayContent body || body.IsKept || (Volatile.Read(ref _running) == 0 && body.CanReplay);

@@ -147,7 +147,8 @@ internal sealed class OutboundCall(
         }
 
         var repeats = !hedged && ReplayContent.RepeatsByItself(content);
-        if (hedged || resilience.WatchesAttempts || (resilience.Retries && !repeats))
+        // Of what may not be done twice must be known whether it was begun at all.
+        if (hedged || resilience.WatchesAttempts || (resilience.Retries && !(repeats && IsIdempotent)))
         {
             request.Content = _replay = new ReplayContent(content, keep: hedged || resilience.Retries, repeats);
         }

@@ -62,6 +62,7 @@ internal sealed partial class OutboundPipeline
         HttpResponseMessage? response = null;
         AttemptWatch? watch = null;
         var insideOnly = endpoint.NeedsIdentity ? null : MeshOnlyHeaders.TakeOut(call.Request);
+        var asked = (call.Request.Content as ReplayContent)?.Asked ?? -1;
         try
         {
             handler = endpoint.TryAcquire(http1Only) ?? await AcquireAsync(endpoint, http1Only, cancellationToken).ConfigureAwait(false);
@@ -88,7 +89,7 @@ internal sealed partial class OutboundPipeline
         }
         catch (Exception e)
         {
-            return Failed(call, endpoint, handler, start, span, watch, e);
+            return Failed(call, endpoint, handler, start, span, watch, asked, e);
         }
         finally
         {
@@ -100,11 +101,13 @@ internal sealed partial class OutboundPipeline
     }
 
     // How an attempt ends: apart from its state machine, which would keep what is needed here.
-    private Outcome<HttpResponseMessage> Failed(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler? handler, long start, Activity? span, AttemptWatch? watch, Exception e)
+    private Outcome<HttpResponseMessage> Failed(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler? handler, long start, Activity? span, AttemptWatch? watch, int asked, Exception e)
     {
         watch?.Dispose();
         var expired = watch?.Expired;
-        call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost) : AttemptEnd.Timeout);
+        // Where a 100 is waited for the head goes out alone.
+        var untouched = call.Request.Content is ReplayContent body && body.Asked == asked && call.Request.Headers.ExpectContinue is not true;
+        call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost, untouched) : AttemptEnd.Timeout);
         if (handler is not null && call.Last.End == AttemptEnd.Overloaded)
         {
             endpoint.AttemptEnded();

@@ -19,6 +19,7 @@ internal sealed class ReplayContent : HttpContent
     private volatile State _state;
     private MemoryStream? _kept;
     private volatile bool _keeping;
+    private TaskCompletionSource? _settled;
 
     /// <param name="keep">Another attempt may need it.</param>
     /// <param name="repeats">It writes the same bytes each time it is asked and need not be kept.</param>
@@ -46,7 +47,13 @@ internal sealed class ReplayContent : HttpContent
     /// <summary>All of it is kept: several attempts can send it at once, each with its own <see cref="Again"/>.</summary>
     public bool IsKept => _state == State.Kept;
 
+    /// <summary>It is known whether it will be kept.</summary>
+    public bool IsSettled => !_keeping || _state is not (State.NotStarted or State.Writing);
+
     public bool CanReplay => _repeats || _state is State.NotStarted or State.Kept;
+
+    /// <summary>How often it was asked for. A connection asks when it has written the request's head.</summary>
+    public int Asked { get; private set; }
 
     /// <summary>Of the attempt that sends it; null when nobody watches.</summary>
     public AttemptWatch? Watch { get; set; }
@@ -59,13 +66,36 @@ internal sealed class ReplayContent : HttpContent
     /// <summary>The kept bytes as another content.</summary>
     public ReplayContent Again() => new(_inner) { _state = State.Kept, _kept = _kept };
 
+    /// <summary>Ends when <see cref="IsSettled"/>.</summary>
+    public Task SettleAsync()
+    {
+        var settled = Volatile.Read(ref _settled);
+        if (settled is null)
+        {
+            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            settled = Interlocked.CompareExchange(ref _settled, mine, null) ?? mine;
+        }
+
+        if (IsSettled)
+        {
+            settled.TrySetResult();
+        }
+
+        return settled.Task;
+    }
+
     /// <summary>No more attempts: what is still being sent need not be kept.</summary>
-    public void StopKeeping() => _keeping = false;
+    public void StopKeeping()
+    {
+        _keeping = false;
+        TellSettled();
+    }
 
     protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
+        Asked++;
         for (var looks = 0; _state == State.Writing && looks < MostLooks; looks++)
         {
             await Task.Delay(_look, TimeProvider.System, cancellationToken).ConfigureAwait(false);
@@ -116,7 +146,15 @@ internal sealed class ReplayContent : HttpContent
         finally
         {
             _state = ended;
+            TellSettled();
         }
+    }
+
+    private void TellSettled()
+    {
+        // Against SettleAsync: what was written before this must be seen by whoever is not seen here.
+        Interlocked.MemoryBarrier();
+        Volatile.Read(ref _settled)?.TrySetResult();
     }
 
     private async Task CopyAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
@@ -143,6 +181,7 @@ internal sealed class ReplayContent : HttpContent
         else if ((_kept?.Length ?? 0) + bytes.Length > MaxBytes)
         {
             (_keeping, _kept) = (false, null);
+            TellSettled();
         }
         else
         {

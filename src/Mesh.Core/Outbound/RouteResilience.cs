@@ -192,7 +192,7 @@ internal sealed class RouteResilience
     {
         MaxHedgedAttempts = _hedging!.MaxAttempts - 1,
         ShouldHandle = args => ValueTask.FromResult(args.Context.Properties.GetValue(HedgeKey, null!).ShouldGoOn(args)),
-        DelayGenerator = args => ValueTask.FromResult(args.Context.Properties.GetValue(HedgeKey, null!).Patience),
+        DelayGenerator = args => args.Context.Properties.GetValue(HedgeKey, null!).PatienceAsync(),
         ActionGenerator = args => args.PrimaryContext.Properties.GetValue(HedgeKey, null!).Another(args),
     };
 

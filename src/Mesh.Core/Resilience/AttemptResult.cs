@@ -26,7 +26,7 @@ internal enum AttemptEnd
     /// <summary>No connection: nothing was sent.</summary>
     ConnectFailure,
 
-    /// <summary>The server says that it has not looked at it (HTTP/2 REFUSED_STREAM, GOAWAY).</summary>
+    /// <summary>The server says that it has not looked at it (HTTP/2 REFUSED_STREAM, GOAWAY), or the connection went away before anything was sent.</summary>
     Refused,
 
     /// <summary>The connection broke; the request may have arrived.</summary>

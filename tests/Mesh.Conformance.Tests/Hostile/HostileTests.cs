@@ -14,32 +14,35 @@ public abstract class HostileTests(TargetsFixture targets)
     /// <summary>For machines that do much else.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromSeconds(30);
 
-    /// <summary>ArrayPool.Shared keeps what was given back for a minute, however large.</summary>
-    private static readonly TimeSpan _patienceForMemory = TimeSpan.FromSeconds(100);
 
     private protected async Task SurvivesAsync(TargetKind kind, Version version, Func<Abuse, Task> run)
     {
         var target = await targets.GetAsync(kind);
-        using var other = new HttpClient(new SocketsHttpHandler { ConnectCallback = async (_, _) => await target.ConnectAsync() }) { DefaultRequestVersion = version, Timeout = TimeSpan.FromSeconds(20) };
-        await using (var first = new Abuse(target, other))
-        {
-            // Warm, so that what is kept for good is kept before the count begins.
-            await first.OthersAreServedAsync();
-        }
-
-        target.App.Forget();
+        // Warm, so that what is kept for good is kept before the count begins.
+        await AbuseAsync(_ => Task.CompletedTask);
         var before = HeapInMegabytes();
-        await using (var abuse = new Abuse(target, other))
+        await AbuseAsync(run);
+        if (HeapInMegabytes() > before + MostLeftInMegabytes)
         {
-            await run(abuse);
-            await abuse.OthersAreServedAsync();
+            // ArrayPool.Shared keeps what was given back for minutes, and gives it again; what leaks, leaks again.
+            before = HeapInMegabytes();
+            await AbuseAsync(run);
+            Assert.InRange(HeapInMegabytes(), 0, before + MostLeftInMegabytes);
         }
 
-        other.Dispose();
-        target.App.Forget();
-        await Eventually.Async(() => Tcp.OpenAt(target.Address) == 0, "no connection left", _patience);
-        await Eventually.Async(() => target.App.Active == 0, "no request left in the app", _patience);
-        await Eventually.Async(() => HeapInMegabytes() <= before + MostLeftInMegabytes, $"a heap of at most {before + MostLeftInMegabytes} MB", _patienceForMemory);
+        async Task AbuseAsync(Func<Abuse, Task> misbehave)
+        {
+            using (var other = new HttpClient(new SocketsHttpHandler { ConnectCallback = async (_, _) => await target.ConnectAsync() }) { DefaultRequestVersion = version, Timeout = TimeSpan.FromSeconds(20) })
+            {
+                await using var abuse = new Abuse(target, other);
+                await misbehave(abuse);
+                await abuse.OthersAreServedAsync();
+            }
+
+            target.App.Forget();
+            await Eventually.Async(() => Tcp.OpenAt(target.Address) == 0, "no connection left", _patience);
+            await Eventually.Async(() => target.App.Active == 0, "no request left in the app", _patience);
+        }
     }
 
     /// <summary>Not UseMesh() in an app: what stands before the app there also stands before it in a sidecar.</summary>
