@@ -1,11 +1,11 @@
 using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Cluster;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Tests.Sources;
 using Mesh.Testing.Kubernetes;
 using Xunit;
+using KubeResource = Mesh.ControlPlane.Sources.Kubernetes.KubeResource;
 
 namespace Mesh.ControlPlane.Tests.Cluster;
 

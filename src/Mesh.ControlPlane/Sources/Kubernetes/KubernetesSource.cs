@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Manifests;
-using Mesh.Spiffe;
 
 namespace Mesh.ControlPlane.Sources.Kubernetes;
 
