@@ -22,7 +22,6 @@ internal sealed class ClusterParts : IAsyncDisposable
     private readonly List<BackgroundService> _loops = [];
     private PodMarks? _marks;
     private WatchedObjects? _markMaps;
-    private WatchedObjects? _config;
     private bool _begun;
     private bool _ended;
 
@@ -52,13 +51,6 @@ internal sealed class ClusterParts : IAsyncDisposable
     public ITokenReviews TokenReviews => new KubeTokenReviews(_settings.Api);
 
     public ClusterSettings Settings => _settings;
-
-    public string TrustDomain => _options.TrustDomain;
-
-    public string ClusterDomain => _options.ClusterDomain;
-
-    /// <summary>The ConfigMap with what <c>mesh install</c> was given; null: there is none.</summary>
-    public JsonObject? Installed => _config!.Items.GetValueOrDefault($"{_settings.Namespace}/{ClusterNames.Config}");
 
     /// <summary>First: the authority and what else replicas share. Waits for the API server.</summary>
     /// <exception cref="InvalidDataException">Something that is shared can't be used.</exception>
@@ -179,7 +171,6 @@ internal sealed class ClusterParts : IAsyncDisposable
         var (api, ns) = (_settings.Api, _settings.Namespace);
         var secrets = Watch(ClusterNames.One(ClusterNames.Secrets(ns), ClusterNames.AuthoritySecret));
         _markMaps = Watch(ClusterNames.One(ClusterNames.ConfigMaps(ns), ClusterNames.MarksConfigMap));
-        _config = Watch(ClusterNames.One(ClusterNames.ConfigMaps(ns), ClusterNames.Config));
         if (_options is { RootCertificate: null, Issuer: null, IssuerCertificate: null })
         {
             var issuers = Watch(ClusterNames.One(ClusterNames.Secrets(ns), _settings.IssuerSecret));
@@ -200,7 +191,7 @@ internal sealed class ClusterParts : IAsyncDisposable
             api, ns, secrets, new AuthorityTrial(_options, maker, _time, _loggers), () => Lease.IsLeader, NewRandom(), _time, _loggers.CreateLogger<SharedAuthority>());
         await Authority.StartAsync(Given, cancellationToken);
         AdminToken = await SecretToken.FindAsync(api, ns, cancellationToken);
-        await Task.WhenAll(_markMaps.Synced, _config.Synced).WaitAsync(cancellationToken);
+        await _markMaps.Synced.WaitAsync(cancellationToken);
     }
 
     private void WakeWhileChanging(MeshAuthority authority)

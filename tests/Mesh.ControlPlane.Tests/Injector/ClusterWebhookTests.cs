@@ -18,11 +18,10 @@ public sealed class ClusterWebhookTests : IAsyncLifetime
     private FakeKubeApi _api = null!;
     private KubeApi _user = null!;
     private MeshControlPlaneHost _host = null!;
-    private int _port;
 
     public async ValueTask InitializeAsync()
     {
-        _api = await FakeKubeApi.StartAsync(new FakeKubeApiOptions { WebhookService = (ns, name, port) => (ns, name, port) == ("mesh-system", "mesh-control-plane", 443) ? ("127.0.0.1", _port) : null });
+        _api = await FakeKubeApi.StartAsync();
         _user = KubeApi.At(_api.Address, _api.Token, null, TimeProvider.System);
         foreach (var name in new[] { "mesh-system", "shop" })
         {
@@ -44,7 +43,7 @@ public sealed class ClusterWebhookTests : IAsyncLifetime
         };
         _host = new MeshControlPlaneHost(options, ControlPlaneParts.Default, TimeProvider.System, NullLoggerFactory.Instance);
         await _host.StartAsync(TestContext.Current.CancellationToken);
-        _port = int.Parse(_host.Webhooks!.Split(':')[^1]);
+        _api.Services.Map("mesh-system", "mesh-control-plane", 443, "127.0.0.1", int.Parse(_host.Webhooks!.Split(':')[^1]));
         await Eventually.Async(
             () => _api.List("mutatingwebhookconfigurations.admissionregistration.k8s.io").Concat(_api.List("validatingwebhookconfigurations.admissionregistration.k8s.io")).All(c => c.Objects("webhooks").All(w => w.Object("clientConfig").Text("caBundle") is { Length: > 0 })),
             "the leader has written caBundle", TimeSpan.FromSeconds(60));
