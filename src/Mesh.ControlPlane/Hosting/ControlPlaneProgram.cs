@@ -35,13 +35,19 @@ internal static class ControlPlaneProgram
             logging.Services.Configure<ConsoleLoggerOptions>(o => o.LogToStandardErrorThreshold = LogLevel.Trace);
         });
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var starting = new CancellationTokenSource();
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         await using var host = new MeshControlPlaneHost(options, parts, TimeProvider.System, loggers);
         try
         {
-            var ready = await host.StartAsync(CancellationToken.None);
+            var ready = await host.StartAsync(starting.Token);
             Console.WriteLine(JsonSerializer.Serialize(new { ready = true, ads = ready.Ads.Length > 0 ? ready.Ads : null, grpc = ready.Grpc, http = ready.Http, trust_bundle = ready.TrustBundle, token = ready.Token }));
+        }
+        catch (OperationCanceledException) when (starting.IsCancellationRequested)
+        {
+            // Told to stop while it waited for the API server.
+            return Good;
         }
         catch (MeshConfigurationException e)
         {
@@ -62,6 +68,7 @@ internal static class ControlPlaneProgram
         {
             signal.Cancel = true;
             stop.TrySetResult();
+            starting.Cancel();
         }
     }
 }

@@ -23,6 +23,7 @@ internal sealed partial class ModelPublisher : IAsyncDisposable
     private readonly ILogger _logger;
     private readonly IHostNameResolver _resolver;
     private readonly Action _publishSoon;
+    private readonly bool _inMotion;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ITimer _expiry;
     private readonly ITimer _resolve;
@@ -37,11 +38,13 @@ internal sealed partial class ModelPublisher : IAsyncDisposable
     private HostNameUse[] _wanted = [];
     private Task _lookUp = Task.CompletedTask;
 
+    /// <param name="inMotion">Kinds come apart: what refers to something that is not there may only be ahead of it.</param>
     /// <param name="publishSoon">Has the loop publish what is in force again. Thread-safe.</param>
     public ModelPublisher(
-        TrustDomain trustDomain, TimeSpan resolveInterval, IMeshMarks marks, ModelStore store, TimeProvider time, ILogger logger, IHostNameResolver resolver, Action publishSoon)
+        TrustDomain trustDomain, TimeSpan resolveInterval, IMeshMarks marks, ModelStore store, TimeProvider time, ILogger logger, IHostNameResolver resolver, bool inMotion, Action publishSoon)
     {
         (_trustDomain, _resolveInterval, _marks, _store, _time, _logger, _resolver, _publishSoon) = (trustDomain, resolveInterval, marks, store, time, logger, resolver, publishSoon);
+        _inMotion = inMotion;
         _expiry = time.CreateTimer(_ => publishSoon(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _resolve = time.CreateTimer(_ => LookUp(), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
@@ -58,7 +61,7 @@ internal sealed partial class ModelPublisher : IAsyncDisposable
         lock (_lock)
         {
             _wanted = HostNameUse.Find(inForce);
-            model = ModelAssembler.Assemble(inForce, _trustDomain, _marks, _hostNames.AddressesOf, now);
+            model = ModelAssembler.Assemble(inForce, _trustDomain, _marks, _hostNames.AddressesOf, now, _inMotion);
             model = model with { Problems = [.. model.Problems, .. _wanted.Select(w => w.Problem(_hostNames)).OfType<SourceProblem>()] };
         }
 

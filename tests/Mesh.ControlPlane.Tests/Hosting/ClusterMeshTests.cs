@@ -92,19 +92,19 @@ public sealed class ClusterMeshTests : IAsyncLifetime
         _api.Delete("endpointslices.discovery.k8s.io", "shop", "cart-0");
         await GoneAsync("cart-0", "an endpoint that went while watches were cut");
 
-        _api.Faults.Fail(string.Empty, 429, count: 40, retryAfter: 1, verb: "watch");
+        _api.Faults.Fail(string.Empty, 429, count: 25, retryAfter: 1, verb: "watch");
         _api.Faults.CutWatches();
         _api.Apply(PolicyMesh.Slice("cart", 2, _ports[2]));
         _api.Compact();
         await SeenAsync("cart-2", "an endpoint that came while the history was forgotten");
 
-        _api.Faults.Fail(string.Empty, 503, count: 60);
+        _api.Faults.Fail(string.Empty, 503, count: 25);
         _api.Faults.CutWatches();
         _api.Apply(PolicyMesh.Slice("cart", 0, _ports[0]));
         await SeenAsync("cart-0", "an endpoint that came while the server failed");
 
         _api.Faults.Delay = TimeSpan.FromMilliseconds(300);
-        _api.Faults.Fail(string.Empty, 0, count: 60);
+        _api.Faults.Fail(string.Empty, 0, count: 15);
         _api.Faults.CutWatches();
         _api.Apply("""
             apiVersion: gateway.networking.k8s.io/v1

@@ -39,7 +39,7 @@ public class ConnectionRouteProblemsTests
 
     [Theory]
     [InlineData("  rules: [{backendRefs: []}]\n", "every connection of this rule is closed")]
-    [InlineData("  rules: [{backendRefs: [{name: gone, port: 80}]}]\n", "its backend Service 'shop/gone' is in no file. Its share is closed")]
+    [InlineData("  rules: [{backendRefs: [{name: gone, port: 80}]}]\n", "its backend Service 'shop/gone' does not exist. Its share is closed")]
     [InlineData("  rules: [{backendRefs: [{name: cart, port: 81}]}]\n", "its backend Service 'shop/cart' has no port 81. Its share is closed")]
     [InlineData("  rules: [{backendRefs: [{name: cart, namespace: far, port: 80}]}]\n", "is in another namespace. Its share is closed until a ReferenceGrant in 'far' allows it")]
     [InlineData("  rules: [{backendRefs: [{kind: Secret, name: cart, port: 80}]}]\n", "the backend is a Secret. Its share is closed")]
@@ -66,7 +66,7 @@ public class ConnectionRouteProblemsTests
     {
         var model = Manifests.Model(TcpHead + Rules);
 
-        Assert.Contains(model.Problems, p => p.What.Contains("its parent Service 'shop/cart' is in no file", StringComparison.Ordinal));
+        Assert.Contains(model.Problems, p => p.What.Contains("its parent Service 'shop/cart' does not exist", StringComparison.Ordinal));
         Assert.Empty(Assert.Single(model.ConnectionRoutes).Parents);
     }
 

@@ -42,7 +42,7 @@ public class ManifestProblemsTests
     [InlineData(Head + "spec:\n  ports:\n  - {port: 80, name: a}\n  - {port: 80, name: b}\n", "in.yaml:7", "spec.ports[1].port is '80'. Another port of this Service has that number")]
     [InlineData(Head + "spec:\n  ports:\n  - {port: 80, name: a}\n  - {port: 81, name: a}\n", "in.yaml:7", "Another port has that name")]
     [InlineData(Head + "spec:\n  ports:\n  - {port: 80, protocol: HTTP}\n", "in.yaml:6", "spec.ports[0].protocol is 'HTTP'. Use TCP, UDP, SCTP.")]
-    [InlineData(Head + "spec:\n  type: ExternalName\n  externalName: a.b\n  ports: [{port: 80}]\n", "in.yaml:5", "addressType: FQDN")]
+    [InlineData(Head + "spec:\n  type: ExternalName\n  externalName: a_b\n  ports: [{port: 80}]\n", "in.yaml:6", "RFC 1123 subdomain")]
     [InlineData(Head + "spec:\n  clusterIP: 10.0.0\n  ports: [{port: 80}]\n", "in.yaml:5", "spec.clusterIP is '10.0.0', which is no IP address")]
     [InlineData("apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: a}\naddressType: IPv4\n", "in.yaml:3", "has no 'kubernetes.io/service-name'")]
     [InlineData(SliceHead + "endpoints: []\n", "in.yaml:1", "addressType is missing")]
@@ -89,7 +89,7 @@ public class ManifestProblemsTests
     [Theory]
     [InlineData(RouteHead + "  - filters: [{type: CORS}]\n" + Backend, "has a CORS, which is not supported here. Every call of this rule is answered 500 until it is removed.")]
     [InlineData(RouteHead + "  - backendRefs: [{name: cart, port: 80, filters: [{type: URLRewrite}]}]\n", "This backend's share is answered 500 until it is removed.")]
-    [InlineData(RouteHead + "  - backendRefs: [{name: gone, port: 80}]\n", "its backend Service 'shop/gone' is in no file. Its share is answered 500")]
+    [InlineData(RouteHead + "  - backendRefs: [{name: gone, port: 80}]\n", "its backend Service 'shop/gone' does not exist. Its share is answered 500")]
     [InlineData(RouteHead + "  - backendRefs: [{name: cart, port: 81}]\n", "has no port 81. Its share is answered 500: use one of 80.")]
     [InlineData(RouteHead + "  - backendRefs: [{name: cart, namespace: other, port: 80}]\n", "is in another namespace. Its share is answered 500 until a ReferenceGrant in 'other' allows it.")]
     [InlineData(RouteHead + "  - backendRefs: [{kind: Bucket, group: x.io, name: cart}]\n", "the backend is a x.io/Bucket. Its share is answered 500")]
@@ -98,7 +98,7 @@ public class ManifestProblemsTests
     [InlineData(RouteHead + "  - sessionPersistence: {idleTimeout: 5s}\n" + Backend, "sessionPersistence.idleTimeout has no effect")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  hostnames: [a.b]\n  parentRefs: [{group: \"\", kind: Service, name: cart, namespace: shop}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "spec.hostnames has no meaning")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{name: edge}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "the route attaches to no Service")]
-    [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{group: \"\", kind: Service, name: nope}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "its parent Service 'default/nope' is in no file")]
+    [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r}\nspec:\n  parentRefs: [{group: \"\", kind: Service, name: nope}]\n  rules: [{backendRefs: [{name: a, port: 1}]}]\n", "its parent Service 'default/nope' does not exist")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: shop}\nspec:\n  parentRefs: [{group: \"\", kind: Service, name: cart, port: 9}]\n  rules: [{backendRefs: [{name: cart, port: 80}]}]\n", "its parent Service 'shop/cart' has no port 9")]
     public void DoubtfulRoute_StaysInForce_AndIsTold(string yaml, string what)
     {

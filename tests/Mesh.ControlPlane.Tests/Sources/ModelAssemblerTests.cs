@@ -82,7 +82,7 @@ public class ModelAssemblerTests
 
         var problems = Manifests.Model($"{Manifests.Service("cart")}\n---\n{slice}\n---\n{other}").Problems;
 
-        Assert.Contains(problems, p => p.What.Contains("its Service 'shop/gone' is in no file", StringComparison.Ordinal));
+        Assert.Contains(problems, p => p.What.Contains("its Service 'shop/gone' does not exist", StringComparison.Ordinal));
         Assert.Contains(problems, p => p.What.Contains("its port 'x' is no port of Service 'shop/cart' ('')", StringComparison.Ordinal));
     }
 

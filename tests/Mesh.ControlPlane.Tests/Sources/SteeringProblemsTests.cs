@@ -59,12 +59,12 @@ public class SteeringProblemsTests
     }
 
     [Theory]
-    [InlineData("  - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: gone, port: 80}}}]\n" + Backend, "its mirror 'shop/gone' is in no file. Nothing is copied", true)]
+    [InlineData("  - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: gone, port: 80}}}]\n" + Backend, "its mirror 'shop/gone' does not exist. Nothing is copied", true)]
     [InlineData("  - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: cart, port: 81}}}]\n" + Backend, "its mirror 'shop/cart' has no port 81", true)]
     [InlineData("  - filters: [{type: RequestMirror, requestMirror: {backendRef: {name: cart, namespace: lab, port: 80}}}]\n" + Backend, "until a ReferenceGrant in 'lab' allows it", true)]
     [InlineData("  - filters: [{type: RequestMirror, requestMirror: {backendRef: {kind: Bucket, group: x.io, name: a}}}]\n" + Backend, "the mirror is a x.io/Bucket. Nothing is copied to it", true)]
     [InlineData("  - filters: [{type: ExtensionRef, extensionRef: {group: x.io, kind: Y, name: z}}]\n" + Backend, "the filter is a x.io/Y, which is not known here. Every call of this rule is answered 500", false)]
-    [InlineData("  - filters: [{type: ExtensionRef, extensionRef: {group: policy.meshlib.io, kind: DirectResponse, name: z}}]\n" + Backend, "its DirectResponse 'shop/z' is in no file. Every call of the rule is answered 500", false)]
+    [InlineData("  - filters: [{type: ExtensionRef, extensionRef: {group: policy.meshlib.io, kind: DirectResponse, name: z}}]\n" + Backend, "its DirectResponse 'shop/z' does not exist. Every call of the rule is answered 500", false)]
     [InlineData("  - backendRefs: [{name: cart, port: 80, filters: [{type: URLRewrite, urlRewrite: {}}]}]\n", "has a URLRewrite, which is not supported here. This backend's share is answered 500", false)]
     [InlineData("  - sessionPersistence: {absoluteTimeout: 1h}\n" + Backend, "has an effect with cookieConfig.lifetimeType: Permanent only", true)]
     public void DoubtfulRule_StaysInForce_AndIsTold(string rule, string what, bool forwards)

@@ -33,7 +33,7 @@ internal sealed partial class FileSource : IModelSource
         _logger = logger;
         _loop = new SerialLoop(e => Log.StepFailed(_logger, e));
         _debounce = time.CreateTimer(_ => _loop.Post(Rescan), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        _publisher = new ModelPublisher(options.TrustDomain, options.ResolveInterval, marks, store, time, logger, resolver ?? new SystemHostNameResolver(), () => _loop.Post(Publish));
+        _publisher = new ModelPublisher(options.TrustDomain, options.ResolveInterval, marks, store, time, logger, resolver ?? new SystemHostNameResolver(), inMotion: false, () => _loop.Post(Publish));
     }
 
     /// <summary>Reads the folder and publishes the first model before it returns; then follows changes.</summary>

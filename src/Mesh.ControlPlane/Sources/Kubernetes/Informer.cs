@@ -20,6 +20,9 @@ internal sealed partial class Informer<T> : IAsyncDisposable
     /// <summary>A kind that was there must be found missing for so long before its objects are gone: servers that start forget some for a moment.</summary>
     private static readonly TimeSpan SureOfAbsence = TimeSpan.FromSeconds(10);
 
+    /// <summary>A watch that lasted so long worked, even if nothing happened.</summary>
+    private static readonly TimeSpan Lasting = TimeSpan.FromSeconds(10);
+
     private static readonly TimeSpan LookAgain = TimeSpan.FromSeconds(30);
 
     /// <summary>A list older than what was heard is asked for again so often; then the server was restored from a backup.</summary>
@@ -47,6 +50,7 @@ internal sealed partial class Informer<T> : IAsyncDisposable
     private DateTimeOffset? _missingSince;
     private int _staleLists;
     private int _failures;
+    private long? _watchStarted;
 
     /// <summary>The newest that was heard, whatever has to be read again.</summary>
     private string? _heardVersion;
@@ -55,7 +59,7 @@ internal sealed partial class Informer<T> : IAsyncDisposable
     public Informer(InformerSource<T> source, Action changed, TimeProvider time, Random random, ILogger logger)
     {
         (_source, _changed, _time, _random, _logger) = (source, changed, time, random, logger);
-        _backoff = new Backoff(random, TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(30), factor: 2, jitter: 0.3);
+        _backoff = new Backoff(random, TimeSpan.FromMilliseconds(500), TimeSpan.FromSeconds(15), factor: 2, jitter: 0.3);
         _state = new KindState(source.Kind, true, false, 0, 0, 0, null, null);
         using (ExecutionContext.SuppressFlow())
         {
@@ -120,6 +124,7 @@ internal sealed partial class Informer<T> : IAsyncDisposable
         while (!cancellation.IsCancellationRequested)
         {
             TimeSpan? wait = null;
+            _watchStarted = null;
             try
             {
                 resource ??= await _source.FindAsync(cancellation);
@@ -139,6 +144,7 @@ internal sealed partial class Informer<T> : IAsyncDisposable
             }
             catch (KubeApiException e) when (e.IsExpired)
             {
+                Worked();
                 // Too long away, or pages that went too old: all is read again.
                 _version = null;
                 wait = _backoff.Next();
@@ -152,6 +158,7 @@ internal sealed partial class Informer<T> : IAsyncDisposable
             }
             catch (Exception e)
             {
+                Worked();
                 // What we read of an object can't throw so that others suffer: the source sees to it. All else is the server or the way to it.
                 var next = _backoff.Next();
                 wait = (e as KubeApiException)?.RetryAfter is { } asked && asked > next ? asked + (0.2 * next) : next;
@@ -171,6 +178,16 @@ internal sealed partial class Informer<T> : IAsyncDisposable
             {
                 await WaitAsync(time, cancellation);
             }
+        }
+    }
+
+    /// <summary>After a watch that lasted, waiting begins anew.</summary>
+    private void Worked()
+    {
+        if (_watchStarted is { } started && _time.GetElapsedTime(started) > Lasting)
+        {
+            _backoff.Reset();
+            _failures = 0;
         }
     }
 
@@ -256,6 +273,7 @@ internal sealed partial class Informer<T> : IAsyncDisposable
     private async Task WatchAsync(KubeResource resource, CancellationToken cancellationToken)
     {
         var started = _time.GetTimestamp();
+        _watchStarted = started;
         var seconds = (int)(ShortestWatch.TotalSeconds * (1 + _random.NextDouble()));
         var path = string.Create(CultureInfo.InvariantCulture, $"{resource.ListPath}?timeoutSeconds={seconds}");
         await foreach (var happened in _source.Api.WatchAsync(path, _version!, Silence, cancellationToken, _source.MetadataOnly))

@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Manifests;
-using Mesh.Spiffe;
 
 namespace Mesh.ControlPlane.Sources.Kubernetes;
 
@@ -31,7 +30,7 @@ internal sealed partial class KubernetesSource : IModelSource, IWatchedSource
         (_options, _store, _time, _logger) = (options, store, time, logger);
         _loop = new SerialLoop(e => Log.StepFailed(logger, e));
         _debounce = new Debounce(options.Quiet, options.LongestWait, time, () => _loop.Post(Publish));
-        _publisher = new ModelPublisher(options.TrustDomain, options.ResolveInterval, marks, store, time, logger, resolver ?? new SystemHostNameResolver(), Changed);
+        _publisher = new ModelPublisher(options.TrustDomain, options.ResolveInterval, marks, store, time, logger, resolver ?? new SystemHostNameResolver(), inMotion: true, Changed);
         _informers = [.. WatchedKinds.All.Select(kind => new Informer<ManifestFile>(
             new InformerSource<ManifestFile>(api, kind.Kind, cancellation => ResourceDiscovery.FindAsync(api, kind, cancellation), (json, resource, before) => Read(kind, json, resource, before))
             {

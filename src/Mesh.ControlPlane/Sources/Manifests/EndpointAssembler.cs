@@ -6,9 +6,13 @@ using Mesh.Spiffe;
 namespace Mesh.ControlPlane.Sources.Manifests;
 
 /// <summary>Finds the endpoints of Services: from their slices, else from the Pods they select; and who each runs as.</summary>
+/// <param name="inMotion">
+/// Kinds come apart, as from a cluster: what refers to something that is not there may only be ahead of it. An endpoint whose Pod is not there is left out till it is, for nobody may reach
+/// in plaintext by a race what is known to be meshed.
+/// </param>
 internal sealed class EndpointAssembler(
     Dictionary<ManifestKey, Manifest> objects, NodePlaces places, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf,
-    ImmutableArray<SourceProblem>.Builder problems)
+    ImmutableArray<SourceProblem>.Builder problems, bool inMotion)
 {
     private readonly ILookup<ServiceName, EndpointSliceManifest> _slices = objects.Values.OfType<EndpointSliceManifest>()
         .OrderBy(s => s.Key.Name, StringComparer.Ordinal).ToLookup(s => new ServiceName(s.Key.Namespace, s.Service));
@@ -38,12 +42,12 @@ internal sealed class EndpointAssembler(
         ];
     }
 
-    /// <summary>Slices whose Service is in no file.</summary>
+    /// <summary>Slices whose Service does not exist.</summary>
     public void ReportOrphans(ImmutableDictionary<ServiceName, Service> services)
     {
-        foreach (var slice in _slices.Where(s => !services.ContainsKey(s.Key)).SelectMany(s => s))
+        foreach (var slice in inMotion ? [] : _slices.Where(s => !services.ContainsKey(s.Key)).SelectMany(s => s))
         {
-            problems.Add(new SourceProblem(slice.Where, $"{slice.Key}: its Service '{slice.Key.Namespace}/{slice.Service}' is in no file, so nobody reaches its endpoints. Add the Service or correct label kubernetes.io/service-name."));
+            problems.Add(new SourceProblem(slice.Where, $"{slice.Key}: its Service '{slice.Key.Namespace}/{slice.Service}' does not exist, so nobody reaches its endpoints. Add the Service or correct label kubernetes.io/service-name."));
         }
     }
 
@@ -70,6 +74,11 @@ internal sealed class EndpointAssembler(
             foreach (var endpoint in slice.Endpoints)
             {
                 var (account, pod) = WhoOf(endpoint, slice, service);
+                if (inMotion && endpoint.Pod is not null && account is null)
+                {
+                    continue;
+                }
+
                 var place = places.Of(endpoint.NodeName.Length > 0 ? endpoint.NodeName : pod?.NodeName ?? string.Empty);
                 // The endpoint's own zone goes first: it may be outside the cluster.
                 place = endpoint.Zone.Length == 0 ? place : place with { Zone = endpoint.Zone };
@@ -94,9 +103,9 @@ internal sealed class EndpointAssembler(
                 return (found.ServiceAccount, found);
             }
 
-            if ((slice.ServiceAccount ?? service.ServiceAccount) is null)
+            if ((slice.ServiceAccount ?? service.ServiceAccount) is null && !inMotion)
             {
-                problems.Add(new SourceProblem(endpoint.Where, $"{slice.Key}: targetRef names Pod '{pod}', which is in no file, so the endpoint has no identity and is not meshed. Add the Pod or annotation {Annotations.ServiceAccount}."));
+                problems.Add(new SourceProblem(endpoint.Where, $"{slice.Key}: targetRef names Pod '{pod}', which does not exist, so the endpoint has no identity and is not meshed. Add the Pod or annotation {Annotations.ServiceAccount}."));
             }
         }
 

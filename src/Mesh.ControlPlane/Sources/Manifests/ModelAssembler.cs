@@ -11,8 +11,10 @@ internal static class ModelAssembler
     /// <param name="files">In the order in which duplicates are decided: the first wins.</param>
     /// <param name="addressesOf">The addresses of a host name (<c>addressType: FQDN</c>); empty while unknown.</param>
     /// <param name="now">What ended before has no effect; null: nothing ends.</param>
+    /// <param name="inMotion">Kinds come apart, as from a cluster: what refers to something that is not there may only be ahead of it.</param>
     public static MeshModel Assemble(
-        IEnumerable<ManifestFile> files, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf, DateTimeOffset? now = null)
+        IEnumerable<ManifestFile> files, TrustDomain trustDomain, IMeshMarks marks, Func<string, ImmutableArray<string>> addressesOf, DateTimeOffset? now = null,
+        bool inMotion = false)
     {
         var problems = ImmutableArray.CreateBuilder<SourceProblem>();
         var objects = new Dictionary<ManifestKey, Manifest>();
@@ -37,7 +39,7 @@ internal static class ModelAssembler
         }
 
         var places = new NodePlaces(objects);
-        var endpoints = new EndpointAssembler(objects, places, trustDomain, marks, addressesOf, problems);
+        var endpoints = new EndpointAssembler(objects, places, trustDomain, marks, addressesOf, problems, inMotion);
         var services = objects.Values.OfType<ServiceManifest>().OrderBy(s => s.Key.Namespace, StringComparer.Ordinal).ThenBy(s => s.Key.Name, StringComparer.Ordinal)
             .ToImmutableDictionary(
                 s => s.Name,

@@ -50,7 +50,7 @@ internal sealed class RouteAssembler(
             return found.Response;
         }
 
-        references.Add(route.Key, where, RouteFinding.BackendNotFound, $"its {FilterReader.DirectResponseKind} '{route.Key.Namespace}/{name}' is in no file. Every call of the rule {RouteFields.Failure(route.Key)}: add it or correct the name.");
+        references.Add(route.Key, where, RouteFinding.BackendNotFound, $"its {FilterReader.DirectResponseKind} '{route.Key.Namespace}/{name}' does not exist. Every call of the rule {RouteFields.Failure(route.Key)}: add it or correct the name.");
         return null;
     }
 

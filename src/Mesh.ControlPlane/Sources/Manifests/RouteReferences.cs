@@ -18,7 +18,7 @@ internal sealed class RouteReferences(
     {
         var permitted = mirror.Service.Namespace == route.Namespace || _grants.Any(g => g.Allows(route, mirror.Service));
         var why = !permitted ? $"is in another namespace. Nothing is copied until a ReferenceGrant in '{mirror.Service.Namespace}' allows it"
-            : !services.TryGetValue(mirror.Service, out var service) ? "is in no file. Nothing is copied: add the Service or correct the name"
+            : !services.TryGetValue(mirror.Service, out var service) ? "does not exist. Nothing is copied: add the Service or correct the name"
             : service.FindPort(mirror.Port) is null ? $"has no port {mirror.Port}. Nothing is copied: use one of {Ports(service)}"
             : null;
         if (why is not null)
@@ -33,7 +33,7 @@ internal sealed class RouteReferences(
     {
         if (!services.TryGetValue(parent.Service, out var service))
         {
-            problems.Add(new SourceProblem(parent.Where, $"{route}: its parent Service '{parent.Service}' is in no file, so the route has no effect there. Add the Service or correct the parentRef."));
+            problems.Add(new SourceProblem(parent.Where, $"{route}: its parent Service '{parent.Service}' does not exist, so the route has no effect there. Add the Service or correct the parentRef."));
             return null;
         }
 
@@ -64,7 +64,7 @@ internal sealed class RouteReferences(
 
         if (!services.TryGetValue(backend.Service, out var service))
         {
-            Add(route, where, RouteFinding.BackendNotFound, $"its backend Service '{backend.Service}' is in no file. Its share {RouteFields.Failure(route)}: add the Service or correct the name.");
+            Add(route, where, RouteFinding.BackendNotFound, $"its backend Service '{backend.Service}' does not exist. Its share {RouteFields.Failure(route)}: add the Service or correct the name.");
         }
         else if (service.FindPort(backend.Port) is null)
         {

@@ -1,10 +1,8 @@
-using System.Collections.Immutable;
 using System.Net;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.Testing;
-using Mesh.Testing.Kubernetes;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
 using Xunit;
