@@ -1,4 +1,5 @@
 using Mesh.Benchmarks;
+using Mesh.Benchmarks.Plane;
 using Mesh.Benchmarks.Sidecar;
 
 // `-- hop [--pairs 9] [--seconds 1.5] [--concurrency 1,16,64]`: what a call costs through Mesh.Client and Mesh.Server, against the same call without them.
@@ -7,6 +8,8 @@ using Mesh.Benchmarks.Sidecar;
 // `-- sim [SEEDS]`: what the simulation's tests assert, as numbers. `-- pick [--rounds 9] [--seconds 0.1] [--endpoints 5,100,1000]`: what one pick costs.
 // `-- sidecar [--repetitions 5] [--seconds 2] [--in-flight 1,16,64,256] [--pairs direct,haproxy-h1,haproxy-h2,nginx,mesh] [--parts start,http,grpc,tcp,memory]`:
 // a pair of sidecars with mutual TLS between them, against pairs of HAProxy and nginx and against none; `sidecar-app` and `sidecar-load` are its other processes.
+// `-- control-plane [--services 1000] [--endpoints 10] [--clients 1000] [--watch 20] [--rate 100] [--seconds 20] [--repetitions 3] [--source synthetic|kubernetes] [--variants delta,sotw] [--tls on|off] [--decode on|off]`:
+// a simulated mesh around a real control plane, which is `plane-serve`.
 // `-- serve plain|mesh|limits|authz-N FOLDER` is their other process.
 return args switch
 {
@@ -18,6 +21,8 @@ return args switch
     ["sidecar", .. var rest] => await SidecarBench.RunAsync(SidecarSettings.Parse(rest)),
     ["sidecar-app"] => await BenchApp.RunAsync(),
     ["sidecar-load", .. var rest] => await BenchLoad.RunAsync(rest),
+    ["control-plane", .. var rest] => await PlaneBench.RunAsync(PlaneSettings.Parse(rest)),
+    ["plane-serve", var source, .. var rest] => await PlaneServe.RunAsync(source, rest),
     ["pick", .. var rest] => PickBench.Run(PickSettings.Parse(rest)),
     [] => await HopBench.RunAsync(HopSettings.Parse([])),
     _ => Usage(),
@@ -25,6 +30,6 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("usage: Mesh.Benchmarks hop|limits|authz [--pairs N] [--seconds S] [--concurrency N,N,...] | sim [SEEDS] | sidecar [--repetitions N] [--seconds S] [--in-flight N,N,...] [--pairs ...] [--parts ...] | pick [--rounds N] [--seconds S] [--endpoints N,N,...]");
+    Console.Error.WriteLine("usage: Mesh.Benchmarks hop|limits|authz [--pairs N] [--seconds S] [--concurrency N,N,...] | sim [SEEDS] | sidecar [--repetitions N] [--seconds S] [--in-flight N,N,...] [--pairs ...] [--parts ...] | control-plane [--services N] [--clients N] [--rate N] [--seconds S] ... | pick [--rounds N] [--seconds S] [--endpoints N,N,...]");
     return 64;
 }

@@ -51,6 +51,10 @@ internal static class MeshCommand
     private static RootCommand Create(CliContext context) => new("See, check and steer a mesh. stdout is data, stderr is talk.")
     {
         InstallCommand.Create(context),
+        UpgradeCommand.Create(context),
+        UninstallCommand.Create(context),
+        PruneCommand.Create(context),
+        StatusCommand.Create(context),
         StatCommand.Create(context),
         EdgesCommand.Create(context),
         CheckCommand.Create(context),
@@ -66,6 +70,8 @@ internal static class MeshCommand
             IdentityAgentCommand.Create(context),
         },
         new Command("token", "What lets a workload join.") { TokenCreateCommand.Create(context) },
+        DiagnosticsCommand.Create(context),
+        CompletionCommand.Create(context),
         VersionCommand.Create(context),
     };
 

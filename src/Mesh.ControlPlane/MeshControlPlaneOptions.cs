@@ -135,6 +135,11 @@ public sealed class MeshControlPlaneOptions
             problems.Add($"The configuration folder '{Path.GetFullPath(ConfigFolder)}' does not exist. Make it, or set --config DIR (ConfigFolder) to the one with the manifests.");
         }
 
+        if (WebhookPort is not null && !Kubernetes)
+        {
+            problems.Add("Webhooks (--webhook-port, WebhookPort) are for a cluster: leave the port out, or add --kubernetes (Kubernetes).");
+        }
+
         if (!Mesh.Spiffe.TrustDomain.TryParse(TrustDomain, out _, out var problem))
         {
             problems.Add($"{problem} (--trust-domain)");

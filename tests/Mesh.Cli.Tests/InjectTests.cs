@@ -56,8 +56,8 @@ public class InjectTests
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\nspec:\n  containers: [{name: a, image: a}]\n")]
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations: null\nspec:\n  containers: [{name: a, image: a}]\n")]
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    other: \"1\"\nspec:\n  containers: [{name: a, image: a}]\n")]
-    [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    'meshlib.io/inject': \"disabled\"  # why\nspec:\n  containers: [{name: a, image: a}]\n")]
-    [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    meshlib.io/inject: |\n      disabled\n    other: x\nspec:\n  containers: [{name: a, image: a}]\n")]
+    [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    'meshlib.io/inject': \"enabeld\"  # why\nspec:\n  containers: [{name: a, image: a}]\n")]
+    [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  annotations:\n    meshlib.io/inject: |\n      enabeld\n    other: x\nspec:\n  containers: [{name: a, image: a}]\n")]
     [InlineData("apiVersion: v1\r\nkind: Pod\r\nmetadata:\r\n  name: a\r\nspec:\r\n  containers:\r\n  - name: a\r\n    image: a\r\n")]
     [InlineData("apiVersion: v1\nkind: Pod\nmetadata:\n  name: \"é😀\"\nspec:\n  containers: [{name: a, image: a}]\n")]
     public async Task Inject_PodOfAnyForm_HasTheAnnotationsAndElseTheSame(string text)
@@ -109,6 +109,20 @@ public class InjectTests
         Assert.Equal(Host, run.Out);
         Assert.StartsWith("daemonset/agent skipped: host_network_enabled: The pod has hostNetwork", run.Error, StringComparison.Ordinal);
         Assert.Contains("annotated", (await RunAsync("inject", Host, "--library")).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Inject_WhatItsOwnerDecided_Stays()
+    {
+        var disabled = Deployment.Replace("      labels:", "      annotations: {meshlib.io/inject: disabled}\n      labels:", StringComparison.Ordinal) + "\n";
+        var run = await RunAsync("inject", disabled);
+        Assert.Equal(disabled, run.Out);
+        Assert.StartsWith("deployment/web skipped: injection_disable_annotation_present", run.Error, StringComparison.Ordinal);
+
+        var library = disabled.Replace("inject: disabled", "inject: library", StringComparison.Ordinal);
+        Assert.Equal(library, (await RunAsync("inject", library)).Out);
+        Assert.DoesNotContain("mesh-proxy", (await RunAsync("inject", library, "--manual")).Out, StringComparison.Ordinal);
+        Assert.Contains("Mesh__ControlPlane", (await RunAsync("inject", disabled, "--manual", "--library")).Out, StringComparison.Ordinal);
     }
 
     [Fact]

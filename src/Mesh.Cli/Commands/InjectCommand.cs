@@ -23,7 +23,11 @@ internal static class InjectCommand
         command.SetAction(async (result, cancellationToken) =>
         {
             var settings = Settings(result.GetValue(set) ?? []);
-            settings[Annotations.Inject] = result.GetValue(library) ? "library" : "enabled";
+            if (result.GetValue(library))
+            {
+                settings[Annotations.Inject] = "library";
+            }
+
             var installed = await ValuesAsync(result.GetValue(values), cancellationToken);
             var isManual = result.GetValue(manual);
             var texts = new List<string>();
@@ -42,6 +46,12 @@ internal static class InjectCommand
 
     private static PodChange Change(ManifestPod manifest, Dictionary<string, string> settings, InjectionValues values, bool manual, CliContext context)
     {
+        // What its owner has decided stays: library, and disabled too.
+        if (!settings.ContainsKey(Annotations.Inject) && InjectModes.Of(manifest.Pod.Object("metadata").Texts("annotations").GetValueOrDefault(Annotations.Inject) ?? string.Empty) is null)
+        {
+            settings = new(settings, StringComparer.Ordinal) { [Annotations.Inject] = "enabled" };
+        }
+
         // As it is with the annotations: what the webhook would see.
         var asking = new JsonPatch(manifest.Pod);
         foreach (var (name, value) in settings)

@@ -26,8 +26,10 @@ internal static class UninstallCommand
                     RefuseWhileUsed([.. (await api.ListAsync("/api/v1/pods", cancellationToken)).Items.Where(MeshedPods.IsInjected).Where(MeshedPods.Runs)]);
                 }
 
-                var bundles = await InstalledKinds.TrustBundlesAsync(api, cancellationToken);
-                await context.Out.WriteAsync(InstallManifest.ToText(found.Take(1).Concat(bundles.Where(b => !found.Any(f => InstalledKinds.Identity(f) == InstalledKinds.Identity(b)))).Concat(found.Skip(1)), "mesh uninstall"));
+                // The leader would write them anew: they go when the namespace, and the leader with it, is gone.
+                var bundles = (await InstalledKinds.TrustBundlesAsync(api, cancellationToken)).Where(b => b.Namespace() != InstallManifest.Namespace).ToList();
+                var definitions = found.Where(f => f.Text("kind") == "CustomResourceDefinition").ToList();
+                await context.Out.WriteAsync(InstallManifest.ToText([.. found.Except(definitions), .. bundles, .. definitions], "mesh uninstall"));
                 await context.Error.WriteLineAsync(found.Count == 0 ? "There is nothing of the mesh in this cluster."
                     : $"{Skew.Count(found.Count + bundles.Count, "object")}. With the definitions all policies of {InstallManifest.PolicyGroup} go, with the namespace {InstallManifest.Namespace} the mesh's root and its key.");
                 return ExitCodes.Ok;

@@ -22,7 +22,6 @@ internal sealed class ClusterParts : IAsyncDisposable
     private readonly List<BackgroundService> _loops = [];
     private PodMarks? _marks;
     private WatchedObjects? _markMaps;
-    private WatchedObjects? _config;
     private bool _begun;
     private bool _ended;
 
@@ -53,13 +52,6 @@ internal sealed class ClusterParts : IAsyncDisposable
 
     public ClusterSettings Settings => _settings;
 
-    public string TrustDomain => _options.TrustDomain;
-
-    public string ClusterDomain => _options.ClusterDomain;
-
-    /// <summary>The ConfigMap with what <c>mesh install</c> was given; null: there is none.</summary>
-    public JsonObject? Installed => _config!.Items.GetValueOrDefault($"{_settings.Namespace}/{ClusterNames.Config}");
-
     /// <summary>First: the authority and what else replicas share. Waits for the API server.</summary>
     /// <exception cref="InvalidDataException">Something that is shared can't be used.</exception>
     public static async Task<ClusterParts> StartAsync(ClusterSettings settings, MeshControlPlaneOptions options, TimeProvider time, ILoggerFactory loggers, CancellationToken cancellationToken)
@@ -77,7 +69,7 @@ internal sealed class ClusterParts : IAsyncDisposable
         }
     }
 
-    /// <summary>Second: the marks, which the source asks for.</summary>
+    /// <summary>Second: the marks, which the source asks for. Whoever asked disposes them, before these parts.</summary>
     public IMeshMarkStore Marks(ModelStore store) =>
         _marks = new PodMarks(_settings.Api, _settings.Namespace, store, _markMaps!, _trustDomain, _time, NewRandom(), _loggers.CreateLogger<PodMarks>());
 
@@ -109,10 +101,11 @@ internal sealed class ClusterParts : IAsyncDisposable
         live.Trust.Subscribe(Replicas.Wake);
 
         var (api, ns, store) = (_settings.Api, _settings.Namespace, services.GetRequiredService<ModelStore>());
-        Add(new TrustBundleWriter(
+        var bundles = Add(new TrustBundleWriter(
             api, Watch("/api/v1/namespaces"), Watch(ClusterNames.One("/api/v1/configmaps", ClusterNames.TrustBundle)), live.Trust, Lease, _time, NewRandom(), _loggers.CreateLogger<TrustBundleWriter>()));
-        Add(new WebhookCaWriter(
+        var webhooks = Add(new WebhookCaWriter(
             api, Watch(WebhookCaWriter.MutatingList), Watch(WebhookCaWriter.ValidatingList), live.Trust, Lease, _time, NewRandom(), _loggers.CreateLogger<WebhookCaWriter>()));
+        Replicas.Expect(trust => bundles.Undone(trust).Concat(webhooks.Undone(trust)));
         Add(new GoneReplicas(api, ns, Replicas, Lease, _time, NewRandom(), _loggers.CreateLogger<GoneReplicas>()));
         Add(new ListedMarkSweeper(api, ns, _markMaps!, store, _trustDomain, Lease, _time, NewRandom(), _loggers.CreateLogger<ListedMarkSweeper>()));
         _begun = true;
@@ -152,11 +145,6 @@ internal sealed class ClusterParts : IAsyncDisposable
             loop.Dispose();
         }
 
-        if (_marks is not null)
-        {
-            await _marks.DisposeAsync();
-        }
-
         foreach (var objects in _watched)
         {
             await objects.DisposeAsync();
@@ -183,7 +171,6 @@ internal sealed class ClusterParts : IAsyncDisposable
         var (api, ns) = (_settings.Api, _settings.Namespace);
         var secrets = Watch(ClusterNames.One(ClusterNames.Secrets(ns), ClusterNames.AuthoritySecret));
         _markMaps = Watch(ClusterNames.One(ClusterNames.ConfigMaps(ns), ClusterNames.MarksConfigMap));
-        _config = Watch(ClusterNames.One(ClusterNames.ConfigMaps(ns), ClusterNames.Config));
         if (_options is { RootCertificate: null, Issuer: null, IssuerCertificate: null })
         {
             var issuers = Watch(ClusterNames.One(ClusterNames.Secrets(ns), _settings.IssuerSecret));
@@ -204,7 +191,7 @@ internal sealed class ClusterParts : IAsyncDisposable
             api, ns, secrets, new AuthorityTrial(_options, maker, _time, _loggers), () => Lease.IsLeader, NewRandom(), _time, _loggers.CreateLogger<SharedAuthority>());
         await Authority.StartAsync(Given, cancellationToken);
         AdminToken = await SecretToken.FindAsync(api, ns, cancellationToken);
-        await Task.WhenAll(_markMaps.Synced, _config.Synced).WaitAsync(cancellationToken);
+        await _markMaps.Synced.WaitAsync(cancellationToken);
     }
 
     private void WakeWhileChanging(MeshAuthority authority)

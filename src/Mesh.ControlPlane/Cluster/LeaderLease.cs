@@ -119,10 +119,13 @@ internal sealed partial class LeaderLease(KubeApi api, LeaderLeaseOptions option
         try
         {
             using var once = new CancellationTokenSource(TimeSpan.FromSeconds(2), time);
-            var record = LeaseRecord.Read(_held);
-            var now = LeaseRecord.MicroTime(time.GetUtcNow());
-            await api.ReplaceAsync(Path, (record with { Holder = string.Empty, DurationSeconds = 1, Acquired = now, Renewed = now }).WriteTo(_held), once.Token);
-            Log.Released(logger, options.Name);
+            // Read anew: a renewal may have arrived whose answer did not.
+            if (await api.GetAsync(Path, once.Token) is { } lease && LeaseRecord.Read(lease) is var record && record.Holder == options.Identity)
+            {
+                var now = LeaseRecord.MicroTime(time.GetUtcNow());
+                await api.ReplaceAsync(Path, (record with { Holder = string.Empty, DurationSeconds = 1, Acquired = now, Renewed = now }).WriteTo(lease), once.Token);
+                Log.Released(logger, options.Name);
+            }
         }
         catch (Exception e) when (e is KubeApiException or OperationCanceledException)
         {

@@ -25,6 +25,7 @@ internal sealed partial class Replicas : BackgroundService, IReplicas
     private ImmutableDictionary<string, OtherReplica> _others = ImmutableDictionary<string, OtherReplica>.Empty;
     private IReadOnlyList<SignedLeaves> _earlier = [];
     private Func<ReplicaFacts>? _facts;
+    private volatile Func<TrustSnapshot, IEnumerable<RotationWait>> _undone = static _ => [];
     private Action? _changed;
     private string? _said;
     private string? _written;
@@ -63,7 +64,14 @@ internal sealed partial class Replicas : BackgroundService, IReplicas
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<RotationWait> WaitsElsewhere(TrustState state, TrustSnapshot trust) => [.. Others.OrderBy(o => o.Pod, StringComparer.Ordinal).SelectMany(o => o.Waits(state, trust, _time))];
+    public IReadOnlyList<RotationWait> WaitsElsewhere(TrustState state, TrustSnapshot trust) =>
+    [
+        .. Others.OrderBy(o => o.Pod, StringComparer.Ordinal).SelectMany(o => o.Waits(state, trust, _time)),
+        .. state.Phase == RotationPhase.Distributing ? _undone(trust) : [],
+    ];
+
+    /// <summary>Where the roots must stand, beside all workloads, before the next one signs: what of it is not done.</summary>
+    public void Expect(Func<TrustSnapshot, IEnumerable<RotationWait>> undone) => _undone = undone;
 
     /// <summary>Says the first word, before this replica serves anybody: a change of the root must not go on without it.</summary>
     /// <param name="facts">What is so at the moment; asked each time.</param>

@@ -78,13 +78,16 @@ internal sealed partial class SharedAuthority : IAuthorityChanges, IDisposable
             for (var tries = 0; tries < MostTries; tries++)
             {
                 var (copy, state, secret) = Open();
+                // A copy that was written to, also by a change that failed, is tried on no more.
+                var opened = _last;
+                _last = null;
                 var result = change(state);
                 if (!copy.IsChanged && secret is not null)
                 {
+                    _last = opened;
                     return result;
                 }
 
-                _last = null;
                 if (await TryKeepAsync(copy, secret, cancellationToken))
                 {
                     return result;

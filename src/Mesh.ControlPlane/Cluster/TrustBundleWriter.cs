@@ -25,6 +25,16 @@ internal sealed class TrustBundleWriter : LeaderLoop
 
     protected override string Purpose => "Writing the trust bundle into every namespace";
 
+    /// <summary>Where the roots do not stand yet, in a word; a pod that starts there would not know who signs next.</summary>
+    public IEnumerable<RotationWait> Undone(TrustSnapshot trust)
+    {
+        var bundles = _bundles.Items;
+        var missing = _namespaces.Items.Where(n => n.Value["metadata"]?["deletionTimestamp"] is null && !(bundles.TryGetValue($"{n.Key}/{ClusterNames.TrustBundle}", out var held) && Is(held, trust.Pem)))
+            .Select(n => n.Key).Order(StringComparer.Ordinal).ToList();
+        return missing.Count == 0 && _namespaces.Synced.IsCompletedSuccessfully && _bundles.Synced.IsCompletedSuccessfully ? []
+            : [new RotationWait(ClusterNames.TrustBundle, $"{missing.Count} namespaces: {string.Join(", ", missing.Take(3))}", true, "roots", null)];
+    }
+
     protected override async Task DoAsync(CancellationToken cancellationToken)
     {
         await Task.WhenAll(_namespaces.Synced, _bundles.Synced).WaitAsync(cancellationToken);

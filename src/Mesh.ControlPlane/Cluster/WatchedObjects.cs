@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mesh.Concurrency;
 using Mesh.ControlPlane.Sources.Kubernetes;
@@ -18,6 +17,7 @@ internal sealed partial class WatchedObjects(KubeApi api, string path, TimeProvi
     // Guards all below.
     private readonly Lock _lock = new();
     private ImmutableDictionary<string, JsonObject> _items = ImmutableDictionary<string, JsonObject>.Empty;
+    private readonly HashSet<string> _writtenWhileListing = new(StringComparer.Ordinal);
     private string _version = string.Empty;
     private Action? _changed;
     private Task _running = Task.CompletedTask;
@@ -55,7 +55,15 @@ internal sealed partial class WatchedObjects(KubeApi api, string path, TimeProvi
     }
 
     /// <summary>Takes what the server answered to a write or a read of ours: the watch may tell it later.</summary>
-    public void Put(JsonObject item) => Apply(item, deleted: false);
+    public void Put(JsonObject item)
+    {
+        lock (_lock)
+        {
+            _writtenWhileListing.Add(KeyOf(item));
+        }
+
+        Apply(item, deleted: false);
+    }
 
     /// <summary>A read of ours found it gone.</summary>
     public void Remove(string key)
@@ -93,6 +101,11 @@ internal sealed partial class WatchedObjects(KubeApi api, string path, TimeProvi
             {
                 if (_version.Length == 0)
                 {
+                    lock (_lock)
+                    {
+                        _writtenWhileListing.Clear();
+                    }
+
                     Take(await api.ListAsync(path, _stop.Token));
                     said = null;
                 }
@@ -114,11 +127,12 @@ internal sealed partial class WatchedObjects(KubeApi api, string path, TimeProvi
             {
                 _version = string.Empty;
             }
-            catch (Exception e) when (e is KubeApiException or TimeoutException or IOException or HttpRequestException or JsonException or InvalidOperationException or OperationCanceledException)
+            catch (Exception e)
             {
+                // Nothing may end this loop: what is watched would be believed for ever.
                 var next = backoff.Next();
                 wait = e is KubeApiException { RetryAfter: { } asked } && asked > next ? asked : next;
-                if (e is KubeApiException or JsonException or InvalidOperationException && said != e.Message)
+                if (e is not (TimeoutException or IOException or HttpRequestException) && said != e.Message)
                 {
                     said = e.Message;
                     Log.WatchFailed(logger, path, e.Message);
@@ -143,8 +157,8 @@ internal sealed partial class WatchedObjects(KubeApi api, string path, TimeProvi
             var next = list.Items.ToImmutableDictionary(KeyOf, StringComparer.Ordinal);
             foreach (var (key, held) in _items)
             {
-                // Written after the list was made.
-                if (IsNumber(VersionOf(held)) && IsLater(VersionOf(held), next.TryGetValue(key, out var listed) ? VersionOf(listed) : list.ResourceVersion))
+                // Written after the list was made. Of others the list is believed, also when its versions are lower: the server may have been restored from a copy.
+                if (_writtenWhileListing.Contains(key) && IsNumber(VersionOf(held)) && IsLater(VersionOf(held), next.TryGetValue(key, out var listed) ? VersionOf(listed) : list.ResourceVersion))
                 {
                     next = next.SetItem(key, held);
                 }

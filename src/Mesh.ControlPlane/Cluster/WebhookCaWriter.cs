@@ -30,9 +30,19 @@ internal sealed class WebhookCaWriter : LeaderLoop
 
     protected override string Purpose => "Writing the roots into the webhook configurations";
 
+    /// <summary>Which configurations lack the roots; the API server would not know a webhook that the next one has signed.</summary>
+    public IEnumerable<RotationWait> Undone(TrustSnapshot trust)
+    {
+        var bundle = Bundle(trust);
+        return from watched in _watched
+               from item in watched.Objects.Items
+               where Patch(item.Value, bundle) is not null
+               select new RotationWait("caBundle", item.Key, true, "roots", null);
+    }
+
     protected override async Task DoAsync(CancellationToken cancellationToken)
     {
-        var bundle = Convert.ToBase64String(Encoding.UTF8.GetBytes(_trust.Current.Pem));
+        var bundle = Bundle(_trust.Current);
         foreach (var (list, objects) in _watched)
         {
             await objects.Synced.WaitAsync(cancellationToken);
@@ -52,6 +62,8 @@ internal sealed class WebhookCaWriter : LeaderLoop
             }
         }
     }
+
+    private static string Bundle(TrustSnapshot trust) => Convert.ToBase64String(Encoding.UTF8.GetBytes(trust.Pem));
 
     /// <summary>Null when nothing is to be changed. It holds for the version it was made from alone: places in a list may have moved.</summary>
     internal static JsonArray? Patch(JsonObject configuration, string bundle)

@@ -24,7 +24,7 @@ internal static class CommandLine
           --trust-domain NAME      default: cluster.local
           --cluster-domain NAME    default: cluster.local
           --address IP             where the gRPC and HTTP ports listen (default: 127.0.0.1; plaintext ADS stays on loopback)
-          --port-base N            ADS on N, gRPC on N+2, HTTP on N+4; 0 is any free ones (default: 15010)
+          --port-base N            ADS on N, gRPC on N+2, HTTP on N+4, in a cluster webhooks on N+7; 0 is any free ones (default: 15010)
           --ads-port N  --grpc-port N  --http-port N  --webhook-port N
                                    one port each; 0 is any free one
           --root-cert FILE  --root-key FILE
@@ -59,7 +59,7 @@ internal static class CommandLine
         var options = new MeshControlPlaneOptions();
         var found = new List<string>();
         problems = found;
-        int? portBase = null, ads = null, grpc = null, http = null;
+        int? portBase = null, ads = null, grpc = null, http = null, webhooks = null;
         for (var i = 0; i < args.Count; i++)
         {
             var flag = args[i];
@@ -134,8 +134,8 @@ internal static class CommandLine
                 case "--port-base": portBase = Port(flag, value, found); break;
                 case "--ads-port": ads = Port(flag, value, found); break;
                 case "--grpc-port": grpc = Port(flag, value, found); break;
-                case "--webhook-port": options.WebhookPort = Port(flag, value, found); break;
                 case "--http-port": http = Port(flag, value, found); break;
+                case "--webhook-port": webhooks = Port(flag, value, found); break;
                 case "--address":
                     if (IPAddress.TryParse(value, out var address))
                     {
@@ -189,6 +189,7 @@ internal static class CommandLine
         options.AdsPort = ads ?? portBase ?? options.AdsPort;
         options.GrpcPort = grpc ?? (portBase is null ? options.GrpcPort : portBase == 0 ? 0 : portBase.Value + 2);
         options.HttpPort = http ?? (portBase is null ? options.HttpPort : portBase == 0 ? 0 : portBase.Value + 4);
+        options.WebhookPort = webhooks ?? (!options.Kubernetes || portBase is null ? null : portBase == 0 ? 0 : portBase.Value + 7);
         return found.Count == 0 ? options : null;
     }
 

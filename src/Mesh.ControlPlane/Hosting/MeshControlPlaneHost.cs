@@ -31,12 +31,15 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private DataFolder? _data;
     private IMeshMarkStore? _marks;
     private ClusterParts? _cluster;
+    private ClusterInjection? _injection;
     private KubeApi? _kube;
     private IModelSource? _source;
     private WebApplication? _app;
 
     /// <summary>Where the API server's webhooks are answered, host and port; null when they are not.</summary>
     public string? Webhooks { get; private set; }
+
+    private bool HasWebhooks => options.Webhooks is not null || parts.Injector is not null;
 
     /// <summary>The inner host's services, for tests and the embedding process; null before the start.</summary>
     public IServiceProvider? Services => _app?.Services;
@@ -59,6 +62,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
                 _cluster = await ClusterParts.StartAsync(ClusterSettings.Of(options, _kube), options, time, loggers, cancellationToken);
             }
 
+            _injection = _cluster is not null && options.Webhooks is not null && parts.Injector is null ? new ClusterInjection(_cluster.Settings, options, time, loggers) : null;
             _app = Build();
         }
         catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or KubeApiException)
@@ -70,6 +74,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         if (_cluster is not null)
         {
             await _cluster.BeginAsync(_app.Services, cancellationToken);
+        }
+
+        if (_injection is not null)
+        {
+            await _injection.Ready.WaitAsync(cancellationToken);
         }
 
         try
@@ -138,6 +147,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             await _marks.DisposeAsync();
         }
 
+        if (_injection is not null)
+        {
+            await _injection.DisposeAsync();
+        }
+
         if (_cluster is not null)
         {
             await _cluster.DisposeAsync();
@@ -192,7 +206,6 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         else
         {
             _cluster.AddTo(services, store);
-            services.AddSingleton<IEventSink>(new KubeEvents(_kube!, _cluster.Settings.Pod, time, loggers.CreateLogger<KubeEvents>()));
             KeepBundle(data, trust);
         }
 
@@ -214,11 +227,18 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<MetricsIntake>();
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
-        if (options.Webhooks is not null)
+        if (HasWebhooks)
         {
-            services.AddSingleton(p => parts.Injector ?? (_cluster is null
-                ? throw new MeshConfigurationException(["A webhook port is given, and nothing tells the webhooks what to go by: they need a cluster."])
-                : ClusterInjector.Of(_cluster, p.GetRequiredService<WebhookCertificate>(), p.GetRequiredService<IEventSink>())));
+            if (parts.Injector is { } injector)
+            {
+                services.AddSingleton(injector);
+            }
+            else
+            {
+                var injection = _injection!;
+                services.AddSingleton(p => injection.Parts(p.GetRequiredService<WebhookCertificate>()));
+            }
+
             services.AddSingleton<PodAdmission>();
         }
 
@@ -236,7 +256,7 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         app.MapGrpcService<CsrService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGrpcService<OtlpMetricsService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Http)).MapControlPlaneApi();
-        if (options.Webhooks is not null)
+        if (HasWebhooks)
         {
             app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Webhook)).MapAdmission();
         }
@@ -290,9 +310,9 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.Options()) });
         });
         kestrel.Listen(options.Address, options.HttpPort, listen => Use(listen, PortKind.Http, HttpProtocols.Http1));
-        if (options.Webhooks is { } webhooks)
+        if (HasWebhooks)
         {
-            kestrel.Listen(options.Address, webhooks, listen =>
+            kestrel.Listen(options.Address, options.Webhooks ?? 0, listen =>
             {
                 Use(listen, PortKind.Webhook, HttpProtocols.Http1AndHttp2);
                 var certificate = listen.ApplicationServices.GetRequiredService<InjectorParts>().Certificate;

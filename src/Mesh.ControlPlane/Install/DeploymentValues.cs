@@ -65,6 +65,7 @@ internal static class DeploymentValues
         yield return "--kubernetes";
         yield return "--data=/var/lib/mesh";
         yield return $"--address={values.Text("controlPlane.address")}";
+        yield return $"--issuer-secret={values.Text("identity.issuerSecret")}";
         yield return $"--trust-domain={values.Text("trustDomain")}";
         yield return $"--cluster-domain={values.Text("clusterDomain")}";
         yield return $"--leaf-life={values.Text("identity.leafLife")}";

@@ -22,6 +22,13 @@ internal sealed record Workload(
     public string? Mark { get; init; }
 
     public Place Place { get; init; } = Place.Unknown;
+
+    /// <summary>The order in which a model has them.</summary>
+    public static int Order(Workload a, Workload b) =>
+        string.CompareOrdinal(a.Namespace, b.Namespace) is not 0 and var byNamespace ? byNamespace
+        : string.CompareOrdinal(a.Address, b.Address) is not 0 and var byAddress ? byAddress
+        : Nullable.Compare(a.Port, b.Port) is not 0 and var byPort ? byPort
+        : string.CompareOrdinal(a.Name, b.Name);
 }
 
 /// <summary>A question that the Pod's node asks without an identity: it is answered whatever policies say.</summary>

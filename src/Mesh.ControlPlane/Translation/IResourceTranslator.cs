@@ -9,6 +9,9 @@ internal interface IResourceTranslator
     /// <param name="typeUrl">One of Core's XdsTypes for listeners, routes, clusters and endpoints; others are answered with "does not exist".</param>
     /// <param name="name">Exactly as asked; the answer carries the same name.</param>
     TranslatedResource Translate(MeshModel model, NodeContext node, string typeUrl, string name);
+
+    /// <summary>Whose endpoints <see cref="Translate"/> looks at for this name; null: not known, any.</summary>
+    AnswerBasis? BasisOf(NodeContext node, string typeUrl, string name) => null;
 }
 
 /// <summary>A resource, or the reason why there is none under that name.</summary>

@@ -7,8 +7,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <summary>A model arranged for questions, built once per model.</summary>
 internal sealed class ModelIndex
 {
-    private readonly Dictionary<string, (ServiceName Service, int Port, string? Instance)> _listenerByAddress = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, List<(ServiceName Service, int Port)>> _endpoints = new(StringComparer.Ordinal);
+    private readonly Lazy<AddressIndex> _addresses;
     private readonly ILookup<ServiceName, TrafficRoute> _routes;
     private readonly ILookup<ServiceName, ConnectionRoute> _connectionRoutes;
 
@@ -19,40 +18,18 @@ internal sealed class ModelIndex
         Authorization = new AuthorizationIndex(model, defaults ?? ServerDefaults.Default);
         _routes = model.Routes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
         _connectionRoutes = model.ConnectionRoutes.SelectMany(r => r.Parents.Select(p => p.Service).Distinct().Select(s => (Service: s, Route: r))).ToLookup(x => x.Service, x => x.Route);
-        foreach (var service in model.Services.Values.OrderBy(s => s.Name.Namespace, StringComparer.Ordinal).ThenBy(s => s.Name.Name, StringComparer.Ordinal))
-        {
-            foreach (var port in service.Ports)
-            {
-                foreach (var ip in service.ClusterIps)
-                {
-                    _listenerByAddress[HostPort(ip, port.Port)] = (service.Name, port.Port, null);
-                }
-
-                foreach (var endpoint in service.Endpoints.Where(e => e.PortName == port.Name))
-                {
-                    if (!_endpoints.TryGetValue(endpoint.HostPort, out var behind))
-                    {
-                        _endpoints[endpoint.HostPort] = behind = [];
-                    }
-
-                    behind.Add((service.Name, port.Port));
-                    // Several Services may select one Pod: the first by name has its address. A ClusterIP goes before an endpoint.
-                    // Where a Service has an address of its own, or is headless, who calls an endpoint means that one.
-                    _listenerByAddress.TryAdd(endpoint.HostPort, (service.Name, port.Port, service.IsHeadless || service.ClusterIps.Length > 0 ? endpoint.Instance : null));
-                }
-            }
-        }
+        _addresses = new(() => new AddressIndex(model));
     }
 
     public EffectivePolicies Policies { get; }
 
     public AuthorizationIndex Authorization { get; }
 
-    public bool IsEndpoint(string hostPort) => _endpoints.ContainsKey(hostPort);
+    public bool IsEndpoint(string hostPort) => _addresses.Value.Behind(hostPort).Count > 0;
 
     /// <summary>What holds for each Service's port that an address stands behind, by the Services' names.</summary>
     public IReadOnlyList<EffectiveSettings> BehindWhich(string hostPort) =>
-        _endpoints.TryGetValue(hostPort, out var services) ? [.. services.Select(s => Policies.ForPort(s.Service, s.Port))] : [];
+        [.. _addresses.Value.Behind(hostPort).Select(s => Policies.ForPort(s.Service, s.Port))];
 
     /// <summary>Some call of this namespace's callers may be delayed or refused on purpose.</summary>
     public bool HasFaults(ServiceName service, int port, string callerNamespace)
@@ -69,12 +46,7 @@ internal sealed class ModelIndex
     }
 
     /// <param name="instance">One endpoint of the Service; null is the Service.</param>
-    public bool TryListener(string hostPort, out ServiceName service, out int port, out string? instance)
-    {
-        var found = _listenerByAddress.TryGetValue(hostPort, out var listener);
-        (service, port, instance) = listener;
-        return found;
-    }
+    public bool TryListener(string hostPort, out ServiceName service, out int port, out string? instance) => _addresses.Value.TryListener(hostPort, out service, out port, out instance);
 
     /// <summary>The routes in force for callers of one namespace, best first.</summary>
     /// <remarks>

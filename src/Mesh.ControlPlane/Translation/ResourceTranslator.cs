@@ -11,7 +11,7 @@ namespace Mesh.ControlPlane.Translation;
 /// <remarks>Thread-safe. Equal models and nodes give equal bytes: everything is written in a fixed order.</remarks>
 internal sealed class ResourceTranslator : IResourceTranslator
 {
-    private const int HttpsPort = 443;
+    private const int HttpPort = 80;
     private readonly ResourceNames _names;
     private readonly ClusterTranslator _clusters;
     private readonly EndpointTranslator _endpoints;
@@ -43,18 +43,43 @@ internal sealed class ResourceTranslator : IResourceTranslator
         _ => None($"Resources of type '{typeUrl}' are not translated from the model."),
     };
 
+    public AnswerBasis? BasisOf(NodeContext node, string typeUrl, string name)
+    {
+        if (typeUrl == XdsTypes.Listener && InboundPrefix(name) is { } prefix)
+        {
+            var own = AnswerBasis.Of(node);
+            return ResourceNames.TryAddress(name[prefix.Length..], out var bound, out _) ? own with { Addresses = own.Addresses.Add(bound.ToString()) } : own;
+        }
+
+        if (typeUrl == XdsTypes.Listener && ResourceNames.TryAddress(name, out var ip, out _))
+        {
+            return new AnswerBasis { Addresses = [ip.ToString()] };
+        }
+
+        if (typeUrl == XdsTypes.Listener)
+        {
+            return ResourceNames.TrySplit(name, out var host, out _) && _names.TryHost(host, node.Namespace, out var called, out _)
+                ? new AnswerBasis { Services = ResourceNames.TryInstance(host, node.Namespace, out var owning, out _) ? [called, owning] : [called] }
+                : new AnswerBasis();
+        }
+
+        ServiceName service = default;
+        var named = typeUrl == XdsTypes.RouteConfiguration ? _names.TryRoutes(name, out service, out _, out _) : _names.TryCluster(name, out service, out _, out _);
+        return named ? new AnswerBasis { Services = [service] } : new AnswerBasis();
+    }
+
+    private static string? InboundPrefix(string name) =>
+        name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal) ? XdsTypes.InboundPrefix
+        : name.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal) ? XdsTypes.GrpcServerPrefix
+        : null;
+
     private ModelIndex IndexOf(MeshModel model) => _indexes.GetValue(model, m => new ModelIndex(m, _defaults));
 
     private TranslatedResource Listener(MeshModel model, NodeContext node, string name)
     {
-        if (name.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal))
+        if (InboundPrefix(name) is { } prefix)
         {
-            return Inbound(model, node, name, XdsTypes.InboundPrefix);
-        }
-
-        if (name.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal))
-        {
-            return Inbound(model, node, name, XdsTypes.GrpcServerPrefix);
+            return Inbound(model, node, name, prefix);
         }
 
         if (ResourceNames.TryAddress(name, out var ip, out var ipPort))
@@ -85,14 +110,15 @@ internal sealed class ResourceTranslator : IResourceTranslator
         }
 
         (service, found) = Followed(model, service, found);
-        if (found.ExternalName is not null && port == HttpsPort)
+        if (found.ExternalName is not null && !IsSteered(model, node, found, port ?? HttpPort))
         {
-            return None($"Service '{service}' is the external host {found.ExternalName}, and port {HttpsPort} is the app's own TLS to it: that goes there untouched.");
+            // Who asks may mean https://, which names the same listener: the app's own TLS to an external host must not become plaintext.
+            return None($"Service '{service}' is the external host {found.ExternalName}: calls go there untouched. For the mesh to carry them in plaintext give its port an appProtocol such as http, or attach a route.");
         }
 
         if (port is null)
         {
-            port = found.FindPort(80) is not null ? 80 : found.Ports.Length == 1 ? found.Ports[0].Port : null;
+            port = found.FindPort(HttpPort) is not null ? HttpPort : found.Ports.Length == 1 ? found.Ports[0].Port : null;
             if (port is null)
             {
                 return None($"'{name}' names no port and Service '{service}' has neither port 80 nor only one. Add one of {Ports(found)}.");
@@ -105,6 +131,10 @@ internal sealed class ResourceTranslator : IResourceTranslator
 
         return Outbound(model, node, name, service, port.Value, instance, isAddress: false);
     }
+
+    private bool IsSteered(MeshModel model, NodeContext node, Service service, int port) =>
+        (service.Ports.FirstOrDefault(p => p.Port == port) is { AppProtocol.Length: > 0 } declared && PortContent.Of(declared).Http)
+        || !IndexOf(model).RoutesFor(service.Name, port, node.Namespace).IsEmpty;
 
     /// <summary>A Service that stands for another one of the mesh (ExternalName) is that one: its endpoints are known, and meshed.</summary>
     private (ServiceName Name, Service Service) Followed(MeshModel model, ServiceName name, Service service)

@@ -1,3 +1,4 @@
+using System.Collections.Immutable;
 using System.Net;
 using System.Threading.Channels;
 using Grpc.Core;
@@ -39,6 +40,8 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Subscription> _types = new(StringComparer.Ordinal);
     private NodeContext? _node;
+    private AnswerBasis? _self;
+    private long _compared = parts.Answers.Number;
     private MeshModel? _marked;
     private long _nonces;
     private long _acks;
@@ -148,6 +151,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         if (_node is null)
         {
             _node = NodeReader.Read(node, identity, out var problem) ?? throw new RpcException(new Status(StatusCode.InvalidArgument, problem!));
+            _self = AnswerBasis.Of(_node);
             WarmsAgain = node!.UserAgentName.StartsWith("envoy", StringComparison.OrdinalIgnoreCase);
             Log.Connected(parts.Logger, _node.Id, identity?.ToString() ?? "none", address, variant);
             MarkBehindSidecarLocked();
@@ -313,11 +317,45 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         }
     }
 
+    /// <summary>What the models since the last push changed for others than this node; null: compare all.</summary>
+    private ImmutableArray<ModelChange>? ChangesLocked()
+    {
+        var changes = parts.Answers.ChangesSince(ref _compared);
+        return changes is null || changes.Value.Any(c => c.Touches(_self)) ? null : changes;
+    }
+
+    /// <summary>Most models are nothing to most streams: that is found out without asking for the answers.</summary>
+    private static bool IsTouchedLocked(Subscription type, ImmutableArray<ModelChange>? changes)
+    {
+        if (changes is null || type.TypeUrl is XdsTypes.TrustBundle or XdsTypes.LeafPolicy)
+        {
+            return true;
+        }
+
+        foreach (var answer in type.Sent.Values)
+        {
+            foreach (var change in changes.Value)
+            {
+                if (change.Touches(answer.Basis))
+                {
+                    return true;
+                }
+            }
+        }
+
+        return false;
+    }
+
     private async Task PushAsync(IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
     {
+        ImmutableArray<ModelChange>? changes;
         lock (_lock)
         {
-            MarkBehindSidecarLocked();
+            changes = ChangesLocked();
+            if (changes is null)
+            {
+                MarkBehindSidecarLocked();
+            }
         }
 
         var changed = new HashSet<string>();
@@ -333,7 +371,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
 
                 var again = WarmsAgain && ((typeUrl == XdsTypes.ClusterLoadAssignment && changed.Contains(XdsTypes.Cluster))
                     || (typeUrl == XdsTypes.RouteConfiguration && changed.Contains(XdsTypes.Listener)));
-                response = PushLocked(type, again);
+                response = again || IsTouchedLocked(type, changes) ? PushLocked(type, again) : default;
             }
 
             if (response is not null)

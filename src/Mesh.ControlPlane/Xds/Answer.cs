@@ -1,4 +1,5 @@
 using Google.Protobuf.WellKnownTypes;
+using Mesh.ControlPlane.Model;
 
 namespace Mesh.ControlPlane.Xds;
 
@@ -9,6 +10,9 @@ namespace Mesh.ControlPlane.Xds;
 /// <param name="IsInvalid">Our own decoder refused it: what was sent before stays.</param>
 internal sealed record Answer(string Version, Any? Resource, string? Reason, bool IsInvalid)
 {
+    /// <summary>What must change in a model before the answer can; null: anything may change it.</summary>
+    public AnswerBasis? Basis { get; init; }
+
     public bool Exists => Resource is not null;
 
     public static Answer Missing(string? reason) => new(string.Empty, null, reason, false);

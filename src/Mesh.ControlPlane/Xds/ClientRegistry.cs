@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using Mesh.ControlPlane.CertificateAuthority;
-using Mesh.ControlPlane.Model;
 
 namespace Mesh.ControlPlane.Xds;
 
@@ -13,10 +12,10 @@ internal sealed class ClientRegistry : ITrustHolders
     private long _nacks;
     private Action? _holdersChanged;
 
-    public ClientRegistry(ModelStore store, LeafPolicyStore leafPolicy, TrustBundleStore trust)
+    public ClientRegistry(ResourceAnswers answers, LeafPolicyStore leafPolicy, TrustBundleStore trust)
     {
         trust.Subscribe(Wake);
-        store.Subscribe(_ => Wake());
+        answers.Subscribe(Wake);
         leafPolicy.Subscribe(Wake);
     }
 

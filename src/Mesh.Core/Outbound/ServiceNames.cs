@@ -33,12 +33,17 @@ internal static class ServiceNames
             || (dots >= 3 && host.EndsWith(clusterDomain, StringComparison.OrdinalIgnoreCase) && EndsWithSvc(host[..^clusterDomain.Length]));
     }
 
-    /// <summary>Service and namespace of <c>&lt;service&gt;.&lt;namespace&gt;.svc.…[:port]</c>, or of <c>outbound|port||…</c>; any other name is the service, without namespace.</summary>
+    /// <summary>Service and namespace of <c>&lt;service&gt;.&lt;namespace&gt;.svc.…[:port]</c>, or of <c>outbound|port||…</c>, where the name of one endpoint may stand before; any other name is the service, without namespace.</summary>
     public static (string Service, string Namespace) Parse(string name)
     {
         var bar = name.LastIndexOf('|');
         var fqdn = bar >= 0 ? name[(bar + 1)..] : ListenerKey.Parse(name).Host;
-        return fqdn.Split('.', 4) is [var service, var ns, "svc", ..] ? (service, ns) : (fqdn, string.Empty);
+        return fqdn.Split('.', 5) switch
+        {
+            [var service, var ns, "svc", ..] => (service, ns),
+            [_, var service, var ns, "svc", ..] => (service, ns),
+            _ => (fqdn, string.Empty),
+        };
     }
 
     /// <summary>The scheme that .NET service discovery writes (<c>https+http</c>) and the like: the mesh secures the hop itself, so plain http is meant.</summary>

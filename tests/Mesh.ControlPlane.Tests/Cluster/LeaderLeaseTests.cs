@@ -161,6 +161,7 @@ public sealed class LeaderLeaseTests : IAsyncLifetime
         {
             LeaseDuration = TimeSpan.FromSeconds(2), RenewDeadline = TimeSpan.FromSeconds(1.5), RetryPeriod = TimeSpan.FromMilliseconds(200),
         });
+        foreign.OnError += e => TestContext.Current.TestOutputHelper?.WriteLine(e.ToString());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var running = foreign.RunUntilLeadershipLostAsync(stop.Token);
         await Eventually.Async(() => foreign.IsLeader(), "the foreign one leads");

@@ -33,7 +33,6 @@ internal sealed class TestControlPlane : IAsyncDisposable
         Folder = folder ?? Directory.CreateTempSubdirectory("mesh-cp-").FullName;
         Directory.CreateDirectory(Path.Combine(Folder, "config"));
         var options = new MeshControlPlaneOptions { ConfigFolder = Path.Combine(Folder, "config"), DataFolder = Data, AdsPort = 0, GrpcPort = 0, HttpPort = 0 };
-        options.WebhookPort = injector is null ? null : 0;
         configure?.Invoke(options);
         Source = new FakeSource();
         var parts = fromFiles ? ControlPlaneParts.Default : new ControlPlaneParts(Source.Take, _ => Translator, (type, bytes) => Decode(type, bytes));
@@ -153,6 +152,11 @@ internal sealed class FakeTranslator : IResourceTranslator
     private int _calls;
 
     public int Calls => Volatile.Read(ref _calls);
+
+    /// <summary>By name; null where it is not known.</summary>
+    public Func<string, AnswerBasis?> Basis { get; set; } = _ => null;
+
+    public AnswerBasis? BasisOf(NodeContext node, string typeUrl, string name) => Basis(name);
 
     public void Set(string type, string name, string content) => _resources[(type, name)] = Make(type, name, content);
 

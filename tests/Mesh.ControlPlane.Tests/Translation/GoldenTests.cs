@@ -26,7 +26,7 @@ namespace Mesh.ControlPlane.Tests.Translation;
 
 /// <summary>
 /// Golden/&lt;case&gt;/in.yaml and ask.txt → out.json. Rewritten with MESH_UPDATE_GOLDEN=1, then reviewed as a diff.
-/// A line of ask.txt: <c>mesh|sidecar|grpc|grpc+tls[@account] &lt;namespace&gt; LDS|RDS|CDS|EDS &lt;name&gt;</c>, with an account on an authenticated stream; <c>RBAC ip:port</c> is what such a node is told to enforce there;
+/// A line of ask.txt: <c>mesh|sidecar|grpc|grpc+tls[@account] &lt;namespace&gt; LDS|RDS|CDS|EDS &lt;name&gt;</c>, with an account on an authenticated stream, and <c>!region/zone/node</c> behind it where the caller is; <c>RBAC ip:port</c> is what such a node is told to enforce there;
 /// <c>meshed ip:port …</c> marks endpoints, <c>+tcp</c> behind one that a sidecar serves; <c>defaults permissive|strict &lt;access&gt;</c> are the control plane's options; <c>problems</c> prints what is wrong with in.yaml.
 /// </summary>
 public partial class GoldenTests
@@ -95,13 +95,15 @@ public partial class GoldenTests
         }
 
         var parts = line.Split(' ', 4);
-        var (kind, account) = parts[0].Split('@') is [var named, var sa] ? (named, sa) : (parts[0], null);
+        var (who, place) = parts[0].Split('!') is [var caller, var at] ? (caller, at.Split('/')) : (parts[0], []);
+        var (kind, account) = who.Split('@') is [var named, var sa] ? (named, sa) : (who, null);
         var node = new NodeContext("client-1", parts[1], account is null ? null : SpiffeId.ForServiceAccount(Manifests.TrustDomain, parts[1], account))
         {
             IsMesh = kind is "mesh" or "sidecar",
             IsTransparent = kind == "sidecar",
             HasDefaultTls = kind == "grpc+tls",
             InstanceIps = ["127.0.0.1"],
+            Place = place is [var region, var zone, var host] ? new Place(region, zone, host) : Place.Unknown,
         };
         if (parts[2] == "RBAC")
         {
@@ -145,7 +147,9 @@ public partial class GoldenTests
 
     private static string Indent(string json) => LineBreak().Replace(json, "\n  ");
 
-    internal static string Folder([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden"));
+    internal static string FolderOf(string name) => Path.Combine(Folder(), name);
+
+    private static string Folder([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "Golden"));
 
     [GeneratedRegex(@"\r?\n")]
     private static partial Regex LineBreak();

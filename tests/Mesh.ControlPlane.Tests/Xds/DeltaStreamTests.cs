@@ -1,4 +1,6 @@
+using System.Collections.Immutable;
 using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Tests.Hosting;
 using Mesh.ControlPlane.Xds;
 using Mesh.Protos.Envoy.Discovery;
@@ -47,6 +49,41 @@ public sealed class DeltaStreamTests
         var response = await stream.ReadAsync();
         Assert.Equal("b", Assert.Single(response.Resources).Name);
         Assert.Equal(["c"], response.RemovedResources);
+    }
+
+    [Fact]
+    public async Task Change_OfOneServicesEndpoints_MakesOnlyWhatRestsOnThem()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        string[] names = ["a", "b", "c"];
+        foreach (var name in names)
+        {
+            controlPlane.Translator.Set(XdsTypes.Cluster, name, "1");
+        }
+
+        controlPlane.Translator.Basis = name => new AnswerBasis { Services = [new ServiceName("shop", name)] };
+        controlPlane.Source.Publish(Model("10.0.0.1", "a", "b", "c"));
+        using var channel = controlPlane.PlaintextChannel();
+        await using var stream = new DeltaTestStream(channel);
+        await stream.SubscribeAsync(XdsTypes.Cluster, names);
+        await stream.AnswerAsync(await stream.ReadAsync());
+        var made = controlPlane.Translator.Calls;
+        controlPlane.Translator.Set(XdsTypes.Cluster, "b", "2");
+        controlPlane.Translator.Set(XdsTypes.Cluster, "c", "2");
+        controlPlane.Source.Publish(Model("10.0.0.2", "a", "b", "c"));
+        Assert.Equal("b", Assert.Single((await stream.ReadAsync()).Resources).Name);
+        Assert.Equal(made + 1, controlPlane.Translator.Calls);
+
+        // Another Service is there: anything may be another.
+        controlPlane.Source.Publish(Model("10.0.0.2", "a", "b", "c", "d"));
+        Assert.Equal("c", Assert.Single((await stream.ReadAsync()).Resources).Name);
+
+        static MeshModel Model(string addressOfB, params string[] services) => MeshModel.Empty with
+        {
+            Services = services.ToImmutableDictionary(name => new ServiceName("shop", name), name => new Service(
+                new ServiceName("shop", name), [new ServicePort(string.Empty, 80, null)],
+                [new ServiceEndpoint(string.Empty, name == "b" ? addressOfB : "10.0.0.1", 80, null, true, string.Empty, false)])),
+        };
     }
 
     [Fact]

@@ -39,6 +39,7 @@ public sealed class ServiceNamesTests
     [Theory]
     [InlineData("catalog.shop.svc.cluster.local:80", "catalog", "shop")]
     [InlineData("outbound|80||pricing-v1.shop.svc.cluster.local", "pricing-v1", "shop")]
+    [InlineData("db-0.db.shop.svc.cluster.local:5432", "db", "shop")]
     [InlineData("catalog:80", "catalog", "")]
     [InlineData("api.example.com", "api.example.com", "")]
     public void Parse_CanonicalNames_ServiceAndNamespace(string name, string service, string ns) =>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes.Admission;
+using Mesh.Testing.Kubernetes.Cel;
 using Mesh.Testing.Kubernetes.Discovery;
 using Mesh.Testing.Kubernetes.Patching;
 using Mesh.Testing.Kubernetes.Rbac;
@@ -68,7 +69,7 @@ internal sealed class ApiServer
     public string IssueToken(string ns, string account, string? pod, string audience, TimeSpan life) => _tokens.Issue(ns, account, pod, [audience], life);
 
     /// <inheritdoc cref="ObjectWriter.Rules"/>
-    public void AttachRules(Func<KubeResource, JsonObject?, JsonObject, IEnumerable<FieldError>>? rules) => _writer.Rules = rules;
+    public void Attach(CelRules? rules) => _writer.Rules = rules;
 
     public void SendBookmarks()
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes.Admission;
+using Mesh.Testing.Kubernetes.Cel;
 using Mesh.Testing.Kubernetes.Controllers;
 using Mesh.Testing.Kubernetes.Storage;
 using Microsoft.AspNetCore.Builder;
@@ -127,9 +128,8 @@ internal sealed class FakeKubeApi : IAsyncDisposable
     /// <summary>Why a controller could not create what it wanted, the last time.</summary>
     public string? LastRefusal => _server.LastRefusal;
 
-    /// <summary>Evaluates the CEL rules of definitions, which the server by itself only measures.</summary>
-    /// <param name="rules">Given the kind, the object before (null: it is new) and the object: what is wrong.</param>
-    public void AttachRules(Func<KubeResource, JsonObject?, JsonObject, IEnumerable<FieldError>>? rules) => _server.AttachRules(rules);
+    /// <summary>Has the CEL rules of definitions read and evaluated, which the server by itself only measures; null: no more.</summary>
+    public void Attach(CelRules? rules) => _server.Attach(rules);
 
     /// <summary>Sends a bookmark on every watch that asked for them.</summary>
     public void SendBookmarks() => _server.SendBookmarks();

@@ -14,10 +14,11 @@ internal sealed class AuthorizationIndex
     public const string ClosedBy = "~closed-by-";
 
     private readonly ServerDefaults _defaults;
-    private readonly ILookup<(string Namespace, string HostPort), (ServiceName Service, ServicePort Port)> _behind;
-    private readonly ILookup<(string Namespace, string Account, int Port), (ServiceName Service, ServicePort Port)> _byAccount;
-    private readonly ILookup<(string Namespace, string Address), Workload> _workloads;
-    private readonly ILookup<(string Namespace, string Account), Workload> _accounts;
+    // By endpoint and by workload: built when somebody asks where something listens, which most changes of endpoints make nobody do.
+    private readonly Lazy<ILookup<(string Namespace, string HostPort), (ServiceName Service, ServicePort Port)>> _behind;
+    private readonly Lazy<ILookup<(string Namespace, string Account, int Port), (ServiceName Service, ServicePort Port)>> _byAccount;
+    private readonly Lazy<ILookup<(string Namespace, string Address), Workload>> _workloads;
+    private readonly Lazy<ILookup<(string Namespace, string Account), Workload>> _accounts;
     private readonly ILookup<string, TrafficRoute> _routes;
     private readonly ILookup<(string Namespace, PolicyTarget Target), RuleInForce> _rules;
     private readonly ILookup<(string Namespace, PolicyTarget Target), IssuerInForce> _issuers;
@@ -28,18 +29,18 @@ internal sealed class AuthorizationIndex
     public AuthorizationIndex(MeshModel model, ServerDefaults defaults)
     {
         _defaults = defaults;
-        _behind = (from service in model.Services.Values.OrderBy(s => s.Name.Name, StringComparer.Ordinal)
+        _behind = new(() => (from service in model.Services.Values.OrderBy(s => s.Name.Name, StringComparer.Ordinal)
                    from port in service.Ports
                    from endpoint in service.Endpoints
                    where endpoint.PortName == port.Name
-                   select (Key: (service.Name.Namespace, endpoint.HostPort), Value: (service.Name, port))).ToLookup(x => x.Key, x => x.Value);
-        _byAccount = (from service in model.Services.Values.OrderBy(s => s.Name.Name, StringComparer.Ordinal)
+                   select (Key: (service.Name.Namespace, endpoint.HostPort), Value: (service.Name, port))).ToLookup(x => x.Key, x => x.Value));
+        _byAccount = new(() => (from service in model.Services.Values.OrderBy(s => s.Name.Name, StringComparer.Ordinal)
                       from port in service.Ports
                       from endpoint in service.Endpoints
                       where endpoint.PortName == port.Name && endpoint.ServiceAccount is not null
-                      select (Key: (service.Name.Namespace, endpoint.ServiceAccount!, endpoint.Port), Value: (service.Name, port))).ToLookup(x => x.Key, x => x.Value);
-        _workloads = model.Workloads.ToLookup(w => (w.Namespace, w.Address));
-        _accounts = model.Workloads.Where(w => w.ServiceAccount is not null).ToLookup(w => (w.Namespace, w.ServiceAccount!));
+                      select (Key: (service.Name.Namespace, endpoint.ServiceAccount!, endpoint.Port), Value: (service.Name, port))).ToLookup(x => x.Key, x => x.Value));
+        _workloads = new(() => model.Workloads.ToLookup(w => (w.Namespace, w.Address)));
+        _accounts = new(() => model.Workloads.Where(w => w.ServiceAccount is not null).ToLookup(w => (w.Namespace, w.ServiceAccount!)));
         _routes = model.Routes.ToLookup(r => r.Namespace);
         // What adds up has no order: places sort it by name.
         var at = (from policy in model.Policies
@@ -67,23 +68,23 @@ internal sealed class AuthorizationIndex
 
     /// <summary>The namespace whose policies hold where nobody proved who asks: the asker's if a Service of it has an endpoint there, else that of the first Service that has.</summary>
     public string NamespaceOf(string asked, IReadOnlyList<string> addresses, int port) =>
-        addresses.Any(a => _behind.Contains((asked, HostPort(a, port)))) ? asked
-            : _behind.Where(b => addresses.Any(a => b.Key.HostPort == HostPort(a, port))).Select(b => b.Key.Namespace).Order(StringComparer.Ordinal).FirstOrDefault() ?? asked;
+        addresses.Any(a => _behind.Value.Contains((asked, HostPort(a, port)))) ? asked
+            : _behind.Value.Where(b => addresses.Any(a => b.Key.HostPort == HostPort(a, port))).Select(b => b.Key.Namespace).Order(StringComparer.Ordinal).FirstOrDefault() ?? asked;
 
     /// <param name="addresses">IP literals under which the workload is reached.</param>
     public EffectiveAuthorization At(string ns, string? account, IReadOnlyList<string> addresses, int port)
     {
-        var services = addresses.SelectMany(a => _behind[(ns, HostPort(a, port))]).Distinct().ToArray();
+        var services = addresses.SelectMany(a => _behind.Value[(ns, HostPort(a, port))]).Distinct().ToArray();
         if (services.Length == 0 && account is not null)
         {
             // It is reached under another address than it has bound (a container's own): what this account serves on that port.
-            services = [.. _byAccount[(ns, account, port)].Distinct()];
+            services = [.. _byAccount.Value[(ns, account, port)].Distinct()];
         }
 
         var workloads = addresses.SelectMany(a => WorkloadsAt(ns, account, a, port)).Distinct().ToArray();
         if (workloads.Length == 0 && account is not null)
         {
-            workloads = [.. _accounts[(ns, account)].Where(w => w.Port is null || w.Port == port)];
+            workloads = [.. _accounts.Value[(ns, account)].Where(w => w.Port is null || w.Port == port)];
         }
 
         PolicyTarget[] common =
@@ -107,7 +108,7 @@ internal sealed class AuthorizationIndex
     /// <summary>The Pods or endpoints that listen there; where nothing says it, what has this account at the address (admin ports).</summary>
     private IEnumerable<Workload> WorkloadsAt(string ns, string? account, string address, int port)
     {
-        var there = _workloads[(ns, address)].ToArray();
+        var there = _workloads.Value[(ns, address)].ToArray();
         var exact = Array.FindAll(there, w => w.Port == port);
         var pods = Array.FindAll(there, w => w.Port is null);
         if (pods.Length > 1)

@@ -137,7 +137,8 @@ internal static partial class RouteFields
     }
 
     /// <summary>Header or query conditions.</summary>
-    public static ImmutableArray<NameValueMatch> NameValues(YamlMap match, string key, bool lowerCase)
+    /// <param name="firstCounts">Of names that are equal but for their case the first counts, as Gateway API wants it of routes; else the second is refused.</param>
+    public static ImmutableArray<NameValueMatch> NameValues(YamlMap match, string key, bool lowerCase, bool firstCounts = false)
     {
         var result = ImmutableArray.CreateBuilder<NameValueMatch>();
         var written = new HashSet<string>(StringComparer.Ordinal);
@@ -162,13 +163,13 @@ internal static partial class RouteFields
                 continue;
             }
 
-            if (!written.Add(name))
+            var compared = lowerCase ? name.ToLowerInvariant() : name;
+            if (!written.Add(firstCounts ? name : compared))
             {
                 item.Bad("name", name, "It stands twice in this match: give each name once.");
                 continue;
             }
 
-            var compared = lowerCase ? name.ToLowerInvariant() : name;
             if (result.Any(r => r.Name == compared))
             {
                 // The schema's keys are exact, header names are not: the first counts (Gateway API).

@@ -7,10 +7,7 @@ namespace Mesh.ControlPlane.Sources.Manifests;
 internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> objects, NodePlaces places, Func<string, ImmutableArray<string>> addressesOf)
 {
     public ImmutableArray<Workload> Assemble() =>
-    [
-        .. Pods().Concat(Endpoints())
-            .OrderBy(w => w.Namespace, StringComparer.Ordinal).ThenBy(w => w.Address, StringComparer.Ordinal).ThenBy(w => w.Port).ThenBy(w => w.Name, StringComparer.Ordinal),
-    ];
+        [.. Pods().Concat(Endpoints()).Order(Comparer<Workload>.Create(Workload.Order))];
 
     private IEnumerable<Workload> Pods() => objects.Values.OfType<PodManifest>().SelectMany(p => p.Addresses.Select(a => Of(p, a, null)));
 

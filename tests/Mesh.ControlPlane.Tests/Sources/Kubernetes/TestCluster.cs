@@ -79,7 +79,11 @@ internal sealed class TestCluster : IAsyncDisposable
         {
             ["apiVersion"] = "apiextensions.k8s.io/v1",
             ["kind"] = "CustomResourceDefinition",
-            ["metadata"] = new JsonObject { ["name"] = $"{plural}.{group}" },
+            ["metadata"] = new JsonObject
+            {
+                ["name"] = $"{plural}.{group}",
+                ["annotations"] = new JsonObject { ["api-approved.kubernetes.io"] = "https://github.com/kubernetes-sigs/gateway-api/pull/3328" },
+            },
             ["spec"] = new JsonObject
             {
                 ["group"] = group,
