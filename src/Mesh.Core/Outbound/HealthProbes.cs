@@ -57,7 +57,7 @@ internal sealed class HealthProbes(IEndpointTransport transport, IWorkloadIdenti
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{probe.Host ?? Authority(endpoint)}{probe.Path}");
             request.Headers.TryAddWithoutValidation("User-Agent", UserAgent);
-            if (endpoint is { IsMesh: true, Config.SpeaksHttp2: true })
+            if (endpoint.Config.SpeaksHttp2)
             {
                 (request.Version, request.VersionPolicy) = (HttpVersion.Version20, HttpVersionPolicy.RequestVersionExact);
             }

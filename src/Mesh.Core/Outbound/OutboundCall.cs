@@ -232,8 +232,8 @@ internal sealed class OutboundCall(
             return false;
         }
 
-        // gRPC is HTTP/2 always; without TLS that is by prior knowledge.
-        if (IsGrpc || (endpoint.Tls == EndpointTls.Mesh && endpoint.SpeaksHttp2))
+        // gRPC is HTTP/2 always; without TLS that is by prior knowledge, as where a Service says kubernetes.io/h2c.
+        if (IsGrpc || endpoint.SpeaksHttp2)
         {
             request.Version = System.Net.HttpVersion.Version20;
             request.VersionPolicy = HttpVersionPolicy.RequestVersionExact;

@@ -68,7 +68,7 @@ internal sealed class ClusterObjects
         }
 
         // Headless: DNS gives the Pods.
-        var declared = service["spec"]!["ports"]!.AsArray().Single(p => (int)p!["port"]! == port)!;
+        var declared = service["spec"]!["ports"]!.AsArray().Single(p => (long)p!["port"]! == port)!;
         var pod = Selected(service)[0];
         return new IPEndPoint(pod.Address, pod.Ports[TargetOf(declared)]);
     }

@@ -1,20 +1,25 @@
-using Mesh.ControlPlane.Model;
+using Mesh.Testing;
 
 namespace Mesh.Conformance.Tests.GatewayApi;
 
 /// <summary>The cases of the Gateway API for meshes, through control plane and data plane (docs/gateway-api.md).</summary>
 public sealed class GatewayApiTests(GatewayMeshes meshes) : IClassFixture<GatewayMeshes>
 {
-    public static TheoryData<string, string> Runs =>
-        new(GatewayCases.All.SelectMany(c => c.Requests.SelectMany(r => r.Via).Distinct().Order(StringComparer.Ordinal).Select(via => (c.Name, via))));
+    private static readonly string[] _sources = ["folder", "kubernetes"];
+
+    /// <summary>Each case in each way of calling, with each source of objects.</summary>
+    public static TheoryData<string, string, string> Runs =>
+        new(GatewayCases.All.SelectMany(c => c.Requests.SelectMany(r => r.Via).Distinct().Order(StringComparer.Ordinal).SelectMany(via => _sources.Select(source => (c.Name, via, source)))));
+
+    public static TheoryData<string, string> CasesBySource => new(GatewayCases.All.SelectMany(c => _sources.Select(source => (c.Name, source))));
 
     public static TheoryData<string> Cases => new(GatewayCases.All.Select(c => c.Name));
 
     [Theory]
     [MemberData(nameof(Runs))]
-    public async Task Requests_GetWhatTheTableSays(string name, string via)
+    public async Task Requests_GetWhatTheTableSays(string name, string via, string source)
     {
-        var mesh = await meshes.GetAsync();
+        var mesh = await meshes.GetAsync(source);
         var failures = new List<string>();
         foreach (var row in GatewayCases.Find(name).Requests.Where(r => r.Via.Contains(via)))
         {
@@ -36,7 +41,7 @@ public sealed class GatewayApiTests(GatewayMeshes meshes) : IClassFixture<Gatewa
     [MemberData(nameof(Cases))]
     public async Task Problems_AreToldWhereStatusMustTellThem(string name)
     {
-        var model = (await meshes.GetAsync()).Model;
+        var model = (await meshes.GetAsync("folder")).Model;
         var told = model.Problems.Where(p => p.Where.StartsWith(name + ".yaml:", StringComparison.Ordinal)).Select(p => p.What).ToArray();
         var c = GatewayCases.Find(name);
         var bad = c.Status.Where(r => !r.IsGood).ToArray();
@@ -46,17 +51,21 @@ public sealed class GatewayApiTests(GatewayMeshes meshes) : IClassFixture<Gatewa
         Assert.All(told, t => Assert.True(bad.Any(row => Names(t, row)) || c.Told.Any(piece => t.Contains(piece, StringComparison.Ordinal)), t));
     }
 
+    /// <summary>From Kubernetes: as it was written into the objects.</summary>
     [Theory]
-    [MemberData(nameof(Cases))]
-    public async Task Routes_AreAttachedWhereTheyAreAccepted(string name)
+    [MemberData(nameof(CasesBySource))]
+    public async Task Status_IsWhatTheTableSays(string name, string source)
     {
-        var mesh = await meshes.GetAsync();
-        Assert.All(GatewayCases.Find(name).Status.Where(r => r.Accepted is "Accepted" or "NoMatchingParent"), row =>
+        var mesh = await meshes.GetAsync(source);
+        foreach (var row in GatewayCases.Find(name).Status)
         {
             var parts = row.Route.Split('/');
-            var route = mesh.Model.Routes.Single(r => (r.Grpc ? "GRPCRoute" : "HTTPRoute") == parts[0] && r.Namespace == parts[1] && r.Name == parts[2]);
-            Assert.Equal(row.Accepted == "Accepted", route.Parents.Any(p => p.Service.Name == row.Parent));
-        });
+            var conditions = mesh.ControlPlane!.Conditions(parts[0], parts[1], parts[2], row.Parent);
+            await Eventually.Async(
+                () => (conditions = mesh.ControlPlane!.Conditions(parts[0], parts[1], parts[2], row.Parent)).Count > 0, $"{row.Route} has a status for {row.Parent}", TimeSpan.FromSeconds(60));
+            Assert.Equal((row.Accepted == "Accepted", row.Accepted), conditions["Accepted"]);
+            Assert.Equal((row.ResolvedRefs == "ResolvedRefs", row.ResolvedRefs), conditions["ResolvedRefs"]);
+        }
     }
 
     [Theory]

@@ -88,7 +88,7 @@ internal sealed class RequestRow
 /// <summary>What must come of a request; what is not said is not looked at.</summary>
 internal sealed class Expectation
 {
-    /// <summary>Null where shares tell it.</summary>
+    /// <summary>200 when it is not said; 0: there was no answer, for the connection broke.</summary>
     public int? Status { get; set; }
 
     /// <summary>By its name in gRPC's C# API.</summary>
@@ -117,6 +117,9 @@ internal sealed class Expectation
 
     /// <summary>All requests were answered by the same Pod.</summary>
     public bool SamePod { get; set; }
+
+    /// <summary>Each of them answered some of the requests, and nobody else did: endpoints get what they can bear, not equal shares.</summary>
+    public List<string> Pods { get; set; } = [];
 }
 
 internal sealed class SeenRow

@@ -136,6 +136,7 @@ internal static class FilterFields
     private static ImmutableArray<NamedValue> Values(YamlMap map, string key, HashSet<string> names)
     {
         var result = ImmutableArray.CreateBuilder<NamedValue>();
+        var written = new List<string>();
         foreach (var item in map.Maps(key))
         {
             var name = item.Text("name", required: true);
@@ -146,6 +147,14 @@ internal static class FilterFields
                 continue;
             }
 
+            if (!written.Contains(name) && written.Contains(name, StringComparer.OrdinalIgnoreCase))
+            {
+                // The schema's keys are exact, header names are not: the first counts (Gateway API).
+                item.Problems.Note(item.Node, $"{item.Field("name")} is '{name}', and another entry of '{key}' is about the same header: the names are equal but for their case. The first counts, this one is ignored. Remove one of them.");
+                continue;
+            }
+
+            written.Add(name);
             CheckName(item.Problems, item.Find("name")!.Value, item.Field("name"), name, names);
             if (value.Length is 0 or > MaxValue || value.AsSpan().ContainsAny('\r', '\n', '\0'))
             {
