@@ -321,7 +321,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     private ImmutableArray<ModelChange>? ChangesLocked()
     {
         var changes = parts.Answers.ChangesSince(ref _compared);
-        return changes is null || changes.Value.Any(c => c.Touches(_self)) ? null : changes;
+        return changes is null || changes.Value.Any(c => c.IsEverything || (_self is not null && c.Touches(_self))) ? null : changes;
     }
 
     /// <summary>Most models are nothing to most streams: that is found out without asking for the answers.</summary>
