@@ -9,6 +9,9 @@ namespace Mesh.Cli;
 /// <param name="OpenIdentity">Joins the mesh as one workload, for <c>mesh identity agent</c>.</param>
 internal sealed record CliContext(TextWriter Out, TextWriter Error, Func<string, string?> Environment, TimeProvider Time, OpenIdentity OpenIdentity)
 {
+    /// <summary>What commands read when they are given <c>-</c>.</summary>
+    public TextReader In { get; init; } = Console.In;
+
     /// <summary>False when the locale is not UTF-8: √ ‼ × become words.</summary>
     public bool HasUnicode => (Environment("LC_ALL") ?? Environment("LC_CTYPE") ?? Environment("LANG") ?? "")
         is var locale && (locale.Contains("UTF-8", StringComparison.OrdinalIgnoreCase) || locale.Contains("UTF8", StringComparison.OrdinalIgnoreCase));

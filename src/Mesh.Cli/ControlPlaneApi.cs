@@ -3,19 +3,32 @@ using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Mesh.Cli.Cluster;
+using Mesh.ControlPlane.Install;
 
 namespace Mesh.Cli;
 
 /// <summary>The control plane's HTTP API; every way it can fail becomes a <see cref="CliException"/>.</summary>
-internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
+internal sealed class ControlPlaneApi(Uri address, string? token, HttpMessageHandler handler) : IDisposable
 {
     private static readonly TimeSpan _timeout = TimeSpan.FromSeconds(15);
-    private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds(5) })
+    private readonly HttpClient _http = new(handler)
     {
         BaseAddress = address,
         Timeout = _timeout,
         DefaultRequestHeaders = { Authorization = token is null ? null : new AuthenticationHeaderValue("Bearer", token) },
     };
+
+    public ControlPlaneApi(Uri address, string? token)
+        : this(address, token, new SocketsHttpHandler { UseProxy = false, ConnectTimeout = TimeSpan.FromSeconds(5) })
+    {
+    }
+
+    /// <summary>The cluster's control plane.</summary>
+    public ControlPlaneApi(ServiceProxy proxy)
+        : this(new Uri($"http://{InstallManifest.Name}.{InstallManifest.Namespace}"), null, proxy)
+    {
+    }
 
     /// <summary>JSON as the API writes it: snake_case.</summary>
     public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
@@ -32,6 +45,10 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
 
     public Task<JsonNode> DeleteAsync(string path, object content, CancellationToken cancellationToken) =>
         SendAsync(HttpMethod.Delete, path, JsonContent.Create(content, options: Json), cancellationToken);
+
+    /// <summary>What is no JSON, such as <c>/metrics</c>.</summary>
+    public Task<string> GetTextAsync(string path, CancellationToken cancellationToken) => SendAsync(
+        HttpMethod.Get, path, content: null, static (response, cancellationToken) => response.Content.ReadAsStringAsync(cancellationToken), cancellationToken);
 
     /// <summary>An array of objects; anything else is a failure that names the path.</summary>
     public async Task<JsonArray> GetArrayAsync(string path, CancellationToken cancellationToken) =>
@@ -52,7 +69,10 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
 
     public void Dispose() => _http.Dispose();
 
-    private async Task<JsonNode> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken)
+    private Task<JsonNode> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken) => SendAsync(
+        method, path, content, async (response, ct) => await JsonNode.ParseAsync(await response.Content.ReadAsStreamAsync(ct), cancellationToken: ct) ?? throw NotUnderstood(path, "it is null"), cancellationToken);
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? content, Func<HttpResponseMessage, CancellationToken, Task<T>> read, CancellationToken cancellationToken)
     {
         try
         {
@@ -63,8 +83,7 @@ internal sealed class ControlPlaneApi(Uri address, string? token) : IDisposable
                 throw await RefusedAsync(path, response, cancellationToken);
             }
 
-            return await JsonNode.ParseAsync(await response.Content.ReadAsStreamAsync(cancellationToken), cancellationToken: cancellationToken)
-                ?? throw NotUnderstood(path, "it is null");
+            return await read(response, cancellationToken);
         }
         catch (HttpRequestException error)
         {

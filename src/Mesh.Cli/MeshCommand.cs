@@ -50,10 +50,17 @@ internal static class MeshCommand
 
     private static RootCommand Create(CliContext context) => new("See, check and steer a mesh. stdout is data, stderr is talk.")
     {
+        InstallCommand.Create(context),
+        UpgradeCommand.Create(context),
+        UninstallCommand.Create(context),
+        PruneCommand.Create(context),
+        StatusCommand.Create(context),
         StatCommand.Create(context),
         EdgesCommand.Create(context),
         CheckCommand.Create(context),
         ExplainCommand.Create(context),
+        InjectCommand.Create(context),
+        UninjectCommand.Create(context),
         new Command("config", "What the control plane has told its clients, and why.") { ConfigDumpCommand.Create(context), ConfigExplainCommand.Create(context) },
         new Command("policy", "Who may call what.") { PolicyLintCommand.Create(context) },
         new Command("xds", "For gRPC peers that are not .NET.") { XdsBootstrapCommand.Create(context) },
@@ -63,6 +70,8 @@ internal static class MeshCommand
             IdentityAgentCommand.Create(context),
         },
         new Command("token", "What lets a workload join.") { TokenCreateCommand.Create(context) },
+        DiagnosticsCommand.Create(context),
+        CompletionCommand.Create(context),
         VersionCommand.Create(context),
     };
 

@@ -6,6 +6,7 @@ namespace Mesh.ControlPlane;
 public sealed class MeshControlPlaneOptions
 {
     private const int MaxClusterNetworks = 64;
+    private const int DefaultWebhookPort = 15017;
 
     /// <summary>Folder with Kubernetes manifests: Services, EndpointSlices, Pods, HTTPRoutes, GRPCRoutes, TLSRoutes, TCPRoutes, policies. Required without <see cref="Kubernetes"/>.</summary>
     public string ConfigFolder { get; set; } = string.Empty;
@@ -28,7 +29,16 @@ public sealed class MeshControlPlaneOptions
     /// <summary>PEM file with the roots of <see cref="ApiServer"/>'s certificate. Default: the machine's.</summary>
     public string? ApiCa { get; set; }
 
-    /// <summary>Folder for the control plane's own files: root key, join tokens, marks. Default: <c>mesh-data</c> in the current directory.</summary>
+    /// <summary>The namespace with what replicas in a cluster share: authority, marks, lease. Default: the pod's own, else <c>mesh-system</c>.</summary>
+    public string? SystemNamespace { get; set; }
+
+    /// <summary>What the replicas of a cluster call this one: the name of its Pod. Default: the host name, which is that.</summary>
+    public string? ReplicaName { get; set; }
+
+    /// <summary>The Secret in <see cref="SystemNamespace"/> with an issuer that was signed elsewhere, of type <c>kubernetes.io/tls</c> with <c>ca.crt</c>. Default: <c>mesh-issuer</c>, when that is there.</summary>
+    public string? IssuerSecret { get; set; }
+
+    /// <summary>Folder for the control plane's own files: root key, join tokens, marks; in a cluster only what was issued. Default: <c>mesh-data</c> in the current directory.</summary>
     public string DataFolder { get; set; } = "mesh-data";
 
     /// <summary>The trust domain of the mesh. Default: <c>cluster.local</c>.</summary>
@@ -48,6 +58,9 @@ public sealed class MeshControlPlaneOptions
 
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
+
+    /// <summary>HTTPS port for the Kubernetes API server's webhooks; 0 is any free one. Default: 15017 in a cluster, else none.</summary>
+    public int? WebhookPort { get; set; }
 
     /// <summary>PEM file of a given root certificate; with <see cref="RootKey"/>, or with <see cref="IssuerCertificate"/> as what workloads trust. Default: an own root in <see cref="DataFolder"/>.</summary>
     public string? RootCertificate { get; set; }
@@ -122,6 +135,11 @@ public sealed class MeshControlPlaneOptions
             problems.Add($"The configuration folder '{Path.GetFullPath(ConfigFolder)}' does not exist. Make it, or set --config DIR (ConfigFolder) to the one with the manifests.");
         }
 
+        if (WebhookPort is not null && !Kubernetes)
+        {
+            problems.Add("Webhooks (--webhook-port, WebhookPort) are for a cluster: leave the port out, or add --kubernetes (Kubernetes).");
+        }
+
         if (!Mesh.Spiffe.TrustDomain.TryParse(TrustDomain, out _, out var problem))
         {
             problems.Add($"{problem} (--trust-domain)");
@@ -193,6 +211,19 @@ public sealed class MeshControlPlaneOptions
             yield return "--api-token-file and --api-ca go with --api-server: in a pod and in a kubeconfig they are said there.";
         }
 
+        foreach (var (flag, name) in new[] { ("--system-namespace", SystemNamespace), ("--replica-name", ReplicaName), ("--issuer-secret", IssuerSecret) })
+        {
+            if (name is not null && !Sources.Manifests.Names.IsSubdomain(name))
+            {
+                yield return $"{flag} is '{name}', which is no name in Kubernetes. {Sources.Manifests.Names.SubdomainRule}";
+            }
+        }
+
+        if (IssuerSecret is not null && (RootCertificate ?? IssuerCertificate ?? Issuer) is not null)
+        {
+            yield return "--issuer-secret names all of the authority: leave out --issuer, --issuer-cert, --root-cert and --root-key.";
+        }
+
         foreach (var (flag, file) in new[] { ("--api-token-file", ApiTokenFile), ("--api-ca", ApiCa), ("--kubeconfig", Kubeconfig) })
         {
             if (file is not null && !File.Exists(file))
@@ -238,5 +269,8 @@ public sealed class MeshControlPlaneOptions
     /// <summary>Off on Kubernetes: everybody there has a token.</summary>
     internal bool HasPlaintextAds => !Kubernetes;
 
-    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort)];
+    /// <summary>Any free one where the others are.</summary>
+    internal int? Webhooks => WebhookPort ?? (!Kubernetes ? null : GrpcPort == 0 ? 0 : DefaultWebhookPort);
+
+    internal IEnumerable<(string Flag, int Port)> Ports => [("--ads-port", AdsPort), ("--grpc-port", GrpcPort), ("--http-port", HttpPort), .. Webhooks is { } port ? new (string, int)[] { ("--webhook-port", port) } : []];
 }

@@ -12,14 +12,15 @@ namespace Mesh.Transparent;
 internal static partial class SidecarProgram
 {
     private const string Usage = """
-        usage: mesh-proxy [run | init | validate | await | --version]
+        usage: mesh-proxy [run | init | validate | await | sleep | --version]
 
           run        the proxy, with settings from MESH_* variables; what it does without a command
           init       redirects this network namespace's connections to the proxy; --undo takes that back
           validate   proves that connections are redirected
           await      waits until the proxy is ready, then becomes a command
+          sleep      waits for a time: a preStop hook
 
-        init, validate and await say more with --help. The proxy answers on its admin port: /ready, /metrics, /config_dump.
+        init, validate, await and sleep say more with --help. The proxy answers on its admin port: /ready, /metrics, /config_dump.
         """;
 
     /// <returns>One of <see cref="ExitCodes"/>.</returns>
@@ -35,6 +36,8 @@ internal static partial class SidecarProgram
                 return await ValidateCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
             case ["await", .. var rest]:
                 return await AwaitCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
+            case ["sleep", .. var rest]:
+                return await SleepCommand.RunAsync(rest, CommandContext.Real).ConfigureAwait(false);
             case ["--help" or "-h" or "help"]:
                 await Console.Out.WriteLineAsync(Usage).ConfigureAwait(false);
                 return ExitCodes.Ok;

@@ -11,21 +11,33 @@ internal sealed class AdminToken
     private const string FileName = "admin-token";
     private readonly byte[] _hash;
 
-    public AdminToken(DataFolder data)
+    public AdminToken(IStateStore data)
+        : this(Find(data))
     {
-        var stored = data.Exists(FileName) ? data.ReadText(FileName).Trim() : string.Empty;
-        if (stored.Length < 32)
-        {
-            stored = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
-            data.Write(FileName, stored, secret: true);
-        }
+    }
 
-        Value = stored;
-        _hash = SHA256.HashData(Encoding.UTF8.GetBytes(stored));
+    public AdminToken(string value)
+    {
+        Value = value;
+        _hash = SHA256.HashData(Encoding.UTF8.GetBytes(value));
     }
 
     public string Value { get; }
 
+    public static string New() => Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
+
     /// <summary>Takes the same time for every wrong token.</summary>
     public bool Matches(string token) => CryptographicOperations.FixedTimeEquals(_hash, SHA256.HashData(Encoding.UTF8.GetBytes(token)));
+
+    private static string Find(IStateStore data)
+    {
+        var stored = data.Exists(FileName) ? data.ReadText(FileName).Trim() : string.Empty;
+        if (stored.Length < 32)
+        {
+            stored = New();
+            data.Write(FileName, Encoding.UTF8.GetBytes(stored), secret: true);
+        }
+
+        return stored;
+    }
 }

@@ -3,6 +3,7 @@ using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
+using Microsoft.AspNetCore.Mvc;
 
 namespace Mesh.ControlPlane.Api;
 
@@ -12,10 +13,13 @@ internal static class ApiEndpoints
     private static readonly string Version =
         typeof(ApiEndpoints).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "0";
 
+    /// <summary>In place of Authorization, which the proxy of a Kubernetes API server keeps for itself.</summary>
+    public const string TokenHeader = "X-Mesh-Token";
+
     public static void MapControlPlaneApi(this IEndpointRouteBuilder root)
     {
         root.MapGet("/livez", () => "ok");
-        root.MapGet("/readyz", () => "ok");
+        root.MapGet("/readyz", ReadyCheck.Answer);
         root.MapGet("/metrics", PrometheusText.Write);
 
         var api = root.MapGroup("/api").AddEndpointFilter(RequireTokenAsync);
@@ -67,10 +71,20 @@ internal static class ApiEndpoints
         const string Scheme = "Bearer ";
         var context = invocation.HttpContext;
         var header = context.Request.Headers.Authorization.ToString();
-        if (header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-            && context.RequestServices.GetRequiredService<AdminToken>().Matches(header[Scheme.Length..].Trim()))
+        var token = header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? header[Scheme.Length..].Trim() : context.Request.Headers[TokenHeader].ToString();
+        if (token.Length > 0)
         {
-            return await next(invocation);
+            if (context.RequestServices.GetRequiredService<AdminToken>().Matches(token))
+            {
+                return await next(invocation);
+            }
+
+            if (context.RequestServices.GetService<IApiAccess>() is { } access)
+            {
+                var reads = HttpMethods.IsGet(context.Request.Method) || HttpMethods.IsHead(context.Request.Method);
+                var (status, why) = await access.JudgeAsync(token, !reads, context.RequestAborted);
+                return status == StatusCodes.Status200OK ? await next(invocation) : Problem(status, status == StatusCodes.Status503ServiceUnavailable ? "Not now" : "Not permitted", why);
+            }
         }
 
         context.Response.Headers.WWWAuthenticate = "Bearer";
@@ -89,8 +103,13 @@ internal static class ApiEndpoints
             : Problem(400, "Bad window", $"window is '{window}'. Give seconds, 1–900, or leave it out for all since start.");
     }
 
-    private static IResult CreateToken(TokenRequest? request, JoinTokens tokens)
+    private static IResult CreateToken(TokenRequest? request, [FromServices] JoinTokens? tokens)
     {
+        if (tokens is null)
+        {
+            return Problem(409, "No join tokens here", "In a cluster workloads join with the token of their service account: project one with audience 'meshlib.io' into the Pod.");
+        }
+
         if (request is not { Namespace.Length: > 0, ServiceAccount.Length: > 0 } || !IsLabel(request.Namespace) || !IsLabel(request.ServiceAccount))
         {
             return Problem(400, "Bad identity", "Give 'namespace' and 'service_account', each 1–253 of a–z, 0–9, '-' and '.' as Kubernetes names them.");

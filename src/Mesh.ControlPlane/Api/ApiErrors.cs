@@ -1,3 +1,5 @@
+using Mesh.ControlPlane.CertificateAuthority;
+
 namespace Mesh.ControlPlane.Api;
 
 /// <summary>Turns what goes wrong in the API into problem+json (RFC 9457): the one place where it is done.</summary>
@@ -12,6 +14,11 @@ internal static partial class ApiErrors
         catch (BadHttpRequestException e) when (!context.Response.HasStarted)
         {
             await ApiEndpoints.Problem(e.StatusCode, "Bad request", e.InnerException is { } inner ? $"{e.Message} {inner.Message}" : e.Message).ExecuteAsync(context);
+            return;
+        }
+        catch (StateNotKeptException e) when (!context.Response.HasStarted)
+        {
+            await ApiEndpoints.Problem(503, "Not kept", e.Message).ExecuteAsync(context);
             return;
         }
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)

@@ -15,16 +15,17 @@ internal static class IdentityApi
         api.MapGet("/v1/identities", (IssuanceLog log) => log.Newest);
         api.MapGet("/v1/identity/workloads", IdentityList.Of);
         api.MapGet("/v1/identity/workloads/show", Show);
-        api.MapPut("/v1/identity/leaf_life", SetLeafLife);
-        api.MapPost("/v1/identity/rotate", (LeafPolicyStore policy) => new { issued_after = policy.Rotate() });
+        api.MapPut("/v1/identity/leaf_life", SetLeafLifeAsync);
+        api.MapPost("/v1/identity/rotate", async (IAuthorityChanges changes, CancellationToken cancellationToken) =>
+            new { issued_after = await changes.ChangeAsync(s => s.LeafPolicy.Rotate(), cancellationToken) });
         api.MapGet("/v1/identity/root", RootStatus.Of);
-        api.MapPost("/v1/identity/root/rotate", RotateRoot);
+        api.MapPost("/v1/identity/root/rotate", RotateRootAsync);
         api.MapGet("/v1/identity/revocations", (TrustBundleStore trust) => trust.Revocations);
-        api.MapPost("/v1/identity/revocations", Revoke);
-        api.MapDelete("/v1/identity/revocations", ([FromBody] RevocationRequest? request, TrustBundleStore trust, MeshControlPlaneOptions options) => Undo(request, trust, options));
+        api.MapPost("/v1/identity/revocations", RevokeAsync);
+        api.MapDelete("/v1/identity/revocations", ([FromBody] RevocationRequest? request, IAuthorityChanges changes, MeshControlPlaneOptions options, CancellationToken cancellationToken) => UndoAsync(request, changes, options, cancellationToken));
     }
 
-    private static IResult SetLeafLife(LeafLifeRequest? request, LeafPolicyStore policy)
+    private static async Task<IResult> SetLeafLifeAsync(LeafLifeRequest? request, IAuthorityChanges changes, CancellationToken cancellationToken)
     {
         var (shortest, longest) = (LeafPolicyStore.ShortestLife.TotalSeconds, LeafPolicyStore.LongestLife.TotalSeconds);
         if (request is null || !(request.Seconds >= shortest) || !(request.Seconds <= longest))
@@ -32,7 +33,7 @@ internal static class IdentityApi
             return ApiEndpoints.Problem(400, "Bad life", $"seconds is '{request?.Seconds}'. Give {shortest}–{longest}.");
         }
 
-        policy.LeafLife = TimeSpan.FromSeconds(request.Seconds!.Value);
+        await changes.ChangeAsync(s => s.LeafPolicy.LeafLife = TimeSpan.FromSeconds(request.Seconds!.Value), cancellationToken);
         return Results.Ok(new { seconds = request.Seconds });
     }
 
@@ -50,14 +51,14 @@ internal static class IdentityApi
             : ApiEndpoints.Problem(404, "No such workload", $"No workload has a certificate for '{identity}' that is not over. 'mesh identity list' shows those that have.");
     }
 
-    private static IResult RotateRoot(
-        MeshAuthority authority, AuthorityKeeper keeper, TrustBundleStore trust, IssuanceLog log, TimeProvider time) =>
-        authority.Rotate("asked for") is { } problem
+    private static async Task<IResult> RotateRootAsync(
+        IAuthorityChanges changes, AuthorityKeeper keeper, TrustBundleStore trust, IssuanceLog log, TimeProvider time, CancellationToken cancellationToken) =>
+        await changes.ChangeAsync(s => s.Authority.Rotate("asked for"), cancellationToken) is { } problem
             ? ApiEndpoints.Problem(409, "Not now", problem)
             : Results.Ok(RootStatus.Of(keeper, trust, log, time));
 
-    private static IResult Revoke(
-        RevocationRequest? request, TrustBundleStore trust, MeshAuthority authority, IssuanceLog log, MeshControlPlaneOptions options, TimeProvider time)
+    private static async Task<IResult> RevokeAsync(
+        RevocationRequest? request, IAuthorityChanges changes, IssuanceLog log, MeshControlPlaneOptions options, TimeProvider time, CancellationToken cancellationToken)
     {
         if (!TryRead(request, options, out var id, out var serial, out var bad))
         {
@@ -77,19 +78,24 @@ internal static class IdentityApi
             return ApiEndpoints.Problem(400, "Bad revocation", problem);
         }
 
-        if (SignerProblem(authority.State, serial) is { } signs)
-        {
-            return ApiEndpoints.Problem(409, "It signs", signs);
-        }
+        return await changes.ChangeAsync(
+            s =>
+            {
+                if (SignerProblem(s.Authority.State, serial) is { } signs)
+                {
+                    return ApiEndpoints.Problem(409, "It signs", signs);
+                }
 
-        try
-        {
-            return Results.Ok(trust.Revoke(revocation));
-        }
-        catch (InvalidOperationException e)
-        {
-            return ApiEndpoints.Problem(429, "Too many revocations", e.Message);
-        }
+                try
+                {
+                    return Results.Ok(s.Trust.Revoke(revocation));
+                }
+                catch (InvalidOperationException e)
+                {
+                    return ApiEndpoints.Problem(429, "Too many revocations", e.Message);
+                }
+            },
+            cancellationToken);
     }
 
     /// <summary>Why an issuer can't be revoked yet: everything under it would be refused at once, and what is signed next as well.</summary>
@@ -113,9 +119,9 @@ internal static class IdentityApi
         bool Stands(SigningAuthority authority) => authority.Intermediates.Any(i => Certificates.Serial(i) == serial);
     }
 
-    private static IResult Undo(RevocationRequest? request, TrustBundleStore trust, MeshControlPlaneOptions options) =>
+    private static async Task<IResult> UndoAsync(RevocationRequest? request, IAuthorityChanges changes, MeshControlPlaneOptions options, CancellationToken cancellationToken) =>
         !TryRead(request, options, out var id, out var serial, out var bad) ? bad
-        : trust.Undo(id, serial) ? Results.Ok(new { id, serial })
+        : await changes.ChangeAsync(s => s.Trust.Undo(id, serial), cancellationToken) ? Results.Ok(new { id, serial })
         : ApiEndpoints.Problem(404, "No such revocation", $"'{id ?? serial}' is not revoked. GET /api/v1/identity/revocations lists what is.");
 
     private static bool TryRead(RevocationRequest? request, MeshControlPlaneOptions options, out string? id, out string? serial, out IResult bad)

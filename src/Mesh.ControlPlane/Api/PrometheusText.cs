@@ -8,10 +8,17 @@ using Mesh.ControlPlane.Xds;
 
 namespace Mesh.ControlPlane.Api;
 
+/// <summary>Numbers of a part that not every control plane has.</summary>
+internal interface IMoreMetrics
+{
+    void Write(StringBuilder text);
+}
+
 /// <summary>The control plane's own numbers in Prometheus' text format.</summary>
 internal static class PrometheusText
 {
-    public static IResult Write(ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden, AuthorityKeeper keeper, IModelSource source, TimeProvider time)
+    public static IResult Write(
+        ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden, AuthorityKeeper keeper, IModelSource source, IEnumerable<IMoreMetrics> more, TimeProvider time)
     {
         var text = new StringBuilder();
         Add(text, "mesh_controlplane_clients", "gauge", "Open ADS streams.", clients.Count);
@@ -29,6 +36,11 @@ internal static class PrometheusText
         if (source is IWatchedSource watched)
         {
             AddKinds(text, watched.Kinds, now);
+        }
+
+        foreach (var one in more)
+        {
+            one.Write(text);
         }
 
         return Results.Text(text.ToString(), "text/plain; version=0.0.4; charset=utf-8");
@@ -55,6 +67,6 @@ internal static class PrometheusText
         }
     }
 
-    private static void Add(StringBuilder text, string name, string type, string help, long value) =>
+    public static void Add(StringBuilder text, string name, string type, string help, long value) =>
         text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n{name} {value}\n");
 }

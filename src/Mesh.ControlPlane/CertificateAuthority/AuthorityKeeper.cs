@@ -4,12 +4,12 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 internal sealed partial class AuthorityKeeper : BackgroundService
 {
     private static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
-    private readonly MeshAuthority _authority;
+    private readonly AuthorityState _live;
+    private readonly IAuthorityChanges _changes;
+    private readonly IReplicas _replicas;
     private readonly IssuerFiles? _files;
-    private readonly TrustBundleStore _trust;
     private readonly IssuanceLog _issued;
     private readonly ITrustHolders _holders;
-    private readonly LeafPolicyStore _leafPolicy;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
     private readonly SemaphoreSlim _wake = new(0, 1);
@@ -21,10 +21,13 @@ internal sealed partial class AuthorityKeeper : BackgroundService
 
     public AuthorityKeeper(
         MeshAuthority authority, GivenFiles given, TrustBundleStore trust, IssuanceLog issued, ITrustHolders holders, LeafPolicyStore leafPolicy, TimeProvider time,
-        ILogger<AuthorityKeeper> logger)
+        ILogger<AuthorityKeeper> logger, IAuthorityChanges? changes = null, IReplicas? replicas = null)
     {
-        (_authority, _files, _trust, _issued, _holders, _leafPolicy, _time, _logger) = (authority, given.Files, trust, issued, holders, leafPolicy, time, logger);
+        _live = new AuthorityState(authority, trust, leafPolicy);
+        (_changes, _replicas) = (changes ?? new OwnState(_live), replicas ?? OnlyReplica.Instance);
+        (_files, _issued, _holders, _time, _logger) = (given.Files, issued, holders, time, logger);
         holders.SubscribeHolders(Wake);
+        _replicas.Subscribe(Wake);
     }
 
     /// <summary>How long nobody must be waited for before a phase ends. An identity agent answers when it has written its files; who reads them does so every 5 s (<c>mesh xds bootstrap</c>).</summary>
@@ -33,44 +36,56 @@ internal sealed partial class AuthorityKeeper : BackgroundService
     /// <summary>Why the operator's issuer files are not in force as they are; null when they are, or there are none.</summary>
     public string? FileProblem => _fileProblem;
 
-    public TrustState State => _authority.State;
+    public TrustState State => _live.Authority.State;
 
     /// <summary>Whom a change of the root waits for now.</summary>
-    public IReadOnlyList<RotationWait> Waits => Waiting(_authority.State);
+    public IReadOnlyList<RotationWait> Waits => [.. OwnWaits, .. State is { Phase: not RotationPhase.Stable } state ? _replicas.WaitsElsewhere(state, _live.Trust.Current) : []];
+
+    /// <summary>Those of them that this replica knows of.</summary>
+    public IReadOnlyList<RotationWait> OwnWaits => Waiting(State, _live.Trust.Current);
 
     /// <summary>Does all that is due.</summary>
     public void Tick()
     {
+        Tick(_live);
+        ForgetTaken();
+    }
+
+    private bool Tick(AuthorityState on)
+    {
+        var (authority, trust, leafPolicy) = on;
         lock (_lock)
         {
-            ReadFiles();
-            _authority.RenewIssuers();
-            _trust.Prune();
-            var state = _authority.State;
+            ReadFiles(authority);
+            authority.RenewIssuers();
+            trust.Prune();
+            var state = authority.State;
             if (state.Phase == RotationPhase.Stable && IsOld(state.Signing))
             {
-                _authority.Rotate("less than a third of its life is left");
-                return;
+                authority.Rotate("less than a third of its life is left");
+                return true;
             }
 
             // Also after a crash between the two: everyone is asked for a certificate under the new root.
-            if (state.Phase == RotationPhase.Issuing && _leafPolicy.IssuedAfter < state.Since)
+            if (state.Phase == RotationPhase.Issuing && leafPolicy.IssuedAfter < state.Since)
             {
-                _leafPolicy.Rotate();
+                leafPolicy.Rotate();
             }
 
-            if (state.Phase == RotationPhase.Stable || Waiting(state).Count > 0)
+            if (state.Phase == RotationPhase.Stable || Waiting(state, trust.Current).Count > 0 || _replicas.WaitsElsewhere(state, trust.Current).Count > 0)
             {
                 _waitedForNobodySince = null;
-                return;
+                return true;
             }
 
             var since = _waitedForNobodySince ??= _time.GetTimestamp();
             if (_time.GetElapsedTime(since) >= Settle)
             {
                 _waitedForNobodySince = null;
-                _authority.Advance(state);
+                authority.Advance(state);
             }
+
+            return true;
         }
     }
 
@@ -88,8 +103,21 @@ internal sealed partial class AuthorityKeeper : BackgroundService
         {
             try
             {
-                Tick();
+                if (_replicas.IsOurTurn)
+                {
+                    await _changes.ChangeAsync(Tick, stoppingToken);
+                    ForgetTaken();
+                }
+                else
+                {
+                    Rest();
+                }
+
                 _failure = null;
+            }
+            catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+            {
+                return;
             }
             catch (Exception e)
             {
@@ -114,6 +142,15 @@ internal sealed partial class AuthorityKeeper : BackgroundService
         }
     }
 
+    /// <summary>Another replica's turn: what was begun to be counted is counted anew when it is ours again.</summary>
+    private void Rest()
+    {
+        lock (_lock)
+        {
+            _waitedForNobodySince = null;
+        }
+    }
+
     private bool IsOld(SigningAuthority authority)
     {
         var (start, end) = (Certificates.NotBefore(authority.Root), Certificates.NotAfter(authority.Root));
@@ -132,7 +169,7 @@ internal sealed partial class AuthorityKeeper : BackgroundService
         }
     }
 
-    private void ReadFiles()
+    private void ReadFiles(MeshAuthority authority)
     {
         if (_files is null)
         {
@@ -154,25 +191,39 @@ internal sealed partial class AuthorityKeeper : BackgroundService
         // Where a change of the root has gone too far for a third one, it is taken when that is over.
         if (_given is not null)
         {
-            _authority.Adopt(_given);
-            if (_authority.State.Signing.RootId == _given.Authority.RootId || _authority.State.Next?.RootId == _given.Authority.RootId)
-            {
-                _given = null;
-            }
+            authority.Adopt(_given);
         }
     }
 
-    private IReadOnlyList<RotationWait> Waiting(TrustState state)
+    /// <summary>What the files gave is done with when it is kept.</summary>
+    private void ForgetTaken()
+    {
+        lock (_lock)
+        {
+            if (_given?.Authority is { } given && (Is(State.Signing) || (State.Next is { } next && Is(next))))
+            {
+                _given = null;
+            }
+
+            bool Is(SigningAuthority held) => held.RootId == given.RootId && held.Issuer.Certificate.Equals(given.Issuer.Certificate);
+        }
+    }
+
+    private IReadOnlyList<RotationWait> Waiting(TrustState state, TrustSnapshot trust)
     {
         if (state.Phase == RotationPhase.Stable)
         {
             return [];
         }
 
-        var trust = _trust.Current;
+        IReadOnlyList<Issuance> leaves = [.. _issued.Live.Where(l => !trust.IsRevoked(l))];
+        var holders = _holders.Holders;
+        var connected = holders.Where(h => h.Asks).Select(h => (h.Identity.ToString(), h.Node)).ToHashSet();
+        // Who got its certificate here may have its stream elsewhere.
+        var elsewhere = leaves.Select(l => (l.Identity, l.Node)).Distinct().Where(w => !connected.Contains(w) && _replicas.HeldElsewhere(w.Identity, w.Node, trust.Version))
+            .Select(w => new TrustHolder(Spiffe.SpiffeId.Parse(w.Identity), w.Node, true, trust.Version));
         return RotationStep.Waits(new RotationFacts(
-            state.Phase, trust.Version, trust.RootsVersion, [.. state.Previous.Select(Certificates.Id)], _holders.Holders,
-            [.. _issued.Live.Where(l => !trust.IsRevoked(l))]));
+            state.Phase, trust.Version, trust.RootsVersion, [.. state.Previous.Select(Certificates.Id)], [.. holders, .. elsewhere], leaves));
     }
 
     private static partial class Log

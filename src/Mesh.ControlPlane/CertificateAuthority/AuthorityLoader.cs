@@ -5,7 +5,7 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 
 /// <summary>Finds the authority when the control plane starts: what the operator gave, else what the data folder holds, else a new root.</summary>
 /// <remarks>A root that is another than the stored one comes into force by a rotation, as any does.</remarks>
-internal sealed partial class AuthorityLoader(DataFolder data, MeshControlPlaneOptions options, CertificateMaker maker, TimeProvider time, ILogger<AuthorityLoader> logger)
+internal sealed partial class AuthorityLoader(IStateStore data, MeshControlPlaneOptions options, CertificateMaker maker, TimeProvider time, ILogger<AuthorityLoader> logger)
 {
     /// <summary>The root of earlier versions, which signed leaves itself.</summary>
     private const string EarlierCertificate = "root-cert.pem";
@@ -16,7 +16,14 @@ internal sealed partial class AuthorityLoader(DataFolder data, MeshControlPlaneO
     {
         anchors = [];
         var stored = AuthorityStore.Read(data);
-        if (given is not null)
+        if (given is { IsThere: false } or null && data.IsShared && stored is { Whole: { Signing.Origin: AuthorityOrigin.GivenIssuer } or { Next.Origin: AuthorityOrigin.GivenIssuer } })
+        {
+            // Whoever deletes an issuer by accident must not get another root for it: what is kept goes on.
+            anchors = stored.Anchors;
+            return stored.Whole;
+        }
+
+        if (given is { IsThere: true })
         {
             var issuer = given.Load();
             anchors = issuer.Anchors;
@@ -26,11 +33,20 @@ internal sealed partial class AuthorityLoader(DataFolder data, MeshControlPlaneO
         return Resume(stored, options.RootCertificate is { } certificate ? GivenRoot(stored, certificate, options.RootKey!) : OwnRoot(stored));
     }
 
-    /// <summary>Files of the earlier layout hold the key of a root that is trusted no more: it must not lie about.</summary>
-    public static void ForgetEarlierRoot(DataFolder data)
+    /// <summary>What is kept, and nothing else: for changes that whoever's turn it is not may make.</summary>
+    /// <exception cref="InvalidDataException">It can't be used, or there is none.</exception>
+    public static TrustState Kept(IStateStore data, out IReadOnlyList<Org.BouncyCastle.X509.X509Certificate> anchors)
     {
-        System.IO.File.Delete(data.File(EarlierKey));
-        System.IO.File.Delete(data.File(EarlierCertificate));
+        var stored = AuthorityStore.Read(data) ?? throw new InvalidDataException($"'{data.File(AuthorityStore.FileName)}' is missing. It holds the keys of the mesh's authority: restore it from a copy.");
+        anchors = stored.Anchors;
+        return stored.Whole ?? throw new InvalidDataException($"'{data.File(AuthorityStore.FileName)}' lacks a key that signs. Restore it from a copy.");
+    }
+
+    /// <summary>Files of the earlier layout hold the key of a root that is trusted no more: it must not lie about.</summary>
+    public static void ForgetEarlierRoot(IStateStore data)
+    {
+        data.Delete(EarlierKey);
+        data.Delete(EarlierCertificate);
     }
 
     public static IssuerFiles? Files(MeshControlPlaneOptions options, TimeProvider time) =>

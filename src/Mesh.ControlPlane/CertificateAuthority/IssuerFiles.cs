@@ -11,6 +11,17 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 /// <param name="Anchors">Every root that the operator has workloads trust; the authority's own is one of them.</param>
 internal sealed record GivenIssuer(SigningAuthority Authority, IReadOnlyList<X509Certificate> Anchors);
 
+/// <summary>An issuer as it is given, PEM. No record: nothing that prints it may print the key.</summary>
+/// <param name="anchors">The roots.</param>
+internal sealed class GivenTexts(string certificate, string key, string anchors)
+{
+    public string Certificate => certificate;
+
+    public string Key => key;
+
+    public string Anchors => anchors;
+}
+
 /// <summary>An issuer that was signed elsewhere, in files that are replaced while we run (a mounted Kubernetes secret, for one). Owned by one caller at a time.</summary>
 /// <param name="certificateFile">The issuer's certificate first, then what stands between it and the root.</param>
 /// <param name="anchorFile">The roots.</param>
@@ -19,6 +30,12 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
     private static readonly SecureRandom Random = new();
     private byte[] _taken = [];
     private byte[] _seen = [];
+
+    /// <summary>Where the three texts come from when not from files; it answers null when there are none.</summary>
+    public Func<GivenTexts?>? Source { get; init; }
+
+    /// <summary>Whether anything is given now.</summary>
+    public bool IsThere => Source is null || Source() is not null;
 
     /// <summary>Why what is in the files now is not in force; null when it is.</summary>
     public string? Problem { get; private set; }
@@ -41,6 +58,12 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
     /// <returns>Null when there is nothing new to take.</returns>
     public GivenIssuer? Poll()
     {
+        if (!IsThere)
+        {
+            Problem = _taken.Length == 0 ? null : $"'{certificateFile}' is gone. The last good issuer signs on; give one again before it is over.";
+            return null;
+        }
+
         string problem;
         byte[] hash;
         try
@@ -74,12 +97,14 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
         return null;
     }
 
-    private (string Certificate, string Key, string Anchors) Read() => (Pems.ReadText(certificateFile), Pems.ReadText(keyFile), Pems.ReadText(anchorFile));
+    private GivenTexts Read() => Source is null
+        ? new GivenTexts(Pems.ReadText(certificateFile), Pems.ReadText(keyFile), Pems.ReadText(anchorFile))
+        : Source() ?? throw new InvalidDataException($"'{certificateFile}' is gone. Give an issuer again.");
 
-    private static byte[] Hash((string Certificate, string Key, string Anchors) contents) =>
+    private static byte[] Hash(GivenTexts contents) =>
         SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{contents.Certificate}\0{contents.Key}\0{contents.Anchors}"));
 
-    private GivenIssuer TryParse((string Certificate, string Key, string Anchors) contents)
+    private GivenIssuer TryParse(GivenTexts contents)
     {
         try
         {
@@ -92,7 +117,7 @@ internal sealed class IssuerFiles(string certificateFile, string keyFile, string
         }
     }
 
-    private GivenIssuer Parse((string Certificate, string Key, string Anchors) contents)
+    private GivenIssuer Parse(GivenTexts contents)
     {
         var now = time.GetUtcNow();
         var pair = SigningPair.Read(contents.Certificate, contents.Key, certificateFile, keyFile, now);

@@ -18,7 +18,7 @@ internal sealed class JoinTokens
     private const string FileName = "tokens.json";
     private const int MaxLength = 256;
     private const int MaxTokens = 20_000;
-    private readonly DataFolder _data;
+    private readonly IStateStore _data;
     private readonly TimeProvider _time;
     private readonly TrustDomain _trustDomain;
 
@@ -26,7 +26,7 @@ internal sealed class JoinTokens
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Stored> _byHash;
 
-    public JoinTokens(DataFolder data, TrustDomain trustDomain, TimeProvider time)
+    public JoinTokens(IStateStore data, TrustDomain trustDomain, TimeProvider time)
     {
         (_data, _trustDomain, _time) = (data, trustDomain, time);
         try

@@ -6,7 +6,7 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 /// <summary>The authority as it is now, and every change of it: on disk first, then told, then in force. Thread-safe.</summary>
 internal sealed partial class MeshAuthority
 {
-    private readonly DataFolder _data;
+    private readonly IStateStore _data;
     private readonly TrustBundleStore _trust;
     private readonly CertificateMaker _maker;
     private readonly TimeProvider _time;
@@ -17,7 +17,7 @@ internal sealed partial class MeshAuthority
 
     /// <param name="anchors">Roots that the operator has everyone trust besides.</param>
     public MeshAuthority(
-        TrustState state, IReadOnlyList<X509Certificate> anchors, DataFolder data, TrustBundleStore trust, CertificateMaker maker, TimeProvider time, ILogger<MeshAuthority> logger)
+        TrustState state, IReadOnlyList<X509Certificate> anchors, IStateStore data, TrustBundleStore trust, CertificateMaker maker, TimeProvider time, ILogger<MeshAuthority> logger)
     {
         (_state, _anchors, _data, _trust, _maker, _time, _logger) = (state, anchors, data, trust, maker, time, logger);
         lock (_lock)
@@ -25,7 +25,11 @@ internal sealed partial class MeshAuthority
             SetLocked(state);
         }
 
-        RenewIssuers();
+        // Shared state is changed by whose turn it is.
+        if (!data.IsShared)
+        {
+            RenewIssuers();
+        }
     }
 
     public TrustState State => _state;
@@ -110,6 +114,27 @@ internal sealed partial class MeshAuthority
         }
     }
 
+    /// <summary>Takes what another replica has kept: roots, phase and revocations together.</summary>
+    public void Take(TrustState next, IReadOnlyList<X509Certificate> anchors, IReadOnlyList<Revocation> revocations)
+    {
+        TrustState before;
+        lock (_lock)
+        {
+            _trust.Take(Trusted(next, anchors), revocations);
+            before = _state;
+            (_state, _anchors) = (next, anchors);
+        }
+
+        if (before.Phase != next.Phase)
+        {
+            Log.RotationWentOn(_logger, before.Phase, next.Phase, next.Signing.RootId);
+        }
+        else if (!before.Signing.Issuer.Certificate.Equals(next.Signing.Issuer.Certificate))
+        {
+            Log.IssuerRenewed(_logger, next.Signing.Issuer.Certificate.SubjectDN.ToString(), Certificates.NotAfter(next.Signing.Issuer.Certificate));
+        }
+    }
+
     /// <summary>A new issuer of our own at half the old one's life; its leaves stay good, as the root is the same.</summary>
     public void RenewIssuers()
     {
@@ -146,10 +171,12 @@ internal sealed partial class MeshAuthority
     private void SetLocked(TrustState next, IReadOnlyList<X509Certificate>? anchors = null)
     {
         anchors ??= _anchors;
-        AuthorityStore.Write(_data, next);
-        _trust.SetRoots([.. next.Roots.Concat(anchors).DistinctBy(Certificates.Id)]);
+        AuthorityStore.Write(_data, next, anchors);
+        _trust.SetRoots(Trusted(next, anchors));
         (_state, _anchors) = (next, anchors);
     }
+
+    private static List<X509Certificate> Trusted(TrustState state, IReadOnlyList<X509Certificate> anchors) => [.. state.Roots.Concat(anchors).DistinctBy(Certificates.Id)];
 
     private static partial class Log
     {

@@ -8,7 +8,8 @@ namespace Mesh.ControlPlane.CertificateAuthority;
 
 /// <summary>The control plane's own certificate for its TLS port; a handshake after half its life, or under a new issuer, gets a new one. Thread-safe.</summary>
 /// <remarks>While an earlier root is trusted its certificate stays in use: who starts with the bundle of before can verify no other.</remarks>
-internal sealed class ServingCertificate(Issuer issuer, IPAddress listen, TimeProvider time)
+/// <param name="names">Beside the fixed one, which workloads expect.</param>
+internal sealed class ServingCertificate(Issuer issuer, IPAddress listen, TimeProvider time, IReadOnlyList<string>? names = null)
 {
     /// <summary>The name that workloads expect (contracts §5).</summary>
     public const string Name = "mesh-control-plane";
@@ -76,7 +77,7 @@ internal sealed class ServingCertificate(Issuer issuer, IPAddress listen, TimePr
         using var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
         var publicKey = PublicKeyFactory.CreateKey(key.ExportSubjectPublicKeyInfo());
         IPAddress[] addresses = [.. new[] { IPAddress.Loopback, IPAddress.IPv6Loopback, listen }.Distinct().Where(a => !a.Equals(IPAddress.Any) && !a.Equals(IPAddress.IPv6Any))];
-        var issued = issuer.IssueServer([Name, "localhost"], addresses, publicKey, Life);
+        var issued = issuer.IssueServer([Name, "localhost", .. names ?? []], addresses, publicKey, Life);
         using var bare = X509CertificateLoader.LoadCertificate(issued.Leaf.GetEncoded());
         X509Certificate2Collection between = [.. issued.Authority.Intermediates.Select(i => X509CertificateLoader.LoadCertificate(i.GetEncoded()))];
         return (SslStreamCertificateContext.Create(bare.CopyWithPrivateKey(key), between, offline: true), issued);

@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using Mesh.ControlPlane.Model;
 using Mesh.Spiffe;
@@ -31,7 +32,7 @@ internal sealed class TrustBundleStore
 
     /// <summary>How long an entry outlives its certificate: clocks, ours among them, may jump back.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromDays(7);
-    private readonly DataFolder _data;
+    private readonly IStateStore _data;
     private readonly TrustDomain _trustDomain;
     private readonly TimeProvider _time;
     private readonly Lock _lock = new();
@@ -41,23 +42,11 @@ internal sealed class TrustBundleStore
     private Action? _changed;
 
     /// <exception cref="InvalidDataException">The revocations on disk can't be read: nobody is believed again by accident.</exception>
-    public TrustBundleStore(DataFolder data, TrustDomain trustDomain, TimeProvider time)
+    public TrustBundleStore(IStateStore data, TrustDomain trustDomain, TimeProvider time)
     {
         (_data, _trustDomain, _time) = (data, trustDomain, time);
         Chains = new PeerChains(time);
-        if (!data.Exists(RevocationsFile))
-        {
-            return;
-        }
-
-        try
-        {
-            _revocations = JsonSerializer.Deserialize<List<Revocation>>(data.ReadText(RevocationsFile), JsonSerializerOptions.Web) ?? [];
-        }
-        catch (JsonException e)
-        {
-            throw new InvalidDataException($"'{data.File(RevocationsFile)}' can't be read ({e.Message}). Restore it, or delete it: then everything that was revoked is believed again.", e);
-        }
+        _revocations = Read(data);
     }
 
     /// <summary>What is in force; there is one as soon as the authority was found.</summary>
@@ -86,9 +75,44 @@ internal sealed class TrustBundleStore
         lock (_lock)
         {
             var next = new TrustSnapshot(_trustDomain, roots, _revocations);
-            _data.Write(FileName, next.Pem, secret: false);
+            _data.Write(FileName, Encoding.UTF8.GetBytes(next.Pem), secret: false);
             _roots = roots;
             PublishLocked(next);
+        }
+    }
+
+    /// <summary>Takes what another replica has kept.</summary>
+    public void Take(IReadOnlyList<X509Certificate> roots, IReadOnlyList<Revocation> revocations)
+    {
+        lock (_lock)
+        {
+            var next = new TrustSnapshot(_trustDomain, roots, revocations);
+            if (next.Pem != _current?.Pem)
+            {
+                _data.Write(FileName, Encoding.UTF8.GetBytes(next.Pem), secret: false);
+            }
+
+            (_roots, _revocations) = (roots, revocations);
+            PublishLocked(next);
+        }
+    }
+
+    /// <summary>The revocations that are kept.</summary>
+    /// <exception cref="InvalidDataException">They can't be read.</exception>
+    public static IReadOnlyList<Revocation> Read(IStateStore data)
+    {
+        if (!data.Exists(RevocationsFile))
+        {
+            return [];
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<List<Revocation>>(data.ReadText(RevocationsFile), JsonSerializerOptions.Web) ?? [];
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"'{data.File(RevocationsFile)}' can't be read ({e.Message}). Restore it, or delete it: then everything that was revoked is believed again.", e);
         }
     }
 

@@ -17,12 +17,15 @@ internal static class CommandLine
                                    of the one that a kubeconfig names (default: KUBECONFIG, else ~/.kube/config; its current context), or
           --api-server URL  --api-token-file FILE  --api-ca FILE
                                    of this API server, with the token and the roots in these files
+          --system-namespace NAME  where replicas in a cluster keep what they share (default: the pod's own, else mesh-system)
+          --replica-name NAME      of this one (default: the host name, which is its pod's)
+          --issuer-secret NAME     a kubernetes.io/tls Secret there with an issuer signed elsewhere, and ca.crt (default: mesh-issuer, when it is there)
           --data DIR               the control plane's own files: root key, tokens, marks (default: mesh-data)
           --trust-domain NAME      default: cluster.local
           --cluster-domain NAME    default: cluster.local
           --address IP             where the gRPC and HTTP ports listen (default: 127.0.0.1; plaintext ADS stays on loopback)
-          --port-base N            ADS on N, gRPC on N+2, HTTP on N+4; 0 is any free ones (default: 15010)
-          --ads-port N  --grpc-port N  --http-port N
+          --port-base N            ADS on N, gRPC on N+2, HTTP on N+4, in a cluster webhooks on N+7; 0 is any free ones (default: 15010)
+          --ads-port N  --grpc-port N  --http-port N  --webhook-port N
                                    one port each; 0 is any free one
           --root-cert FILE  --root-key FILE
                                    a given root, PEM (default: an own one in the data folder)
@@ -56,7 +59,7 @@ internal static class CommandLine
         var options = new MeshControlPlaneOptions();
         var found = new List<string>();
         problems = found;
-        int? portBase = null, ads = null, grpc = null, http = null;
+        int? portBase = null, ads = null, grpc = null, http = null, webhooks = null;
         for (var i = 0; i < args.Count; i++)
         {
             var flag = args[i];
@@ -98,6 +101,9 @@ internal static class CommandLine
                 case "--api-server": options.ApiServer = value; break;
                 case "--api-token-file": options.ApiTokenFile = value; break;
                 case "--api-ca": options.ApiCa = value; break;
+                case "--system-namespace": options.SystemNamespace = value; break;
+                case "--replica-name": options.ReplicaName = value; break;
+                case "--issuer-secret": options.IssuerSecret = value; break;
                 case "--data": options.DataFolder = value; break;
                 case "--trust-domain": options.TrustDomain = value; break;
                 case "--cluster-domain": options.ClusterDomain = value; break;
@@ -129,6 +135,7 @@ internal static class CommandLine
                 case "--ads-port": ads = Port(flag, value, found); break;
                 case "--grpc-port": grpc = Port(flag, value, found); break;
                 case "--http-port": http = Port(flag, value, found); break;
+                case "--webhook-port": webhooks = Port(flag, value, found); break;
                 case "--address":
                     if (IPAddress.TryParse(value, out var address))
                     {
@@ -182,12 +189,13 @@ internal static class CommandLine
         options.AdsPort = ads ?? portBase ?? options.AdsPort;
         options.GrpcPort = grpc ?? (portBase is null ? options.GrpcPort : portBase == 0 ? 0 : portBase.Value + 2);
         options.HttpPort = http ?? (portBase is null ? options.HttpPort : portBase == 0 ? 0 : portBase.Value + 4);
+        options.WebhookPort = webhooks ?? (!options.Kubernetes || portBase is null ? null : portBase == 0 ? 0 : portBase.Value + 7);
         return found.Count == 0 ? options : null;
     }
 
     private static readonly HashSet<string> Known =
     [
-        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--root-cert", "--root-key",
+        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--webhook-port", "--root-cert", "--root-key",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
         "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
         "--token-review-audience", "--token-review-ca", "--token-review-token",

@@ -1,4 +1,5 @@
 using Google.Protobuf;
+using Mesh.ControlPlane.Injector;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Files;
@@ -17,6 +18,9 @@ internal sealed record ModelSourceContext(MeshControlPlaneOptions Options, IMesh
 internal sealed record ControlPlaneParts(
     Func<ModelSourceContext, IModelSource> Source, Func<MeshControlPlaneOptions, IResourceTranslator> Translator, Func<string, ByteString, DecodeResult> Decode)
 {
+    /// <summary>What the webhooks rest on; null: there are none.</summary>
+    public InjectorParts? Injector { get; init; }
+
     /// <summary>Used by the program and by AddMeshControlPlane.</summary>
     public static ControlPlaneParts Default { get; } = new(
         static context => context.Kube is { } kube

@@ -1,7 +1,11 @@
 using System.Net;
+using System.Net.Security;
+using System.Security.Authentication;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
+using Mesh.ControlPlane.Cluster;
+using Mesh.ControlPlane.Injector;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Kubernetes;
@@ -25,10 +29,17 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private readonly ILogger _logger = loggers.CreateLogger<MeshControlPlaneHost>();
     private readonly Stopping _stopping = new();
     private DataFolder? _data;
-    private MeshMarks? _marks;
+    private IMeshMarkStore? _marks;
+    private ClusterParts? _cluster;
+    private ClusterInjection? _injection;
     private KubeApi? _kube;
     private IModelSource? _source;
     private WebApplication? _app;
+
+    /// <summary>Where the API server's webhooks are answered, host and port; null when they are not.</summary>
+    public string? Webhooks { get; private set; }
+
+    private bool HasWebhooks => options.Webhooks is not null || parts.Injector is not null;
 
     /// <summary>The inner host's services, for tests and the embedding process; null before the start.</summary>
     public IServiceProvider? Services => _app?.Services;
@@ -45,14 +56,31 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
         try
         {
+            if (options.Kubernetes)
+            {
+                _kube = KubeAccess.Open(options, time);
+                _cluster = await ClusterParts.StartAsync(ClusterSettings.Of(options, _kube), options, time, loggers, cancellationToken);
+            }
+
+            _injection = _cluster is not null && options.Webhooks is not null && parts.Injector is null ? new ClusterInjection(_cluster.Settings, options, time, loggers) : null;
             _app = Build();
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException or KubeApiException)
         {
             throw new MeshConfigurationException([e.Message]);
         }
 
         await _source!.StartAsync(cancellationToken);
+        if (_cluster is not null)
+        {
+            await _cluster.BeginAsync(_app.Services, cancellationToken);
+        }
+
+        if (_injection is not null)
+        {
+            await _injection.Ready.WaitAsync(cancellationToken);
+        }
+
         try
         {
             await _app.StartAsync(cancellationToken);
@@ -63,16 +91,25 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         }
 
         var bound = _app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.Select(a => new Uri(a)).ToList();
-        var ads = options.HasPlaintextAds ? bound[0].Authority : string.Empty;
+        // In the order in which they were bound.
+        var next = 0;
+        var ads = options.HasPlaintextAds ? bound[next++].Authority : string.Empty;
+        var (grpc, http) = (bound[next++].Authority, bound[next++].Authority);
         var addresses = new ControlPlaneAddresses(
-            ads, bound[^2].Authority, $"http://{bound[^1].Authority}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+            ads, grpc, $"http://{http}", _data!.File(TrustBundleStore.FileName), _app.Services.GetRequiredService<AdminToken>().Value);
+        Webhooks = bound.ElementAtOrDefault(next)?.Authority;
         Log.Started(_logger, addresses.Ads, addresses.Grpc, addresses.Http, _kube?.Server.ToString() ?? options.ConfigFolder);
         return addresses;
     }
 
-    /// <summary>Tells the streams, lets calls finish for at most 5 s, then stops.</summary>
+    /// <summary>Gives the lead away, tells the streams, lets calls finish for at most 5 s, then stops.</summary>
     public async Task StopAsync()
     {
+        if (_cluster is not null)
+        {
+            await _cluster.StepDownAsync();
+        }
+
         _stopping.Begin();
         if (_app is { } app)
         {
@@ -85,6 +122,11 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             }
 
             await app.StopAsync(limit.Token);
+        }
+
+        if (_cluster is not null)
+        {
+            await _cluster.EndAsync();
         }
     }
 
@@ -105,6 +147,16 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             await _marks.DisposeAsync();
         }
 
+        if (_injection is not null)
+        {
+            await _injection.DisposeAsync();
+        }
+
+        if (_cluster is not null)
+        {
+            await _cluster.DisposeAsync();
+        }
+
         _kube?.Dispose();
         _data?.Dispose();
         _stopping.Dispose();
@@ -113,17 +165,12 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
     private WebApplication Build()
     {
         var trustDomain = TrustDomain.Parse(options.TrustDomain);
-        var random = new SecureRandom();
         var data = _data = new DataFolder(options.DataFolder);
-        var maker = new CertificateMaker(trustDomain, options.CaKey, time, random);
-        var trust = new TrustBundleStore(data, trustDomain, time);
-        var given = AuthorityLoader.Files(options, time);
-        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
-        var authority = new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>());
+        var given = _cluster is null ? AuthorityLoader.Files(options, time) : _cluster.Given;
+        var (authority, trust, leafPolicy) = _cluster?.Authority.Live ?? OwnAuthority(data, given);
         var store = new ModelStore();
-        var marks = _marks = new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
-        var kube = _kube = options.Kubernetes ? KubeAccess.Open(options, time) : null;
-        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers, kube));
+        var marks = _marks = _cluster?.Marks(store) ?? new MeshMarks(data, new AbsentMarks(store, trustDomain, time), time, loggers.CreateLogger<MeshMarks>());
+        var source = _source = parts.Source(new ModelSourceContext(options, marks, store, time, loggers, _kube));
         marks.Subscribe(source.Refresh);
 
         // Empty: an embedding process' Kestrel:Endpoints, ASPNETCORE_URLS and logging are not ours to take.
@@ -136,21 +183,32 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton(data);
         services.AddSingleton(store);
         services.AddSingleton(source);
-        if (kube is not null)
+        if (_kube is not null)
         {
-            services.AddSingleton(kube);
+            services.AddSingleton(_kube);
         }
 
-        services.AddSingleton(marks);
+        services.AddSingleton<IMeshMarkStore>(marks);
         services.AddSingleton(_stopping);
         services.AddSingleton(trust);
         services.AddSingleton(authority);
         services.AddSingleton(new GivenFiles(given));
         services.AddSingleton<Issuer>();
-        services.AddSingleton(new JoinTokens(data, trustDomain, time));
-        services.AddSingleton(p => AttestorFactory.Create(options, p.GetRequiredService<JoinTokens>(), time, loggers));
-        services.AddSingleton(new LeafPolicyStore(data, time, options.LeafLife));
-        services.AddSingleton(new AdminToken(data));
+        services.AddSingleton(p => AttestorFactory.Create(options, p.GetService<JoinTokens>(), time, loggers, _cluster?.TokenReviews));
+        services.AddSingleton(leafPolicy);
+        services.AddSingleton(_cluster?.AdminToken ?? new AdminToken(data));
+        if (_cluster is null)
+        {
+            services.AddSingleton(new JoinTokens(data, trustDomain, time));
+            services.AddSingleton<IReplicas>(OnlyReplica.Instance);
+            services.AddSingleton<IAuthorityChanges>(new OwnState(new AuthorityState(authority, trust, leafPolicy)));
+        }
+        else
+        {
+            _cluster.AddTo(services, store);
+            KeepBundle(data, trust);
+        }
+
         services.AddSingleton(new OutgoingCheck(parts.Decode));
         services.AddSingleton(parts.Translator(options));
         services.AddSingleton(p => new ServingCertificate(p.GetRequiredService<Issuer>(), options.Address, time));
@@ -169,6 +227,21 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         services.AddSingleton<MetricsIntake>();
         services.AddSingleton(new Uptime(time));
         services.AddRoutingCore();
+        if (HasWebhooks)
+        {
+            if (parts.Injector is { } injector)
+            {
+                services.AddSingleton(injector);
+            }
+            else
+            {
+                var injection = _injection!;
+                services.AddSingleton(p => injection.Parts(p.GetRequiredService<WebhookCertificate>()));
+            }
+
+            services.AddSingleton<PodAdmission>();
+        }
+
         services.AddGrpc();
         services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         services.ConfigureHttpJsonOptions(o => ApiJson.Configure(o.SerializerOptions));
@@ -183,7 +256,40 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
         app.MapGrpcService<CsrService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGrpcService<OtlpMetricsService>().WithMetadata(new PortFeature(PortKind.Grpc));
         app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Http)).MapControlPlaneApi();
+        if (HasWebhooks)
+        {
+            app.MapGroup(string.Empty).WithMetadata(new PortFeature(PortKind.Webhook)).MapAdmission();
+        }
+
         return app;
+    }
+
+    private AuthorityState OwnAuthority(DataFolder data, IssuerFiles? given)
+    {
+        var trustDomain = TrustDomain.Parse(options.TrustDomain);
+        var maker = new CertificateMaker(trustDomain, options.CaKey, time, new SecureRandom());
+        var trust = new TrustBundleStore(data, trustDomain, time);
+        var state = new AuthorityLoader(data, options, maker, time, loggers.CreateLogger<AuthorityLoader>()).Load(given, out var anchors);
+        return new AuthorityState(new MeshAuthority(state, anchors, data, trust, maker, time, loggers.CreateLogger<MeshAuthority>()), trust, new LeafPolicyStore(data, time, options.LeafLife));
+    }
+
+    /// <summary>What the ready line names as the trust bundle, kept as shared state has it.</summary>
+    private void KeepBundle(DataFolder data, TrustBundleStore trust)
+    {
+        Write();
+        trust.Subscribe(Write);
+
+        void Write()
+        {
+            try
+            {
+                data.Write(TrustBundleStore.FileName, trust.Current.Pem, secret: false);
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                Log.BundleNotWritten(_logger, data.File(TrustBundleStore.FileName), e.Message);
+            }
+        }
     }
 
     private void Listen(KestrelServerOptions kestrel)
@@ -204,6 +310,23 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
             listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => ValueTask.FromResult(tls.Options()) });
         });
         kestrel.Listen(options.Address, options.HttpPort, listen => Use(listen, PortKind.Http, HttpProtocols.Http1));
+        if (HasWebhooks)
+        {
+            kestrel.Listen(options.Address, options.Webhooks ?? 0, listen =>
+            {
+                Use(listen, PortKind.Webhook, HttpProtocols.Http1AndHttp2);
+                var certificate = listen.ApplicationServices.GetRequiredService<InjectorParts>().Certificate;
+                listen.UseHttps(new TlsHandshakeCallbackOptions
+                {
+                    OnConnection = _ => ValueTask.FromResult(new SslServerAuthenticationOptions
+                    {
+                        ServerCertificateContext = certificate.Current,
+                        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+                        EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13,
+                    }),
+                });
+            });
+        }
     }
 
     private static void Use(ListenOptions listen, PortKind kind, HttpProtocols protocols)
@@ -263,6 +386,9 @@ internal sealed partial class MeshControlPlaneHost(MeshControlPlaneOptions optio
 
     private static partial class Log
     {
+        [LoggerMessage(4911, LogLevel.Warning, "The roots in force could not be written to '{File}': {Problem}", EventName = nameof(BundleNotWritten))]
+        public static partial void BundleNotWritten(ILogger logger, string file, string problem);
+
         [LoggerMessage(4910, LogLevel.Information, "The control plane serves ADS on {Ads}, TLS gRPC on {Grpc}, HTTP on {Http}, from '{Folder}'", EventName = nameof(Started))]
         public static partial void Started(ILogger logger, string ads, string grpc, string http, string folder);
     }

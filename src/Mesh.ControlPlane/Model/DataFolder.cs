@@ -3,7 +3,7 @@ using System.Text;
 namespace Mesh.ControlPlane.Model;
 
 /// <summary>The control plane's own files (<c>--data</c>). Files are replaced atomically; secrets are readable by the owner only.</summary>
-internal sealed class DataFolder : IDisposable
+internal sealed class DataFolder : IStateStore, IDisposable
 {
     private const UnixFileMode Private = UnixFileMode.UserRead | UnixFileMode.UserWrite;
     private readonly FileStream _lock;
@@ -24,6 +24,9 @@ internal sealed class DataFolder : IDisposable
     }
 
     public string Path { get; }
+
+    /// <inheritdoc/>
+    public bool IsShared => false;
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
@@ -52,6 +55,9 @@ internal sealed class DataFolder : IDisposable
     }
 
     public void Write(string name, string text, bool secret) => Write(name, Encoding.UTF8.GetBytes(text), secret);
+
+    /// <inheritdoc/>
+    public void Delete(string name) => System.IO.File.Delete(File(name));
 
     /// <summary>Adds one line to a file that only the owner reads.</summary>
     public void Append(string name, ReadOnlySpan<byte> line)

@@ -16,6 +16,9 @@ internal enum PortKind
 
     /// <summary>HTTP API.</summary>
     Http = 4,
+
+    /// <summary>HTTPS for the Kubernetes API server's webhooks.</summary>
+    Webhook = 8,
 }
 
 /// <summary>Set on every connection by Hosting.</summary>

@@ -15,6 +15,12 @@ internal sealed record Workload(
 
     public ImmutableArray<Probe> Probes { get; init; } = [];
 
+    /// <summary>A Pod of that name stands for it.</summary>
+    public bool IsPod { get; init; }
+
+    /// <summary>What stands on the Pod of its being in the mesh (<see cref="MarkText"/>); null: nothing.</summary>
+    public string? Mark { get; init; }
+
     public Place Place { get; init; } = Place.Unknown;
 
     /// <summary>The order in which a model has them.</summary>

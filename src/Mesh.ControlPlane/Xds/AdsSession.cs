@@ -11,7 +11,7 @@ using Mesh.Xds.Decoding;
 namespace Mesh.ControlPlane.Xds;
 
 /// <summary>What all sessions share: built once, used by every stream.</summary>
-internal sealed record AdsParts(ResourceAnswers Answers, ClientRegistry Clients, MeshMarks Marks, TrustBundleStore Trust, TimeProvider Time, ILogger<AdsService> Logger);
+internal sealed record AdsParts(ResourceAnswers Answers, ClientRegistry Clients, IMeshMarkStore Marks, TrustBundleStore Trust, TimeProvider Time, ILogger<AdsService> Logger);
 
 /// <summary>One ADS stream: the one loop that reads, compares and writes. A slow reader is never queued for: when it can take more it gets the latest state.</summary>
 internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, SpiffeId? identity, string? serial, string address, string variant) : IAdsSession

@@ -7,7 +7,7 @@ using Mesh.Spiffe;
 namespace Mesh.ControlPlane.Xds;
 
 /// <summary>Remembers which addresses a verified identity has served: on disk first, then in use. A mark is never taken back by a missing stream. Thread-safe.</summary>
-internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
+internal sealed partial class MeshMarks : IMeshMarkStore
 {
     /// <summary>Most addresses one identity can mark: bounds a workload that claims every port.</summary>
     public const int MaxPerIdentity = 2_000;
@@ -52,11 +52,10 @@ internal sealed partial class MeshMarks : IMeshMarks, IAsyncDisposable
     /// <inheritdoc/>
     public bool IsTransparent(string hostPort, SpiffeId id) => _marks.Current.Transparent.TryGetValue(id.ToString(), out var marks) && marks.Contains(hostPort);
 
-    /// <summary>Called after new marks are in use.</summary>
+    /// <inheritdoc/>
     public void Subscribe(Action changed) => _changed += changed;
 
-    /// <summary>Remembers a mark soon: marks that come together are written together. The last one says who serves the address.</summary>
-    /// <param name="transparent">A sidecar serves it.</param>
+    /// <inheritdoc/>
     public void Record(string hostPort, SpiffeId id, bool transparent = false)
     {
         var key = (id.ToString(), hostPort);

@@ -22,6 +22,7 @@ internal static class InitCommand
           --skip-subnets CIDRS         destinations that are called directly                MESH_SKIP_SUBNETS
           --no-ipv6                    redirect IPv4 alone                                  MESH_NO_IPV6
           --dry-run                    print the rules, change nothing                      MESH_REDIRECT_DRY_RUN
+          --run                        then become the proxy, as its user and without a right of root's left
 
         PORTS and CIDRS are lists with commas; a range of ports is 8000-8100.
         Exit status: 0 done, 1 failed, 64 not understood, 77 not permitted.
@@ -32,7 +33,7 @@ internal static class InitCommand
         var arguments = new CommandArguments(
             args,
             context.Environment,
-            switches: ["--undo", "--no-ipv6", "--dry-run"],
+            switches: ["--undo", "--no-ipv6", "--dry-run", "--run"],
             values:
             [
                 "--backend", "--proxy-uid", "--proxy-gid", "--outbound-port", "--inbound-port", "--inbound-ports", "--skip-inbound-ports",
@@ -47,6 +48,12 @@ internal static class InitCommand
         var options = Read(arguments);
         var undo = arguments.Switch("--undo", "MESH_REDIRECT_UNDO");
         var dryRun = arguments.Switch("--dry-run", "MESH_REDIRECT_DRY_RUN");
+        var run = arguments.Switch("--run", "");
+        if (run && (undo || dryRun))
+        {
+            arguments.Problem("--run goes with neither --undo nor --dry-run: there would be no rules.");
+        }
+
         if (arguments.Problems.Count > 0)
         {
             return await context.FailAsync(ExitCodes.Usage, "init", arguments.Problems).ConfigureAwait(false);
@@ -60,7 +67,7 @@ internal static class InitCommand
         try
         {
             await (dryRun ? PrintAsync(options, undo, context) : undo ? RemoveAsync(options, context) : ReplaceAsync(options, context)).ConfigureAwait(false);
-            return ExitCodes.Ok;
+            return run ? await RunProxyAsync(options, context).ConfigureAwait(false) : ExitCodes.Ok;
         }
         catch (InterceptionException exception)
         {
@@ -124,6 +131,14 @@ internal static class InitCommand
 
         await context.Output.WriteLineAsync(
             $"Redirected: outbound TCP to {options.OutboundPort}, inbound TCP to {options.InboundPort}, {(options.IpV6 ? "IPv4 and IPv6" : "IPv4 alone")}; user {options.ProxyUid} is left alone ({Where(options)}).").ConfigureAwait(false);
+    }
+
+    /// <summary>A new image of the process: nothing of root's is left in its memory either.</summary>
+    private static async Task<int> RunProxyAsync(InterceptionOptions options, CommandContext context)
+    {
+        ProcessUser.Become(options.ProxyUid, options.ProxyGid ?? options.ProxyUid);
+        var problem = ProcessImage.Replace([Environment.ProcessPath!, "run"]);
+        return await context.FailAsync(problem.ExitCode, "init", problem.Message).ConfigureAwait(false);
     }
 
     private static async Task RemoveAsync(InterceptionOptions options, CommandContext context)

@@ -325,7 +325,7 @@ public sealed class AttestationTests
     }
 
     private static TokenReviewAttestor Review(FakeTokenReview kubernetes, string? tokenFile = null) =>
-        new(new Uri(kubernetes.Url), Audience, tokenFile, PrivateHttp.Create(null), Domain, NullLogger<TokenReviewAttestor>.Instance);
+        new(new HttpTokenReviews(new Uri(kubernetes.Url), tokenFile, PrivateHttp.Create(null)), Audience, ofPods: false, Domain, NullLogger<TokenReviewAttestor>.Instance);
 
     private JwksStore Keys(FakeOidcIssuer issuer) => new(issuer.Url, null, PrivateHttp.Create(null), _time, new FakeLogger<JwksStore>());
 }

@@ -8,6 +8,7 @@ using Grpc.Core;
 using Grpc.Net.Client;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Hosting;
+using Mesh.ControlPlane.Injector;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Translation;
@@ -26,7 +27,7 @@ internal sealed class TestControlPlane : IAsyncDisposable
     private readonly bool _ownsFolder;
     private readonly MeshControlPlaneHost _host;
 
-    private TestControlPlane(string? folder, Action<MeshControlPlaneOptions>? configure, bool fromFiles)
+    private TestControlPlane(string? folder, Action<MeshControlPlaneOptions>? configure, bool fromFiles, InjectorParts? injector)
     {
         _ownsFolder = folder is null;
         Folder = folder ?? Directory.CreateTempSubdirectory("mesh-cp-").FullName;
@@ -35,7 +36,7 @@ internal sealed class TestControlPlane : IAsyncDisposable
         configure?.Invoke(options);
         Source = new FakeSource();
         var parts = fromFiles ? ControlPlaneParts.Default : new ControlPlaneParts(Source.Take, _ => Translator, (type, bytes) => Decode(type, bytes));
-        _host = new MeshControlPlaneHost(options, parts, TimeProvider.System, LoggerFactory.Create(l => l.SetMinimumLevel(LogLevel.Debug).AddProvider(new FakeLoggerProvider(Logs))));
+        _host = new MeshControlPlaneHost(options, parts with { Injector = injector }, TimeProvider.System, LoggerFactory.Create(l => l.SetMinimumLevel(LogLevel.Debug).AddProvider(new FakeLoggerProvider(Logs))));
     }
 
     public string Folder { get; }
@@ -55,10 +56,14 @@ internal sealed class TestControlPlane : IAsyncDisposable
 
     public IServiceProvider Services => _host.Services!;
 
+    /// <summary>Host and port of the API server's webhooks.</summary>
+    public string Webhooks => _host.Webhooks!;
+
+    /// <param name="injector">Makes it answer webhooks.</param>
     /// <param name="fromFiles">It serves the manifests of its folder, and nothing set by hand.</param>
-    public static async Task<TestControlPlane> StartAsync(string? folder = null, Action<MeshControlPlaneOptions>? configure = null, bool fromFiles = false)
+    public static async Task<TestControlPlane> StartAsync(string? folder = null, Action<MeshControlPlaneOptions>? configure = null, bool fromFiles = false, InjectorParts? injector = null)
     {
-        var controlPlane = new TestControlPlane(folder, configure, fromFiles);
+        var controlPlane = new TestControlPlane(folder, configure, fromFiles, injector);
         controlPlane.Addresses = await controlPlane._host.StartAsync(TestContext.Current.CancellationToken);
         return controlPlane;
     }

@@ -113,7 +113,7 @@ public sealed class KubectlTests
         Assert.SkipWhen(Kubectl.Missing is not null, Kubectl.Missing ?? "");
         await using var api = await FakeKubeApi.StartAsync(new FakeKubeApiOptions { Https = true });
         using var kubectl = new Kubectl(api);
-        await kubectl.OutputAsync("apply -f -", "{ apiVersion: v1, kind: ConfigMap, metadata: { name: first } }");
+        await kubectl.OutputAsync("apply -f -", "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: first }\n");
         using var watch = kubectl.Start("get configmaps -w -o name");
         try
         {

@@ -107,5 +107,8 @@ internal sealed record ApiUser(string Name, IReadOnlyList<string> Groups)
 
     public static ApiUser Admin { get; } = new("kubernetes-admin", ["system:masters", "system:authenticated"]);
 
+    /// <summary>kube-controller-manager, which makes most pods.</summary>
+    public static ApiUser Controller { get; } = new("system:serviceaccount:kube-system:replicaset-controller", ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"]);
+
     public bool IsMaster => Groups.Contains("system:masters");
 }

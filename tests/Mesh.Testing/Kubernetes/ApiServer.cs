@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes.Admission;
+using Mesh.Testing.Kubernetes.Cel;
 using Mesh.Testing.Kubernetes.Discovery;
 using Mesh.Testing.Kubernetes.Patching;
 using Mesh.Testing.Kubernetes.Rbac;
@@ -29,7 +30,7 @@ internal sealed class ApiServer
     public ApiServer(FakeKubeApiOptions options)
     {
         _options = options;
-        _writer = new ObjectWriter(options, Store, _resources, new AdmissionChain(options, Store));
+        _writer = new ObjectWriter(options, Store, _resources, new AdmissionChain(Store, Services));
         _lists = new ListReader(options, Store, Faults);
         _discovery = new DiscoveryDocuments(options, _resources);
         _tokens = new ServiceAccountTokens(options, Store);
@@ -52,6 +53,8 @@ internal sealed class ApiServer
 
     public RequestLog Log { get; } = new();
 
+    public WebhookServices Services { get; } = new();
+
     public string AdminToken { get; } = "admin-" + Guid.NewGuid().ToString("N");
 
     public KubeResource Resource(string qualified) =>
@@ -66,7 +69,7 @@ internal sealed class ApiServer
     public string IssueToken(string ns, string account, string? pod, string audience, TimeSpan life) => _tokens.Issue(ns, account, pod, [audience], life);
 
     /// <inheritdoc cref="ObjectWriter.Rules"/>
-    public void AttachRules(Func<KubeResource, JsonObject?, JsonObject, IEnumerable<FieldError>>? rules) => _writer.Rules = rules;
+    public void Attach(CelRules? rules) => _writer.Rules = rules;
 
     public void SendBookmarks()
     {
@@ -97,6 +100,27 @@ internal sealed class ApiServer
             ? Done(_writer.ChangeAsync(request, resource, _ => json.Copy(), create: true)).Json
             : Done(_writer.ChangeAsync(request, resource, old => Settled(old, json), create: true)).Json;
     }
+
+    /// <summary>A controller's create: admission has its say.</summary>
+    public async Task<bool> TryCreateAsync(string qualified, JsonObject json, CancellationToken ct)
+    {
+        var resource = Resource(qualified);
+        var request = ApiRequest.Internal(resource, json.Namespace(), "") with { IsInternal = false, Verb = "create", User = ApiUser.Controller };
+        try
+        {
+            ct.ThrowIfCancellationRequested();
+            await _writer.CreateAsync(request, resource, json);
+            return true;
+        }
+        catch (StatusException refused)
+        {
+            LastRefusal = refused.Message;
+            return false;
+        }
+    }
+
+    /// <summary>Why a controller could not do what it wanted.</summary>
+    public string? LastRefusal { get; private set; }
 
     public void Delete(string resource, string ns, string name)
     {

@@ -1,6 +1,9 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.Json.Nodes;
+using Mesh.Testing.Kubernetes.Admission;
+using Mesh.Testing.Kubernetes.Cel;
+using Mesh.Testing.Kubernetes.Controllers;
 using Mesh.Testing.Kubernetes.Storage;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
@@ -14,6 +17,7 @@ internal sealed class FakeKubeApi : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ApiServer _server;
     private readonly TestCa? _ca;
+    private readonly List<Controller> _controllers = [];
 
     private FakeKubeApi(WebApplication app, ApiServer server, TestCa? ca, FakeKubeApiOptions options)
     {
@@ -34,6 +38,9 @@ internal sealed class FakeKubeApi : IAsyncDisposable
     public Faults Faults => _server.Faults;
 
     public RequestLog Log => _server.Log;
+
+    /// <summary>Where the Services that webhook configurations name are to be reached.</summary>
+    public WebhookServices Services => _server.Services;
 
     internal ObjectStore Store => _server.Store;
 
@@ -108,11 +115,32 @@ internal sealed class FakeKubeApi : IAsyncDisposable
     /// <summary>Forgets the history: lists and watches from an older version are answered with 410.</summary>
     public void Compact() => Store.Compact();
 
+    /// <summary>Starts a part of what else a cluster runs; it ends with this server.</summary>
+    public void Run(Controller controller)
+    {
+        _controllers.Add(controller);
+        controller.Start();
+    }
+
+    /// <summary>Creates as a client of the API does, webhooks and all; false when it was refused.</summary>
+    internal Task<bool> TryCreateAsync(string resource, JsonObject json, CancellationToken ct) => _server.TryCreateAsync(resource, json, ct);
+
+    /// <summary>Why a controller could not create what it wanted, the last time.</summary>
+    public string? LastRefusal => _server.LastRefusal;
+
+    /// <summary>Has the CEL rules of definitions read and evaluated, which the server by itself only measures; null: no more.</summary>
+    public void Attach(CelRules? rules) => _server.Attach(rules);
+
     /// <summary>Sends a bookmark on every watch that asked for them.</summary>
     public void SendBookmarks() => _server.SendBookmarks();
 
     public async ValueTask DisposeAsync()
     {
+        foreach (var controller in _controllers)
+        {
+            await controller.DisposeAsync();
+        }
+
         _server.Stop();
         await _app.DisposeAsync();
         _ca?.Dispose();

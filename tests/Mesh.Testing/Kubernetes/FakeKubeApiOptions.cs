@@ -22,7 +22,4 @@ internal sealed record FakeKubeApiOptions
 
     /// <summary>How long a continue token is good (a real server: until etcd compacts, about five minutes).</summary>
     public TimeSpan ContinueLifetime { get; init; } = TimeSpan.FromMinutes(5);
-
-    /// <summary>The address of a Service that a webhook configuration names: namespace, name, port → host and port.</summary>
-    public Func<string, string, int, (string Host, int Port)?> WebhookService { get; init; } = (_, _, _) => null;
 }

@@ -77,7 +77,6 @@ internal sealed class Faults
         }
 
         cut.Cancel();
-        cut.Dispose();
     }
 
     /// <summary>Watches stay open and say nothing more, not even bookmarks.</summary>

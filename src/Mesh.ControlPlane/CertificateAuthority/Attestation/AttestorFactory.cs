@@ -9,10 +9,12 @@ internal static class AttestorFactory
     private const string AccountFolder = "/var/run/secrets/kubernetes.io/serviceaccount";
     private static readonly Uri ClusterAddress = new("https://kubernetes.default.svc");
 
-    public static Attestors Create(MeshControlPlaneOptions options, JoinTokens tokens, TimeProvider time, ILoggerFactory loggers)
+    /// <param name="tokens">Null: there are no join tokens.</param>
+    /// <param name="cluster">The API server of the cluster that we run in; null: there is none. It reviews unless the options name another.</param>
+    public static Attestors Create(MeshControlPlaneOptions options, JoinTokens? tokens, TimeProvider time, ILoggerFactory loggers, ITokenReviews? cluster = null)
     {
         var trustDomain = TrustDomain.Parse(options.TrustDomain);
-        var attestors = new List<IAttestor> { new JoinTokenAttestor(tokens) };
+        List<IAttestor> attestors = tokens is null ? [] : [new JoinTokenAttestor(tokens)];
         if (options.OidcIssuer is { } issuer)
         {
             var template = options.OidcIdentity is { } text && IdentityTemplate.TryParse(text, out var parsed, out _) ? parsed : null;
@@ -23,9 +25,13 @@ internal static class AttestorFactory
         if (options.TokenReview is { } server)
         {
             var here = server == InCluster;
-            attestors.Add(new TokenReviewAttestor(
-                here ? ClusterAddress : new Uri(server), options.TokenReviewAudience, options.TokenReviewToken ?? (here ? $"{AccountFolder}/token" : null),
-                PrivateHttp.Create(options.TokenReviewCa ?? (here ? $"{AccountFolder}/ca.crt" : null)), trustDomain, loggers.CreateLogger<TokenReviewAttestor>()));
+            var reviews = new HttpTokenReviews(
+                here ? ClusterAddress : new Uri(server), options.TokenReviewToken ?? (here ? $"{AccountFolder}/token" : null), PrivateHttp.Create(options.TokenReviewCa ?? (here ? $"{AccountFolder}/ca.crt" : null)));
+            attestors.Add(new TokenReviewAttestor(reviews, options.TokenReviewAudience, ofPods: false, trustDomain, loggers.CreateLogger<TokenReviewAttestor>()));
+        }
+        else if (cluster is not null)
+        {
+            attestors.Add(new TokenReviewAttestor(cluster, options.TokenReviewAudience, ofPods: true, trustDomain, loggers.CreateLogger<TokenReviewAttestor>()));
         }
 
         return new Attestors(attestors);

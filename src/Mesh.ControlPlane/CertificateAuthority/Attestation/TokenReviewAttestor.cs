@@ -1,6 +1,3 @@
-using System.Net;
-using System.Net.Http.Headers;
-using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mesh.Spiffe;
@@ -8,10 +5,9 @@ using Mesh.Spiffe;
 namespace Mesh.ControlPlane.CertificateAuthority.Attestation;
 
 /// <summary>Projected service account tokens, which the Kubernetes API server reviews (authentication.k8s.io/v1 TokenReview). They must be bound to our audience.</summary>
-/// <param name="server">The API server's address.</param>
-/// <param name="tokenFile">The control plane's own token, read at every call, as Kubernetes replaces it; null: none is sent.</param>
+/// <param name="ofPods">Only tokens that end with their Pod are taken.</param>
 internal sealed partial class TokenReviewAttestor(
-    Uri server, string audience, string? tokenFile, HttpClient http, TrustDomain trustDomain, ILogger<TokenReviewAttestor> logger) : IAttestor, IDisposable
+    ITokenReviews reviews, string audience, bool ofPods, TrustDomain trustDomain, ILogger<TokenReviewAttestor> logger) : IAttestor, IDisposable
 {
     /// <summary>Whoever sends us tokens can't make us send the API server more than this many at a time.</summary>
     private const int MaxCalls = 32;
@@ -19,7 +15,6 @@ internal sealed partial class TokenReviewAttestor(
     private const string PodName = "authentication.kubernetes.io/pod-name";
     private const string PodUid = "authentication.kubernetes.io/pod-uid";
     private readonly SemaphoreSlim _calls = new(MaxCalls, MaxCalls);
-    private readonly Uri _reviews = new(server, "/apis/authentication.k8s.io/v1/tokenreviews");
 
     /// <inheritdoc/>
     public async ValueTask<Attested> AttestAsync(string token, CancellationToken cancellationToken)
@@ -36,13 +31,22 @@ internal sealed partial class TokenReviewAttestor(
 
         try
         {
-            using var answer = await ReviewAsync(token, cancellationToken);
+            using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            limit.CancelAfter(PrivateHttp.Timeout);
+            using var answer = await reviews.ReviewAsync(
+                new JsonObject
+                {
+                    ["apiVersion"] = "authentication.k8s.io/v1",
+                    ["kind"] = "TokenReview",
+                    ["spec"] = new JsonObject { ["token"] = token, ["audiences"] = new JsonArray(audience) },
+                },
+                limit.Token);
             return Read(answer.RootElement);
         }
         catch (Exception e) when (e is HttpRequestException or InvalidDataException or JsonException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             var problem = e is OperationCanceledException ? $"no answer within {PrivateHttp.Timeout.TotalSeconds:0} s" : e.Message;
-            Log.NotReviewed(logger, _reviews, problem);
+            Log.NotReviewed(logger, reviews.Server, problem);
             return Attested.Unavailable("The Kubernetes API server could not review the token. Try again later; the control plane's log says why.");
         }
         finally
@@ -53,34 +57,8 @@ internal sealed partial class TokenReviewAttestor(
 
     public void Dispose()
     {
-        http.Dispose();
+        reviews.Dispose();
         _calls.Dispose();
-    }
-
-    private async Task<JsonDocument> ReviewAsync(string token, CancellationToken cancellationToken)
-    {
-        var review = new JsonObject
-        {
-            ["apiVersion"] = "authentication.k8s.io/v1",
-            ["kind"] = "TokenReview",
-            ["spec"] = new JsonObject { ["token"] = token, ["audiences"] = new JsonArray(audience) },
-        };
-        using var request = new HttpRequestMessage(HttpMethod.Post, _reviews) { Content = new StringContent(review.ToJsonString(), Encoding.UTF8, "application/json") };
-        if (tokenFile is not null)
-        {
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Pems.ReadText(tokenFile).Trim());
-        }
-
-        using var response = await http.SendAsync(request, cancellationToken);
-        if (!response.IsSuccessStatusCode)
-        {
-            var hint = response.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden
-                ? " The control plane's service account needs the verb 'create' on 'tokenreviews' (ClusterRole system:auth-delegator)."
-                : string.Empty;
-            throw new InvalidDataException($"it answered {(int)response.StatusCode}.{hint}");
-        }
-
-        return JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync(cancellationToken));
     }
 
     private Attested Read(JsonElement review)
@@ -109,6 +87,11 @@ internal sealed partial class TokenReviewAttestor(
         }
 
         var extra = user.TryGetProperty("extra", out var more) && more.ValueKind == JsonValueKind.Object ? more : default;
+        if (ofPods && Extra(extra, PodName) is null)
+        {
+            return Attested.Refused("The token is bound to no Pod, so it would outlive whoever it was made for. Project one into the Pod (volume source serviceAccountToken).");
+        }
+
         return Attested.Good(id, Extra(extra, PodName) is { } pod ? $"Kubernetes pod {KubernetesUser.Shown(pod)} ({KubernetesUser.Shown(Extra(extra, PodUid))})" : "Kubernetes service account token");
     }
 

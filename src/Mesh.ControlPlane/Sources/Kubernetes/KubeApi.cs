@@ -23,6 +23,9 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
     /// <summary>How long an answer may take.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>Told of every answer, and of none (status 0): what was asked, what came, and after how long. It must not block or throw.</summary>
+    public Action<HttpMethod, HttpStatusCode, TimeSpan>? Answered { get; set; }
+
     /// <summary>Where the API server is.</summary>
     public Uri Server => client.BaseUri;
 
@@ -216,6 +219,26 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         return await response.Content.ReadAsStringAsync(limit.Token);
     }
 
+    /// <summary>Sends a request as whoever we are; its address is a path of the API server. Errors of HTTP are answers here.</summary>
+    /// <exception cref="KubeApiException">The server can't be reached.</exception>
+    public async Task<HttpResponseMessage> ForwardAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        using var limit = Limit(cancellationToken);
+        try
+        {
+            if (client.Credentials is { } credentials)
+            {
+                await credentials.ProcessHttpRequestAsync(request, limit.Token);
+            }
+
+            return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
+        }
+        catch (Exception e) when (Broke(e, cancellationToken) is { } why)
+        {
+            throw KubeApiException.Unreachable(Server, why, e);
+        }
+    }
+
     public void Dispose() => client.Dispose();
 
     private static KubeApi Of(KubernetesClientConfiguration configuration, TimeProvider time)
@@ -273,6 +296,8 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
             request.Content = new ByteArrayContent(JsonSerializer.SerializeToUtf8Bytes(body)) { Headers = { ContentType = new MediaTypeHeaderValue(mediaType!) } };
         }
 
+        var started = time.GetTimestamp();
+        HttpResponseMessage? response = null;
         try
         {
             if (client.Credentials is { } credentials)
@@ -280,7 +305,7 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
                 await credentials.ProcessHttpRequestAsync(request, limit);
             }
 
-            var response = await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit);
+            response = await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, limit);
             if (response.IsSuccessStatusCode)
             {
                 return response;
@@ -294,6 +319,10 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
         catch (Exception e) when (Broke(e, caller) is { } why)
         {
             throw KubeApiException.Unreachable(Server, why, e);
+        }
+        finally
+        {
+            Answered?.Invoke(method, response?.StatusCode ?? 0, time.GetElapsedTime(started));
         }
     }
 

@@ -23,7 +23,7 @@ internal static partial class GrpcRouteReader
     private static RuleMatch ReadMatch(YamlMap match)
     {
         var path = ReadMethod(match);
-        var headers = RouteFields.NameValues(match, "headers", lowerCase: true);
+        var headers = RouteFields.NameValues(match, "headers", lowerCase: true, firstCounts: true);
         match.Close();
         return new RuleMatch(path, Method: null, headers, []);
     }

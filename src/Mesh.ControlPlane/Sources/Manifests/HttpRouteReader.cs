@@ -43,7 +43,7 @@ internal static class HttpRouteReader
     {
         var path = ReadPath(match);
         var method = match.Find("method") is null ? null : match.Word("method", null, Methods);
-        var headers = RouteFields.NameValues(match, "headers", lowerCase: true);
+        var headers = RouteFields.NameValues(match, "headers", lowerCase: true, firstCounts: true);
         var query = RouteFields.NameValues(match, "queryParams", lowerCase: false);
         match.Close();
         return new RuleMatch(path, method, headers, query);

@@ -95,6 +95,9 @@ internal sealed record PodManifest(
 
     /// <summary>Annotation <c>meshlib.io/meshed</c>: what a control plane saw serve it; null where there is none.</summary>
     public PodMark? Mark { get; init; }
+
+    /// <summary>The annotation itself.</summary>
+    public string? MarkText { get; init; }
 }
 
 /// <summary>Where a Node of the cluster stands; empty where it does not say it.</summary>

@@ -8,7 +8,7 @@ namespace Mesh.ControlPlane.Sources.Manifests;
 /// <param name="Only">Of a workload that serves by itself: the ports that it was seen to serve; null is all of them.</param>
 internal sealed record PodMark(bool Transparent, PortRanges? Only, PortRanges Skipped)
 {
-    private const string Annotation = Annotations.Domain + "/meshed";
+    public const string Annotation = Annotations.Domain + "/meshed";
     private const string SkippedPorts = Annotations.Domain + "/skip-inbound-ports";
 
     public bool Holds(int port) => Only?.Contains(port) ?? !Skipped.Contains(port);

@@ -17,6 +17,8 @@ internal sealed class ProblemList(string file)
     /// <summary>The object cannot be used.</summary>
     public bool Refused { get; private set; }
 
+    /// <summary>Called with the path of every field that a reader asks for: how tests know what readers know.</summary>
+    public Action<string>? Asked { get; init; }
     /// <summary>Of a route: what its status shall say.</summary>
     public List<RouteFinding> Findings { get; } = [];
 

@@ -137,9 +137,11 @@ internal static partial class RouteFields
     }
 
     /// <summary>Header or query conditions.</summary>
-    public static ImmutableArray<NameValueMatch> NameValues(YamlMap match, string key, bool lowerCase)
+    /// <param name="firstCounts">Of names that are equal but for their case the first counts, as Gateway API wants it of routes; else the second is refused.</param>
+    public static ImmutableArray<NameValueMatch> NameValues(YamlMap match, string key, bool lowerCase, bool firstCounts = false)
     {
         var result = ImmutableArray.CreateBuilder<NameValueMatch>();
+        var written = new HashSet<string>(StringComparer.Ordinal);
         foreach (var item in match.Maps(key))
         {
             var type = item.Word("type", "Exact", "Exact", "RegularExpression");
@@ -161,14 +163,21 @@ internal static partial class RouteFields
                 continue;
             }
 
-            name = lowerCase ? name.ToLowerInvariant() : name;
-            if (result.Any(r => r.Name == name))
+            var compared = lowerCase ? name.ToLowerInvariant() : name;
+            if (!written.Add(firstCounts ? name : compared))
             {
                 item.Bad("name", name, "It stands twice in this match: give each name once.");
                 continue;
             }
 
-            result.Add(new NameValueMatch(name, value, type == "RegularExpression"));
+            if (result.Any(r => r.Name == compared))
+            {
+                // The schema's keys are exact, header names are not: the first counts (Gateway API).
+                item.Problems.Note(item.Node, $"{item.Field("name")} is '{name}', and another condition of this match is on the same header: the names are equal but for their case. The first counts, this one is ignored. Remove one of them.");
+                continue;
+            }
+
+            result.Add(new NameValueMatch(compared, value, type == "RegularExpression"));
         }
 
         return result.ToImmutable();

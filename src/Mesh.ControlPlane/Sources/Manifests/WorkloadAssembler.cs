@@ -36,6 +36,8 @@ internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> object
     {
         DeclaredPorts = [.. pod.Ports.Select(p => p.Port)],
         Probes = pod.Probes,
+        IsPod = true,
+        Mark = pod.MarkText,
         Place = places.Of(pod.NodeName),
     };
 }

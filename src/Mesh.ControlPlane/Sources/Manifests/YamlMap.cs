@@ -19,6 +19,7 @@ internal sealed class YamlMap(ManifestNode node, string path, ProblemList proble
     public ManifestNode? Find(string key)
     {
         _known.Add(key);
+        problems.Asked?.Invoke(Field(key));
         return node.Find(key);
     }
 

@@ -6,7 +6,7 @@ using Mesh.Testing.Kubernetes.Storage;
 namespace Mesh.Testing.Kubernetes.Admission;
 
 /// <summary>Asks the webhooks that are configured: first those that change objects, then those that only judge.</summary>
-internal sealed class AdmissionChain(FakeKubeApiOptions options, ObjectStore store)
+internal sealed class AdmissionChain(ObjectStore store, WebhookServices services)
 {
     private const string Group = "admissionregistration.k8s.io";
 
@@ -105,7 +105,7 @@ internal sealed class AdmissionChain(FakeKubeApiOptions options, ObjectStore sto
         JsonObject response;
         try
         {
-            response = await WebhookCall.AskAsync(options, webhook, Review(request, resource, operation, version, old, json));
+            response = await WebhookCall.AskAsync(services, webhook, Review(request, resource, operation, version, old, json));
         }
         catch (WebhookException failed)
         {

@@ -9,10 +9,10 @@ namespace Mesh.Testing.Kubernetes.Admission;
 /// <summary>One question to a webhook over HTTPS, its certificate checked with the caBundle and nothing else.</summary>
 internal static class WebhookCall
 {
-    public static async Task<JsonObject> AskAsync(FakeKubeApiOptions options, JsonObject webhook, JsonObject review)
+    public static async Task<JsonObject> AskAsync(WebhookServices services, JsonObject webhook, JsonObject review)
     {
         var timeout = (int?)webhook["timeoutSeconds"].Long() ?? 10;
-        var (url, connect) = Target(options, webhook["clientConfig"]!, timeout);
+        var (url, connect) = Target(services, webhook["clientConfig"]!, timeout);
         using var handler = new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, ConnectCallback = connect };
         handler.SslOptions.CertificateChainPolicy = Trust(webhook.Text("clientConfig", "caBundle"));
         using var client = new HttpClient(handler) { Timeout = TimeSpan.FromSeconds(timeout) };
@@ -59,7 +59,7 @@ internal static class WebhookCall
             : throw new WebhookException($"received invalid webhook response: expected response.uid=\"{review.Text("request", "uid")}\", got \"{response.Text("uid")}\"");
     }
 
-    private static (string Url, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>>? Connect) Target(FakeKubeApiOptions options, JsonNode config, int timeout)
+    private static (string Url, Func<SocketsHttpConnectionContext, CancellationToken, ValueTask<Stream>>? Connect) Target(WebhookServices services, JsonNode config, int timeout)
     {
         if (config.Text("url") is { Length: > 0 } url)
         {
@@ -67,7 +67,7 @@ internal static class WebhookCall
         }
 
         var (ns, name, port) = (config.Text("service", "namespace"), config.Text("service", "name"), (int?)config.At("service", "port").Long() ?? 443);
-        var mapped = options.WebhookService(ns, name, port) ?? throw new WebhookException($"failed to call webhook: Post \"https://{name}.{ns}.svc:{port}\": service \"{name}\" not found");
+        var mapped = services.Find(ns, name, port) ?? throw new WebhookException($"failed to call webhook: Post \"https://{name}.{ns}.svc:{port}\": service \"{name}\" not found");
         return ($"https://{name}.{ns}.svc:{port}{config.Text("service", "path")}?timeout={timeout}s", async (_, ct) =>
         {
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -38,7 +38,7 @@ internal static partial class ObjectMetadata
         metadata["creationTimestamp"] = KubeJson.Time(now);
         if (resource.HasGeneration)
         {
-            metadata["generation"] = 1;
+            metadata["generation"] = 1L;
         }
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Mesh.Testing.Kubernetes.Admission;
+using Mesh.Testing.Kubernetes.Cel;
 using Mesh.Testing.Kubernetes.Ownership;
 using Mesh.Testing.Kubernetes.Schemas;
 
@@ -9,7 +10,7 @@ namespace Mesh.Testing.Kubernetes.Storage;
 internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectStore store, ResourceTable resources, AdmissionChain admission)
 {
     /// <summary>Evaluates a definition's CEL rules, when a test has attached something that can.</summary>
-    public Func<KubeResource, JsonObject?, JsonObject, IEnumerable<FieldError>>? Rules { get; set; }
+    public CelRules? Rules { get; set; }
 
     /// <summary>A new object.</summary>
     public async Task<JsonObject> CreateAsync(ApiRequest request, KubeResource resource, JsonObject body)
@@ -101,6 +102,20 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
     private static void CheckBody(ApiRequest request, KubeResource resource, JsonObject body)
     {
         var expected = resource.ApiVersion(request.Version);
+        if (!resource.IsCustom)
+        {
+            // Typed decoders know from the path what they read.
+            if (body.Text("kind") == "")
+            {
+                body["kind"] = resource.Kind;
+            }
+
+            if (body.Text("apiVersion") == "")
+            {
+                body["apiVersion"] = expected;
+            }
+        }
+
         if (body.Text("kind") is var kind && kind != resource.Kind)
         {
             throw StatusException.BadRequest(kind == "" ? "Object 'Kind' is missing" : $"{kind} in version \"{body.Text("apiVersion")}\" cannot be handled as a {resource.Kind}");
@@ -146,7 +161,8 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
     {
         if (request.Subresource == "status")
         {
-            // Nothing but the status.
+            // Nothing but the status, and who owns it.
+            var owners = request.IsApply ? json.At("metadata", "managedFields")?.DeepClone() : null;
             foreach (var name in json.Select(p => p.Key).Where(n => n != "status").Except(old.Select(p => p.Key)).ToList())
             {
                 json.Remove(name);
@@ -155,6 +171,11 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
             foreach (var (name, value) in old.Where(p => p.Key != "status"))
             {
                 json[name] = value?.DeepClone();
+            }
+
+            if (owners is not null)
+            {
+                json.Meta()["managedFields"] = owners;
             }
         }
         else if (resource.HasStatus && !request.KeepsStatus)
@@ -220,7 +241,7 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
 
     private void Validate(KubeResource resource, JsonObject? old, JsonObject json)
     {
-        var errors = resource.Kind == "CustomResourceDefinition" && !resource.IsCustom ? DefinitionCheck.Check(json)
+        var errors = resource.Kind == "CustomResourceDefinition" && !resource.IsCustom ? Defined()
             : resource.SchemaOf(resource.StorageVersion) is { } schema ? Custom(schema)
             : BuiltInCheck.Check(resource, old, json);
         if (errors.Count > 0)
@@ -232,7 +253,15 @@ internal sealed partial class ObjectWriter(FakeKubeApiOptions options, ObjectSto
         {
             var found = SchemaValidator.Validate(schema, json);
             // Rules presume values of the right types.
-            return found.Count > 0 ? found : [.. Rules?.Invoke(resource, old, json) ?? []];
+            return found.Count > 0 ? found : [.. Rules?.Check(schema, json, old) ?? []];
+        }
+
+        List<FieldError> Defined()
+        {
+            var found = DefinitionCheck.Check(json);
+            return found.Count > 0 || Rules is null
+                ? found
+                : [.. json.Items("spec", "versions").SelectMany(v => v.At("schema", "openAPIV3Schema") is JsonObject schema ? Rules.Compile(schema) : [])];
         }
     }
 

@@ -40,8 +40,9 @@ internal sealed class WatchStream
         var begin = _request.Number("resourceVersion");
         Http.Response.ContentType = "application/json";
         var calls = BookmarkCalls();
-        await Http.Response.Body.FlushAsync(stopping);
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stopping, Http.RequestAborted, _faults.Cut);
+        // From here on the caller may count on what it asks of the faults and bookmarks.
+        await Http.Response.Body.FlushAsync(stopping);
         var seconds = _request.Number("timeoutSeconds");
         using var lifetime = new CancellationTokenSource(seconds > 0 ? TimeSpan.FromSeconds(seconds) : _options.WatchTimeout, _options.Time);
         using var both = CancellationTokenSource.CreateLinkedTokenSource(ended.Token, lifetime.Token);
