@@ -192,7 +192,8 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                 throw new RpcException(new Status(StatusCode.InvalidArgument, $"A resource name has {name.Length} characters. Use 1–{MaxNameLength}."));
             }
 
-            if (!type.Names.Add(name))
+            // The one that all streams share: a stream holds many names, and most streams hold the same.
+            if (!type.Names.Add(parts.Answers.Get(Node, type.TypeUrl, name).Name ?? name))
             {
                 continue;
             }
