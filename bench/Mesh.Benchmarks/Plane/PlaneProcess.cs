@@ -15,7 +15,8 @@ internal sealed class PlaneProcess : IAsyncDisposable
 
     private PlaneProcess(Process process) => _process = process;
 
-    public string Ads => Text("ads");
+    /// <summary>Plaintext; empty where there is none.</summary>
+    public string Ads => _ready.GetProperty("ads").GetString() ?? string.Empty;
 
     public string Grpc => Text("grpc");
 

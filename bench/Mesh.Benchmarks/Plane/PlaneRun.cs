@@ -23,7 +23,7 @@ internal sealed class PlaneRun(PlaneSettings settings, bool delta)
             service.Addresses.AddRange(_topology.Fill(settings.Endpoints));
         }
 
-        await using IPlaneFeed feed = new PipeFeed(_topology);
+        await using IPlaneFeed feed = settings.Source == "kubernetes" ? await KubernetesFeed.StartAsync(_topology) : new PipeFeed(_topology);
         var arguments = feed.Arguments(scratch).Concat(["--data", Path.Combine(scratch, "data"), "--cluster-networks", "10.0.0.0/8"]).ToArray();
         var plane = await PlaneProcess.StartAsync([.. arguments, "--port-base", "0"], feed.FillAsync);
         try
@@ -55,7 +55,7 @@ internal sealed class PlaneRun(PlaneSettings settings, bool delta)
                 await CheckAsync(plane, clients);
 
                 // Killed: nobody is told. It comes back at the same ports, with its own authority.
-                var ports = (string[])["--ads-port", Port(plane.Ads), "--grpc-port", Port(plane.Grpc), "--http-port", $"{plane.Http.Port}"];
+                var ports = (string[])[.. plane.Ads.Length > 0 ? (string[])["--ads-port", Port(plane.Ads)] : [], "--grpc-port", Port(plane.Grpc), "--http-port", $"{plane.Http.Port}"];
                 await plane.DisposeAsync();
                 Array.ForEach(clients, c => c.Forget());
                 Volatile.Write(ref current, plane = await PlaneProcess.StartAsync([.. arguments, .. ports], feed.FillAsync));

@@ -41,6 +41,11 @@ internal sealed record PlaneSettings(
             };
         }
 
+        if (settings is { Source: "kubernetes", Tls: false })
+        {
+            throw new ArgumentException("On Kubernetes there is no plaintext port: leave --tls on.");
+        }
+
         return settings with { Watch = Math.Min(settings.Watch, settings.Services) };
     }
 

@@ -13,6 +13,9 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
 {
     private static readonly List<SslApplicationProtocol> Protocols = [SslApplicationProtocol.Http2];
 
+    /// <summary>Read once: each connection keeps its options as long as it stands.</summary>
+    private volatile Issuers? _issuers;
+
     public SslServerAuthenticationOptions Options()
     {
         var policy = new X509ChainPolicy
@@ -28,10 +31,7 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
         }
 
         // Clients that send their leaf alone are understood too.
-        foreach (var issuer in authority.State.Signing.Intermediates)
-        {
-            policy.ExtraStore.Add(X509CertificateLoader.LoadCertificate(issuer.GetEncoded()));
-        }
+        policy.ExtraStore.AddRange(IssuersOf(authority.State.Signing));
 
         return new SslServerAuthenticationOptions
         {
@@ -45,6 +45,16 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
             CertificateChainPolicy = policy,
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) => Verify(now, certificate, chain, errors),
         };
+    }
+
+    private X509Certificate2[] IssuersOf(SigningAuthority signing)
+    {
+        if (_issuers is not { } known || !ReferenceEquals(known.Signing, signing))
+        {
+            _issuers = known = new Issuers(signing, [.. signing.Intermediates.Select(i => X509CertificateLoader.LoadCertificate(i.GetEncoded()))]);
+        }
+
+        return known.Certificates;
     }
 
     /// <summary>Whose verified certificate the connection has; null for none, or one of whose chain anything is over, revoked or no longer trusted by now.</summary>
@@ -84,6 +94,8 @@ internal sealed partial class ControlPlaneTls(ServingCertificate serving, TrustB
         Log.PeerRefused(logger, problem);
         return false;
     }
+
+    private sealed record Issuers(SigningAuthority Signing, X509Certificate2[] Certificates);
 
     private static partial class Log
     {

@@ -43,14 +43,37 @@ internal sealed class ModelChange
         }
 
         change.AddWorkloads(before.Workloads, after.Workloads);
+        change.AddNeighbours(after.Services.Values);
         return change;
     }
 
     /// <param name="basis">Null: not known.</param>
-    public bool Touches(AnswerBasis? basis) => IsEverything || basis is null
-        || basis.Services.Any(_services.Contains)
-        || (basis.Account is { } account && _accounts.Contains(account))
-        || basis.Addresses.Any(_addresses.Contains);
+    public bool Touches(AnswerBasis? basis)
+    {
+        if (IsEverything || basis is null)
+        {
+            return true;
+        }
+
+        // Asked of everything that every stream holds: no closures.
+        foreach (var service in basis.Services)
+        {
+            if (_services.Contains(service))
+            {
+                return true;
+            }
+        }
+
+        foreach (var address in basis.Addresses)
+        {
+            if (_addresses.Contains(address))
+            {
+                return true;
+            }
+        }
+
+        return basis.Account is { } account && _accounts.Contains(account);
+    }
 
     private void Add(Service service)
     {
@@ -68,6 +91,18 @@ internal sealed class ModelChange
         if (account is not null)
         {
             _accounts.Add((ns, account));
+        }
+    }
+
+    /// <summary>What stands behind several Services keeps to all of them, so what is said of it depends on each.</summary>
+    private void AddNeighbours(IEnumerable<Service> services)
+    {
+        if (_addresses.Count > 0)
+        {
+            foreach (var service in services.Where(s => !_services.Contains(s.Name) && s.Endpoints.Any(e => _addresses.Contains(e.Address))).ToList())
+            {
+                Add(service);
+            }
         }
     }
 

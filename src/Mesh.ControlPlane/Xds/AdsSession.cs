@@ -192,7 +192,8 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                 throw new RpcException(new Status(StatusCode.InvalidArgument, $"A resource name has {name.Length} characters. Use 1–{MaxNameLength}."));
             }
 
-            if (!type.Names.Add(name))
+            // The one that all streams share: a stream holds many names, and most streams hold the same.
+            if (!type.Names.Add(parts.Answers.Get(Node, type.TypeUrl, name).Name ?? name))
             {
                 continue;
             }
@@ -321,7 +322,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     private ImmutableArray<ModelChange>? ChangesLocked()
     {
         var changes = parts.Answers.ChangesSince(ref _compared);
-        return changes is null || changes.Value.Any(c => c.Touches(_self)) ? null : changes;
+        return changes is null || changes.Value.Any(c => c.IsEverything || (_self is not null && c.Touches(_self))) ? null : changes;
     }
 
     /// <summary>Most models are nothing to most streams: that is found out without asking for the answers.</summary>

@@ -10,6 +10,9 @@ namespace Mesh.ControlPlane.Xds;
 /// <param name="IsInvalid">Our own decoder refused it: what was sent before stays.</param>
 internal sealed record Answer(string Version, Any? Resource, string? Reason, bool IsInvalid)
 {
+    /// <summary>Of a resource of the model its name, the same object for all who hold the answer.</summary>
+    public string? Name { get; init; }
+
     /// <summary>What must change in a model before the answer can; null: anything may change it.</summary>
     public AnswerBasis? Basis { get; init; }
 

@@ -78,7 +78,7 @@ internal sealed partial class ResourceAnswers
             return known;
         }
 
-        var answer = Make(generation, node, key) with { Basis = _translator.BasisOf(node, typeUrl, name) };
+        var answer = Make(generation, node, key) with { Name = key.Name, Basis = _translator.BasisOf(node, typeUrl, name) };
         if (answer.Exists && generation.Answers.Count < MaxKept)
         {
             answer = generation.Answers.GetOrAdd(key, answer);

@@ -82,7 +82,7 @@ public sealed class DeltaStreamTests
         {
             Services = services.ToImmutableDictionary(name => new ServiceName("shop", name), name => new Service(
                 new ServiceName("shop", name), [new ServicePort(string.Empty, 80, null)],
-                [new ServiceEndpoint(string.Empty, name == "b" ? addressOfB : "10.0.0.1", 80, null, true, string.Empty, false)])),
+                [new ServiceEndpoint(string.Empty, name == "b" ? addressOfB : $"10.0.1.{(int)name[0]}", 80, null, true, string.Empty, false)])),
         };
     }
 

@@ -17,6 +17,8 @@ internal sealed class EndpointAssembler(
     private readonly ILookup<ServiceName, EndpointSliceManifest> _slices = objects.Values.OfType<EndpointSliceManifest>()
         .OrderBy(s => s.Key.Name, StringComparer.Ordinal).ToLookup(s => new ServiceName(s.Key.Namespace, s.Service));
 
+    private readonly Dictionary<(string Namespace, string Account), SpiffeId> _identities = [];
+
     private readonly ILookup<string, PodManifest> _pods = objects.Values.OfType<PodManifest>()
         .OrderBy(p => p.Key.Name, StringComparer.Ordinal).ToLookup(p => p.Key.Namespace);
 
@@ -166,7 +168,11 @@ internal sealed class EndpointAssembler(
             return endpoint with { Meshed = true, SpeaksTcp = mark.Transparent };
         }
 
-        var id = SpiffeId.ForServiceAccount(trustDomain, service.Key.Namespace, account);
+        if (!_identities.TryGetValue((service.Key.Namespace, account), out var id))
+        {
+            _identities[(service.Key.Namespace, account)] = id = SpiffeId.ForServiceAccount(trustDomain, service.Key.Namespace, account);
+        }
+
         return marks.IsMeshed(endpoint.HostPort, id) ? endpoint with { Meshed = true, SpeaksTcp = marks.IsTransparent(endpoint.HostPort, id) } : endpoint;
     }
 
