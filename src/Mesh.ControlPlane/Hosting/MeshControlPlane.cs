@@ -19,17 +19,19 @@ public sealed class MeshControlPlane
     /// <summary>Makes a token that lets one workload join once, within 24 hours.</summary>
     /// <param name="namespace">The workload's Kubernetes namespace.</param>
     /// <param name="serviceAccount">The service account it runs as.</param>
-    /// <exception cref="InvalidOperationException">The control plane does not run yet: await <see cref="Ready"/>.</exception>
+    /// <exception cref="InvalidOperationException">The control plane does not run yet: await <see cref="Ready"/>. Or it serves a cluster, where workloads show their service accounts' tokens.</exception>
     /// <exception cref="FormatException">A name has characters that no identity may hold.</exception>
     public string CreateJoinToken(string @namespace, string serviceAccount) =>
-        (_tokens ?? throw new InvalidOperationException("The control plane does not run yet. Await MeshControlPlane.Ready first.")).Create(@namespace, serviceAccount).Token;
+        (_tokens ?? throw new InvalidOperationException(_ready.Task.IsCompletedSuccessfully
+            ? "This control plane serves a Kubernetes cluster: there are no join tokens. Workloads show the tokens of their service accounts."
+            : "The control plane does not run yet. Await MeshControlPlane.Ready first.")).Create(@namespace, serviceAccount).Token;
 
     /// <summary>Ends with <see cref="Ready"/>: the inner host's services.</summary>
     internal Task<IServiceProvider> Inner => _inner.Task;
 
     internal void Started(ControlPlaneAddresses addresses, IServiceProvider inner)
     {
-        _tokens = inner.GetRequiredService<JoinTokens>();
+        _tokens = inner.GetService<JoinTokens>();
         _inner.TrySetResult(inner);
         _ready.TrySetResult(addresses);
     }

@@ -45,6 +45,7 @@ public sealed class ClusterMeshTests : IAsyncLifetime
         }
 
         _api = await FakeKubeApi.StartAsync();
+        _api.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: mesh-system}\n");
         TestCluster.Define(_api);
         _api.Apply(PolicyMesh.Service("cart") + PolicyMesh.Slice("cart", 0, _ports[0]));
         var token = Path.Combine(_folder, "token");
