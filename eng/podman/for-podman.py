@@ -6,6 +6,7 @@
 - the projected volume of token and trust bundle becomes a folder of this machine: there is nobody who would issue or renew a token;
 - fieldRef becomes the value: podman knows few of them;
 - probes and hooks go: podman would run them inside of the container, by programs that the images do not have;
+- ports go: podman would take each of this machine too, and two pods have one of a number;
 - resources go: a machine may have no control groups for them.
 
     for-podman.py ADDRESS IDENTITY-FOLDER
@@ -25,7 +26,7 @@ spec["initContainers"] = [c for c in spec.get("initContainers", []) if c not in 
 spec["containers"] = stays + spec["containers"]
 fields = {"metadata.namespace": namespace, "spec.serviceAccountName": spec["serviceAccountName"], "status.podIPs": address}
 for container in spec["initContainers"] + spec["containers"]:
-    for gone in ("restartPolicy", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "resources", "terminationMessagePolicy"):
+    for gone in ("restartPolicy", "startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "ports", "resources", "terminationMessagePolicy"):
         container.pop(gone, None)
     for variable in container.get("env", []):
         if "valueFrom" in variable:
