@@ -44,9 +44,9 @@ internal static class ClusterInjector
     {
         try
         {
-            var values = config["data"]?[ValuesKey]?.GetValue<string>() is { } text ? YamlJson.Parse(text).FirstOrDefault() : null;
+            var values = config["data"]?[ValuesKey]?.GetValue<string>() is { } text ? YamlJson.Parse(text) : [];
             // What this process was started with goes before what was installed: it is what workloads meet here.
-            return InjectionValues.Read(values ?? [], []) with
+            return InjectionValues.Read(values.Count > 0 ? values[0] : [], []) with
             {
                 ControlPlaneNamespace = cluster.Settings.Namespace, TrustDomain = cluster.TrustDomain, ClusterDomain = cluster.ClusterDomain,
             };
