@@ -3,7 +3,6 @@ using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;
 using Mesh.ControlPlane.Model;
-using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.ControlPlane.Xds;
 using Org.BouncyCastle.Security;
 

@@ -24,8 +24,9 @@ internal static class MarkText
             return sidecar ? Sidecar : Library;
         }
 
-        var held = text?.StartsWith(LibraryPorts, StringComparison.Ordinal) == true && PortRanges.TryParse(text[LibraryPorts.Length..], out _) ? text[LibraryPorts.Length..] : string.Empty;
-        PortRanges.TryParse(held, out var known);
+        var (held, known) = text?.StartsWith(LibraryPorts, StringComparison.Ordinal) == true && PortRanges.TryParse(text[LibraryPorts.Length..], out var marked)
+            ? (text[LibraryPorts.Length..], marked)
+            : (string.Empty, PortRanges.None);
         return LibraryPorts + string.Join(',', ports.Distinct().Where(p => !known.Contains(p)).Order().Select(p => p.ToString(System.Globalization.CultureInfo.InvariantCulture)).Prepend(held).Where(p => p.Length > 0));
     }
 }

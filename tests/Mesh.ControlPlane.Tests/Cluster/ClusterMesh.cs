@@ -161,6 +161,10 @@ internal sealed class ClusterMesh : IAsyncDisposable
         return await AppAsync(name, $"http://127.0.0.9:{FreePort.Next()}", _ => { }, context => context.Response.CompleteAsync());
     }
 
+    /// <summary>What went wrong, as replicas say it, and what was refused to them.</summary>
+    public string Said() => string.Join('\n', Replicas.SelectMany(r => r.Logs.GetSnapshot().Where(l => l.Level >= LogLevel.Warning).Select(l => $"{r.Name}: {l.Message} {l.Exception?.Message}"))
+        .Concat(Server.Log.All.Where(r => r.Status >= 400).Select(r => $"{r.Status} {r.Method} {r.Path}")).Distinct().Take(60));
+
     public string Mark(string pod) => Server.Get("pods", "shop", pod)["metadata"]?["annotations"]?["meshlib.io/meshed"]?.GetValue<string>() ?? "none";
 
     public async ValueTask DisposeAsync()

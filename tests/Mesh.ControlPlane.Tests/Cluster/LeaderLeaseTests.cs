@@ -161,6 +161,12 @@ public sealed class LeaderLeaseTests : IAsyncLifetime
         {
             LeaseDuration = TimeSpan.FromSeconds(2), RenewDeadline = TimeSpan.FromSeconds(1.5), RetryPeriod = TimeSpan.FromMilliseconds(200),
         });
+        _server.Apply("""
+            apiVersion: coordination.k8s.io/v1
+            kind: Lease
+            metadata: { name: mesh, namespace: mesh-system }
+            spec: { holderIdentity: "", leaseDurationSeconds: 1, acquireTime: "2026-01-01T00:00:00.000000Z", renewTime: "2026-01-01T00:00:00.000000Z", leaseTransitions: 0 }
+            """);
         foreign.OnError += e => TestContext.Current.TestOutputHelper?.WriteLine(e.ToString());
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
         var running = foreign.RunUntilLeadershipLostAsync(stop.Token);

@@ -91,7 +91,15 @@ public sealed class LeaderWriterTests : IAsyncLifetime
             """);
         await _mesh.ReplicasAsync("cp-a", "cp-b");
 
-        await Eventually.Async(() => Parents().Count == 2, "ours stands beside the other", TimeSpan.FromSeconds(30));
+        try
+        {
+            await Eventually.Async(() => Parents().Count == 2, "ours stands beside the other", TimeSpan.FromSeconds(30));
+        }
+        catch (TimeoutException e)
+        {
+            throw new TimeoutException($"{e.Message} Replicas say: {_mesh.Said()}", e);
+        }
+
         Assert.Equal(["example.com/edge", "meshlib.io/control-plane"], Parents().Select(p => p!["controllerName"]!.GetValue<string>()));
         var accepted = Parents()[1]!["conditions"]!.AsArray().Single(c => c!["type"]!.GetValue<string>() == "Accepted")!;
         Assert.Equal(("True", 1), (accepted["status"]!.GetValue<string>(), accepted["observedGeneration"]!.GetValue<int>()));

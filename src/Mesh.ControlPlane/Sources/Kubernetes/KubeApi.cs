@@ -289,7 +289,8 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
     /// <returns>An answer that is no error.</returns>
     private async Task<HttpResponseMessage> OpenAsync(HttpMethod method, string path, JsonNode? body, string? mediaType, CancellationToken limit, CancellationToken caller, string accept = Json)
     {
-        using var request = new HttpRequestMessage(method, new Uri(Server, path));
+        // Not new Uri(Server, path): a server may be behind a path.
+        using var request = new HttpRequestMessage(method, Server.AbsoluteUri.TrimEnd('/') + path);
         request.Headers.TryAddWithoutValidation("Accept", accept);
         if (body is not null)
         {
