@@ -18,13 +18,13 @@ internal sealed class InstalledCluster : IAsyncDisposable
     {
         Server = server;
         _kubectl = KubeApi.At(server.Address, server.Token, null, TimeProvider.System);
-        File.WriteAllText(_kubeconfig, $$"""
+        File.WriteAllText(_kubeconfig, $$$"""
             apiVersion: v1
             kind: Config
             current-context: fake
             contexts: [{name: fake, context: {cluster: fake, user: admin}}]
-            users: [{name: admin, user: {token: {{server.Token}}}}]
-            clusters: [{name: fake, cluster: {server: "{{server.Address}}"}}]
+            users: [{name: admin, user: {token: {{{server.Token}}}}}]
+            clusters: [{name: fake, cluster: {server: "{{{server.Address}}}"}}]
             """);
     }
 
