@@ -54,15 +54,33 @@ public sealed class ClusterTests
     {
         await using var cluster = await InstalledCluster.StartAsync();
         await cluster.InstallAsync();
+        using var ca = new TestCa("cluster.local");
+        var bundle = Convert.ToBase64String(Encoding.UTF8.GetBytes(ca.RootPem));
         using var leader = Mesh.ControlPlane.Sources.Kubernetes.KubeApi.At(cluster.Server.Address, cluster.Server.Token, null, TimeProvider.System);
         await leader.PatchAsync("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/mesh-injector",
-            new JsonArray(new JsonObject { ["op"] = "add", ["path"] = "/webhooks/0/clientConfig/caBundle", ["value"] = "Y2E=" }), Mesh.ControlPlane.Sources.Kubernetes.KubePatch.Json, "mesh-control-plane", TestContext.Current.CancellationToken);
+            new JsonArray(new JsonObject { ["op"] = "add", ["path"] = "/webhooks/0/clientConfig/caBundle", ["value"] = bundle }), Mesh.ControlPlane.Sources.Kubernetes.KubePatch.Json, "mesh-control-plane", TestContext.Current.CancellationToken);
 
         await cluster.InstallAsync("--set", "webhooks.timeoutSeconds=7");
 
         var webhook = cluster.Server.Get("mutatingwebhookconfigurations.admissionregistration.k8s.io", "", "mesh-injector")["webhooks"]![0]!;
-        Assert.Equal("Y2E=", webhook["clientConfig"]!["caBundle"]!.ToString());
+        Assert.Equal(bundle, webhook["clientConfig"]!["caBundle"]!.ToString());
         Assert.Equal("7", webhook["timeoutSeconds"]!.ToJsonString());
+    }
+
+    /// <summary>A client that we did not write, as old as Debian has it, without --server-side.</summary>
+    [Fact]
+    public async Task Kubectl_AppliesTwiceAndDeletes()
+    {
+        Assert.SkipWhen(!Environment.GetEnvironmentVariable("PATH")!.Split(':').Any(folder => File.Exists(Path.Combine(folder, "kubectl"))), "kubectl is not installed (Debian: kubernetes-client)");
+        await using var cluster = await InstalledCluster.StartAsync(new FakeKubeApiOptions { Https = true });
+        var manifests = (await cluster.RunAsync("install", "--ha")).Out;
+        var count = YamlJson.Parse(manifests).Count;
+
+        Assert.Equal(count, (await cluster.KubectlAsync("apply", manifests)).Count(line => line.EndsWith(" created", StringComparison.Ordinal)));
+        // kubectl sends the selector of a disruption budget whole each time (its patch strategy is "replace"), and calls that configured.
+        Assert.Empty((await cluster.KubectlAsync("apply", manifests)).Where(line => !line.EndsWith(" unchanged", StringComparison.Ordinal) && !line.StartsWith("poddisruptionbudget.policy/", StringComparison.Ordinal)));
+        Assert.NotEmpty(await cluster.KubectlAsync("delete --wait=false", (await cluster.RunAsync("uninstall")).Out));
+        Assert.Contains("nothing of the mesh", (await cluster.RunAsync("uninstall")).Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -17,14 +17,15 @@ internal sealed class InstalledCluster : IAsyncDisposable
     private InstalledCluster(FakeKubeApi server)
     {
         Server = server;
-        _kubectl = KubeApi.At(server.Address, server.Token, null, TimeProvider.System);
+        _kubectl = KubeApi.At(server.Address, server.Token, server.CaPem, TimeProvider.System);
+        var trust = server.CaPem is { } pem ? $", certificate-authority-data: {Convert.ToBase64String(Encoding.UTF8.GetBytes(pem))}" : string.Empty;
         File.WriteAllText(_kubeconfig, $$$"""
             apiVersion: v1
             kind: Config
             current-context: fake
             contexts: [{name: fake, context: {cluster: fake, user: admin}}]
             users: [{name: admin, user: {token: {{{server.Token}}}}}]
-            clusters: [{name: fake, cluster: {server: "{{{server.Address}}}"}}]
+            clusters: [{name: fake, cluster: {server: "{{{server.Address}}}"{{{trust}}}}}]
             """);
     }
 
@@ -33,6 +34,35 @@ internal sealed class InstalledCluster : IAsyncDisposable
     public static async Task<InstalledCluster> StartAsync(FakeKubeApiOptions? options = null) => new(await FakeKubeApi.StartAsync(options));
 
     public Task<CliRun> RunAsync(params string[] args) => CliRun.RunAsync(new Dictionary<string, string> { ["KUBECONFIG"] = _kubeconfig, ["LANG"] = "en_US.UTF-8" }, args);
+
+    /// <summary>The lines that the real kubectl writes.</summary>
+    public async Task<string[]> KubectlAsync(string command, string manifests)
+    {
+        var cache = Directory.CreateTempSubdirectory("mesh-kubectl-");
+        using var process = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("kubectl", $"--kubeconfig {_kubeconfig} --cache-dir {cache.FullName} {command} -f -")
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        })!;
+        try
+        {
+            using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(90));
+            var (output, error) = (process.StandardOutput.ReadToEndAsync(limit.Token), process.StandardError.ReadToEndAsync(limit.Token));
+            await process.StandardInput.WriteAsync(manifests);
+            process.StandardInput.Close();
+            await process.WaitForExitAsync(limit.Token);
+            Assert.True(process.ExitCode == 0, await error);
+            return (await output).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        }
+        finally
+        {
+            if (!process.HasExited)
+            {
+                process.Kill(entireProcessTree: true);
+            }
+
+            cache.Delete(recursive: true);
+        }
+    }
 
     /// <summary>kubectl apply --server-side.</summary>
     public async Task ApplyAsync(string manifests)
