@@ -19,8 +19,8 @@ internal sealed record Answered(string Id, int Status, StatusCode? Grpc, string?
 /// <summary>Sends the requests of one row and compares what comes of them with what the row says.</summary>
 internal sealed class Exchange(GatewayMesh mesh, RequestRow row, string via)
 {
-    /// <summary>Requests under way at once.</summary>
-    private const int Together = 8;
+    /// <summary>Requests under way at once. With copies one: of those a process has at most 64 at once, and drops what is more.</summary>
+    private readonly int _together = row.Expect.Copies.Count > 0 ? 1 : 8;
 
     private static readonly Marshaller<byte[]> _bytes = Marshallers.Create(b => b, b => b);
     private readonly Uri _to = mesh.Objects.WithAddress(row.To);
@@ -40,7 +40,7 @@ internal sealed class Exchange(GatewayMesh mesh, RequestRow row, string via)
 
         while (answers.Count < row.Repeat)
         {
-            answers.AddRange(await Task.WhenAll(Enumerable.Range(0, Math.Min(Together, row.Repeat - answers.Count)).Select(_ => SendAsync(caller))));
+            answers.AddRange(await Task.WhenAll(Enumerable.Range(0, Math.Min(_together, row.Repeat - answers.Count)).Select(_ => SendAsync(caller))));
         }
 
         foreach (var answer in answers)
@@ -62,6 +62,18 @@ internal sealed class Exchange(GatewayMesh mesh, RequestRow row, string via)
     }
 
     private async Task<Answered> SendAsync(ICaller caller)
+    {
+        // On a slow machine the first to ask for a name may have to ask again.
+        var answer = await SendOnceAsync(caller);
+        for (var again = 0; again < 5 && answer.Headers.GetValueOrDefault("mesh-error") is ("NoConfiguration" or "NoIdentity"); again++)
+        {
+            answer = await SendOnceAsync(caller);
+        }
+
+        return answer;
+    }
+
+    private async Task<Answered> SendOnceAsync(ICaller caller)
     {
         var id = Guid.NewGuid().ToString("N");
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
