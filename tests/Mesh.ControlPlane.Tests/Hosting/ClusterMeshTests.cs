@@ -47,6 +47,7 @@ public sealed class ClusterMeshTests : IAsyncLifetime
         _api = await FakeKubeApi.StartAsync();
         _api.Apply("apiVersion: v1\nkind: Namespace\nmetadata: {name: mesh-system}\n");
         TestCluster.Define(_api);
+        _api.Apply("{ apiVersion: v1, kind: Namespace, metadata: { name: mesh-system } }");
         _api.Apply(PolicyMesh.Service("cart") + PolicyMesh.Slice("cart", 0, _ports[0]));
         var token = Path.Combine(_folder, "token");
         await File.WriteAllTextAsync(token, _api.Token, Token);
