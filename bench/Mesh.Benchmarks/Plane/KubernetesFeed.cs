@@ -40,13 +40,29 @@ internal sealed class KubernetesFeed(PlaneTopology topology, FakeKubeApi api) : 
         return Task.CompletedTask;
     }
 
+    public async Task<string> TokenAsync(PlaneProcess plane, string ns) =>
+        (await IPlaneFeed.PostAsync(
+            new Uri(api.Address, $"/api/v1/namespaces/{ns}/serviceaccounts/{PlaneIdentities.Account}/token"), api.Token,
+            $$"""
+            {"apiVersion":"authentication.k8s.io/v1","kind":"TokenRequest","spec":{"audiences":["meshlib.io"],"expirationSeconds":3600,
+             "boundObjectRef":{"apiVersion":"v1","kind":"Pod","name":"{{PlaneIdentities.Account}}","uid":"{{(string)api.Get("pods", ns, PlaneIdentities.Account)["metadata"]!["uid"]!}}"} } }
+            """)).GetProperty("status").GetProperty("token").GetString()!;
+
     public ValueTask DisposeAsync() => api.DisposeAsync();
 
     private void Fill()
     {
-        foreach (var ns in topology.Services.Select(s => s.Namespace).Distinct())
+        foreach (var ns in topology.Services.Select(s => s.Namespace).Distinct().Append("mesh-system"))
         {
             api.Apply(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "Namespace", ["metadata"] = new JsonObject { ["name"] = ns } });
+            api.Apply(new JsonObject { ["apiVersion"] = "v1", ["kind"] = "ServiceAccount", ["metadata"] = new JsonObject { ["name"] = PlaneIdentities.Account, ["namespace"] = ns } });
+            api.Apply(new JsonObject
+            {
+                ["apiVersion"] = "v1",
+                ["kind"] = "Pod",
+                ["metadata"] = new JsonObject { ["name"] = PlaneIdentities.Account, ["namespace"] = ns },
+                ["spec"] = new JsonObject { ["serviceAccountName"] = PlaneIdentities.Account, ["containers"] = new JsonArray(new JsonObject { ["name"] = "app", ["image"] = "client" }) },
+            });
         }
 
         foreach (var service in topology.Services)

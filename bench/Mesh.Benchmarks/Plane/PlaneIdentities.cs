@@ -1,9 +1,6 @@
-using System.Net.Http.Headers;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
-using System.Text;
-using System.Text.Json;
 using Grpc.Core;
 using Grpc.Net.Client;
 using Mesh.ControlPlane.CertificateAuthority;
@@ -16,19 +13,15 @@ internal sealed class PlaneIdentities(X509Certificate2Collection roots, SslStrea
 {
     public const string Account = "client";
 
-    public static async Task<PlaneIdentities> JoinAsync(PlaneProcess plane, int namespaces)
+    public static async Task<PlaneIdentities> JoinAsync(PlaneProcess plane, IPlaneFeed feed, int namespaces)
     {
         var roots = new X509Certificate2Collection();
         roots.ImportFromPemFile(plane.TrustBundle);
         using var channel = Open(plane.Grpc, roots, null);
-        using var api = new HttpClient { BaseAddress = plane.Http, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", plane.Token) } };
         var certificates = new SslStreamCertificateContext[namespaces];
         for (var i = 0; i < namespaces; i++)
         {
             var ns = PlaneTopology.Namespace(i);
-            using var answer = await api.PostAsync(
-                new Uri("/api/v1/tokens", UriKind.Relative), new StringContent($$"""{"namespace":"{{ns}}","service_account":"{{Account}}"}""", Encoding.UTF8, "application/json"));
-            using var token = JsonDocument.Parse(await answer.EnsureSuccessStatusCode().Content.ReadAsStringAsync());
             var key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
             var request = new CertificateRequest(new X500DistinguishedName(string.Empty), key, HashAlgorithmName.SHA256);
             var names = new SubjectAlternativeNameBuilder();
@@ -36,7 +29,7 @@ internal sealed class PlaneIdentities(X509Certificate2Collection roots, SslStrea
             request.CertificateExtensions.Add(names.Build());
             var issued = await new IstioCertificateService.IstioCertificateServiceClient(channel).CreateCertificateAsync(
                 new IstioCertificateRequest { Csr = request.CreateSigningRequestPem() },
-                new Metadata { { "authorization", $"Bearer {token.RootElement.GetProperty("token").GetString()}" } },
+                new Metadata { { "authorization", $"Bearer {await feed.TokenAsync(plane, ns)}" } },
                 DateTime.UtcNow.AddSeconds(30));
             X509Certificate2[] chain = [.. issued.CertChain.Select(pem => X509Certificate2.CreateFromPem(pem))];
             certificates[i] = SslStreamCertificateContext.Create(chain[0].CopyWithPrivateKey(key), [.. chain[1..^1]], offline: true);

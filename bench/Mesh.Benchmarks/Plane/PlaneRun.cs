@@ -29,7 +29,7 @@ internal sealed class PlaneRun(PlaneSettings settings, bool delta)
         try
         {
             _measures["start_ms"] = plane.Starting.TotalMilliseconds;
-            var identities = settings.Tls ? await PlaneIdentities.JoinAsync(plane, settings.Namespaces) : null;
+            var identities = settings.Tls ? await PlaneIdentities.JoinAsync(plane, feed, settings.Namespaces) : null;
             await plane.CollectAsync();
             await Task.Delay(_settle);
             var heap = await plane.CollectAsync();
