@@ -22,14 +22,17 @@ public sealed class MeshControlPlane
     /// <exception cref="InvalidOperationException">The control plane does not run yet: await <see cref="Ready"/>.</exception>
     /// <exception cref="FormatException">A name has characters that no identity may hold.</exception>
     public string CreateJoinToken(string @namespace, string serviceAccount) =>
-        (_tokens ?? throw new InvalidOperationException("The control plane does not run yet. Await MeshControlPlane.Ready first.")).Create(@namespace, serviceAccount).Token;
+        (_tokens ?? throw new InvalidOperationException(_ready.Task.IsCompletedSuccessfully
+            ? "A control plane of a Kubernetes cluster makes no join tokens: workloads join by the tokens of their service accounts."
+            : "The control plane does not run yet. Await MeshControlPlane.Ready first.")).Create(@namespace, serviceAccount).Token;
 
     /// <summary>Ends with <see cref="Ready"/>: the inner host's services.</summary>
     internal Task<IServiceProvider> Inner => _inner.Task;
 
     internal void Started(ControlPlaneAddresses addresses, IServiceProvider inner)
     {
-        _tokens = inner.GetRequiredService<JoinTokens>();
+        // On Kubernetes there are none: workloads join by their service accounts.
+        _tokens = inner.GetService<JoinTokens>();
         _inner.TrySetResult(inner);
         _ready.TrySetResult(addresses);
     }
