@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Api;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.CertificateAuthority.Attestation;

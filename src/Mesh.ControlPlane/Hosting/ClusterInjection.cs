@@ -46,7 +46,7 @@ internal sealed partial class ClusterInjection : IAsyncDisposable
         var problems = new List<string>();
         try
         {
-            _values = Installed(YamlJson.Parse(text).FirstOrDefault() ?? [], problems);
+            _values = Installed(YamlJson.Parse(text) is [var values, ..] ? values : [], problems);
         }
         catch (YamlException e)
         {

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Sources.Kubernetes;
 using Microsoft.AspNetCore.Http.Features;
 
@@ -16,9 +15,13 @@ internal static partial class AdmissionEndpoints
 
     public static void MapAdmission(this IEndpointRouteBuilder routes)
     {
-        routes.MapPost("/inject", context => HandleAsync(context, context.RequestServices.GetRequiredService<PodAdmission>().AnswerAsync));
-        routes.MapPost("/validate", context => HandleAsync(context, static (request, _) => Task.FromResult(ObjectAdmission.Answer(request))));
+        routes.MapPost("/inject", InjectAsync);
+        routes.MapPost("/validate", ValidateAsync);
     }
+
+    private static Task InjectAsync(HttpContext context) => HandleAsync(context, context.RequestServices.GetRequiredService<PodAdmission>().AnswerAsync);
+
+    private static Task ValidateAsync(HttpContext context) => HandleAsync(context, static (request, _) => Task.FromResult(ObjectAdmission.Answer(request)));
 
     private static async Task HandleAsync(HttpContext context, Func<AdmissionRequest, CancellationToken, Task<AdmissionAnswer>> answer)
     {

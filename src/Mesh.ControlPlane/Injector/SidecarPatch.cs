@@ -1,5 +1,3 @@
-using System.Text.Json.Nodes;
-
 namespace Mesh.ControlPlane.Injector;
 
 /// <summary>Puts the sidecar's containers into a pod, each where it belongs.</summary>

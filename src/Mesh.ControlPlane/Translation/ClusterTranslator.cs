@@ -1,7 +1,6 @@
 using Google.Protobuf.WellKnownTypes;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Model.Policies;
-using Mesh.Protos.Envoy.Cluster;
 using Mesh.Protos.Envoy.Core;
 using Mesh.Protos.Envoy.Matcher;
 using Mesh.Protos.Envoy.Tls;

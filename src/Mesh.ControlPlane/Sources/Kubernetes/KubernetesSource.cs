@@ -113,7 +113,8 @@ internal sealed partial class KubernetesSource : IModelSource, IWatchedSource
         _debounce.Took(took);
         if (ReferenceEquals(before, MeshModel.Empty) || before.Services.Count != model.Services.Count || Routes(before) != Routes(model) || before.Problems.Length != model.Problems.Length)
         {
-            Log.ModelPublished(_logger, model.Services.Count, Routes(model), model.Workloads.Length, model.Problems.Length, took);
+            var routes = Routes(model);
+            Log.ModelPublished(_logger, model.Services.Count, routes, model.Workloads.Length, model.Problems.Length, took);
         }
     }
 
