@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Mesh.Cli.Cluster;
 using Mesh.ControlPlane.Install;
-using Mesh.ControlPlane.Sources.Kubernetes;
 
 namespace Mesh.Cli.Checks;
 

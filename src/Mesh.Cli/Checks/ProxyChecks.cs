@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Mesh.Cli.Cluster;
-using Mesh.ControlPlane.Install;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
 using Mesh.ControlPlane.Sources.Manifests;

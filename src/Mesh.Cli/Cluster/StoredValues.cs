@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Install;
 using Mesh.ControlPlane.Sources.Kubernetes;
 
@@ -20,7 +19,7 @@ internal sealed record StoredValues(string Version, string Values)
 
         try
         {
-            var values = YamlJson.Parse(text).FirstOrDefault() ?? [];
+            var values = YamlJson.Parse(text) is [var first, ..] ? first : [];
             var version = values.Text("version") ?? string.Empty;
             values.Remove("version");
             return new StoredValues(version, values.Count == 0 ? string.Empty : YamlJson.Write(values));

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Json.Nodes;
 using Mesh.Cli.Inject;
 using Mesh.ControlPlane.Injector;
 using Mesh.ControlPlane.Install;
@@ -114,7 +113,7 @@ internal static class InjectCommand
         var problems = new List<string>();
         try
         {
-            var read = InjectionValues.Read(YamlJson.Parse(await File.ReadAllTextAsync(file, cancellationToken)).FirstOrDefault() ?? new JsonObject(), problems);
+            var read = InjectionValues.Read(YamlJson.Parse(await File.ReadAllTextAsync(file, cancellationToken)) is [var first, ..] ? first : [], problems);
             return problems.Count == 0 ? read : throw Bad(file, string.Join(' ', problems));
         }
         catch (Exception e) when (e is YamlDotNet.Core.YamlException or FileNotFoundException or DirectoryNotFoundException)

@@ -183,7 +183,7 @@ public sealed class LeaderLeaseTests : IAsyncLifetime
 
             // It dies: nothing is given away.
             await stop.CancelAsync();
-            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
             await Eventually.Async(() => ours.IsLeader, "ours leads");
             Assert.True(Spec()["leaseTransitions"]!.GetValue<int>() >= 1);
 
@@ -199,7 +199,7 @@ public sealed class LeaderLeaseTests : IAsyncLifetime
             await ours.StepDownAsync();
             await Eventually.Async(() => second.IsLeader(), "the second leads");
             await over.CancelAsync();
-            await both.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await both.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing | ConfigureAwaitOptions.ContinueOnCapturedContext);
         }
         finally
         {

@@ -1,7 +1,6 @@
 using System.Net;
 using System.Text;
 using System.Text.Json.Nodes;
-using Mesh.ControlPlane.Cluster;
 using Mesh.Testing;
 using Xunit;
 

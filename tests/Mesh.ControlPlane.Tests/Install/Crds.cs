@@ -48,7 +48,7 @@ internal static class Crds
         return asked;
     }
 
-    private static YamlNode Skeleton(JsonObject schema)
+    private static YamlMappingNode Skeleton(JsonObject schema)
     {
         var map = new YamlMappingNode();
         foreach (var (name, field) in schema["properties"] as JsonObject ?? [])

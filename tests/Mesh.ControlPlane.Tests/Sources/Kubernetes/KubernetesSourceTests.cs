@@ -1,7 +1,6 @@
 using System.Net;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
-using Mesh.ControlPlane.Sources.Kubernetes;
 using Mesh.Testing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Time.Testing;
@@ -132,7 +131,7 @@ public sealed class KubernetesSourceTests
     public async Task CrdMissing_Installed_IsNoticedWithItsObjects()
     {
         await using var cluster = await TestCluster.StartAsync(api => api.Apply(string.Join("\n---\n", Shop("10.0.0.1").Split("\n---\n")[..2])), definitions: false);
-        Assert.Equal(1, cluster.Model.Services.Count);
+        Assert.Single(cluster.Model.Services);
         Assert.All(cluster.Source.Kinds.Where(k => k.Kind.EndsWith("Route", StringComparison.Ordinal)), k => Assert.True(k is { Exists: false, Synced: true }));
 
         TestCluster.Define(cluster.Api);

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Net;
 using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Sources.Kubernetes;
-using Mesh.ControlPlane.Sources.Manifests;
 using Mesh.ControlPlane.Tests.Translation;
 using Mesh.Testing.Kubernetes;
 using Microsoft.Extensions.Time.Testing;
