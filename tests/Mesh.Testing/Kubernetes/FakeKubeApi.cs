@@ -17,6 +17,7 @@ internal sealed class FakeKubeApi : IAsyncDisposable
     private readonly ApiServer _server;
     private readonly TestCa? _ca;
     private readonly List<Controller> _controllers = [];
+    private bool _stopped;
 
     private FakeKubeApi(WebApplication app, ApiServer server, TestCa? ca, FakeKubeApiOptions options)
     {
@@ -133,8 +134,15 @@ internal sealed class FakeKubeApi : IAsyncDisposable
     /// <summary>Sends a bookmark on every watch that asked for them.</summary>
     public void SendBookmarks() => _server.SendBookmarks();
 
+    /// <summary>Once is enough; a test may stop it before its end.</summary>
     public async ValueTask DisposeAsync()
     {
+        if (_stopped)
+        {
+            return;
+        }
+
+        _stopped = true;
         foreach (var controller in _controllers)
         {
             await controller.DisposeAsync();
