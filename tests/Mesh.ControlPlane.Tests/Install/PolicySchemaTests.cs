@@ -163,7 +163,7 @@ public sealed partial class PolicySchemaTests
         Assert.True((by == RefusedBy.Schema) == problems.Count > 0, string.Join("; ", problems));
     }
 
-    private static IEnumerable<string> Examples([CallerFilePath] string here = "")
+    internal static IEnumerable<string> Examples([CallerFilePath] string here = "")
     {
         var tests = Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, ".."));
         var docs = Path.GetFullPath(Path.Combine(tests, "../../docs"));
