@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json.Nodes;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources.Kubernetes;
@@ -8,20 +9,45 @@ namespace Mesh.ControlPlane.Cluster;
 /// <summary>Writes marks: on a Pod, or into the ConfigMap of addresses without one.</summary>
 internal sealed class MarkWriter(KubeApi api, string ns, WatchedObjects maps)
 {
-    /// <param name="ports">All that are known of it.</param>
-    /// <returns>False when the Pod is gone.</returns>
-    public async Task<bool> WritePodAsync(Workload pod, IEnumerable<int> ports, bool sidecar, CancellationToken cancellationToken)
+    /// <summary>How often others may change the Pod under us before we leave it for later.</summary>
+    private const int MostConflicts = 5;
+
+    /// <summary>Adds to what stands on the Pod now: what we hold of it may be older than another write, also one of ours.</summary>
+    /// <returns>False when the Pod is gone, or another has its name.</returns>
+    public async Task<bool> WritePodAsync(Workload pod, IReadOnlyCollection<int> ports, bool sidecar, CancellationToken cancellationToken)
     {
-        var text = MarkText.With(pod.Mark, ports, sidecar);
-        var patch = new JsonObject { ["metadata"] = new JsonObject { ["annotations"] = new JsonObject { [PodMark.Annotation] = text } } };
-        try
+        var path = $"{ClusterNames.Pods(pod.Namespace)}/{pod.Name}";
+        for (var conflicts = 0; ; conflicts++)
         {
-            await api.PatchAsync($"{ClusterNames.Pods(pod.Namespace)}/{pod.Name}", patch, KubePatch.Merge, ClusterNames.FieldManager, cancellationToken);
-            return true;
-        }
-        catch (KubeApiException e) when (e.IsNotFound)
-        {
-            return false;
+            if (await api.GetAsync(path, cancellationToken) is not { } found || found["metadata"] is not JsonObject meta || !HasAddress(found, pod.Address))
+            {
+                return false;
+            }
+
+            var before = (meta["annotations"] as JsonObject)?[PodMark.Annotation]?.GetValue<string>();
+            var text = MarkText.With(before, ports, sidecar);
+            if (text == before)
+            {
+                return true;
+            }
+
+            var patch = new JsonObject
+            {
+                ["metadata"] = new JsonObject { ["resourceVersion"] = meta["resourceVersion"]?.DeepClone(), ["annotations"] = new JsonObject { [PodMark.Annotation] = text } },
+            };
+            try
+            {
+                await api.PatchAsync(path, patch, KubePatch.Merge, ClusterNames.FieldManager, cancellationToken);
+                return true;
+            }
+            catch (KubeApiException e) when (e.IsNotFound)
+            {
+                return false;
+            }
+            catch (KubeApiException e) when (e.IsConflict && conflicts < MostConflicts)
+            {
+                // Somebody was first: once more, on top of it.
+            }
         }
     }
 
@@ -45,5 +71,12 @@ internal sealed class MarkWriter(KubeApi api, string ns, WatchedObjects maps)
         }
 
         return true;
+    }
+
+    private static bool HasAddress(JsonObject pod, string address)
+    {
+        var status = pod["status"] as JsonObject;
+        var all = (status?["podIPs"] as JsonArray ?? []).Select(ip => (ip as JsonObject)?["ip"]).Append(status?["podIP"]);
+        return IPAddress.TryParse(address, out var wanted) && all.Any(ip => ip is JsonValue && IPAddress.TryParse(ip.ToString(), out var one) && one.Equals(wanted));
     }
 }
