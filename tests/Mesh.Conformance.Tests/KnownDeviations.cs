@@ -36,6 +36,7 @@ internal static class KnownDeviations
         ["§6.2 padding over the priority's fields"] = new(_internalError, Crash),
         ["§5.1.1 an id below one that was used"] = new(new Outcome(OutcomeKind.ConnectionError, (int)ErrorCode.StreamClosed), "Kestrel takes a skipped id for one that is closed. Only the code is another."),
         ["§8.1.1 content-length, and trailers in place of DATA"] = new(new Outcome(OutcomeKind.ConnectionError, (int)ErrorCode.StreamClosed), "Kestrel may have given the stream up before it comes to the trailers. Only the code is another.", Sometimes: true),
+        ["§9.1 a request and at once GOAWAY: the request is answered"] = new(new Outcome(OutcomeKind.Closed), "Kestrel may read both before the request has begun, and close.", Sometimes: true),
         ["§8.2.1 a field name that is empty"] = new(new Outcome(OutcomeKind.ConnectionError, (int)ErrorCode.CompressionError), "Kestrel's decompression refuses it. Only the code is another."),
         ["§8.2.1 a field name with a space"] = new(_served, NamesUnchecked),
         ["§8.2.1 a field name with a space at its end"] = new(_served, NamesUnchecked),
