@@ -33,13 +33,19 @@ internal sealed class HopClients(HttpClient client, IHost? host) : IDisposable, 
         return new HopClients(services.BuildServiceProvider().GetRequiredService<IHttpClientFactory>().CreateClient("bench"), null);
     }
 
-    public static async Task<HopClients> MeshAsync(int port, Certificates certificates)
+    /// <summary>Null without Mesh.</summary>
+    public IServiceProvider? Services => host?.Services;
+
+    /// <param name="metrics">Whether calls are counted.</param>
+    /// <param name="more">What takes the place of something of the mesh's own.</param>
+    public static async Task<HopClients> MeshAsync(int port, Certificates certificates, bool metrics = true, Action<IServiceCollection>? more = null)
     {
         var source = new InMemoryConfigSource();
         source.Set(HopSnapshot.OneEndpoint("bench.bench.svc.cluster.local:80", "bench", port, certificates.Server.Svid.Id));
         var builder = Host.CreateApplicationBuilder();
         builder.Logging.ClearProviders();
-        builder.Services.AddBenchMesh(source, certificates.Client, "client");
+        more?.Invoke(builder.Services);
+        builder.Services.AddBenchMesh(source, certificates.Client, "client", metrics);
         builder.Services.AddMesh();
         builder.Services.AddHttpClient("bench", c => Configure(c, new Uri("http://bench")));
         var host = builder.Build();

@@ -12,6 +12,9 @@ internal sealed record Pair(
 /// <summary>Attempts that one endpoint received.</summary>
 internal sealed record EndpointCount(string Service, string Address, long Requests);
 
+/// <summary>A time for which somebody's numbers are missing.</summary>
+internal sealed record MissingTime(DateTimeOffset From, DateTimeOffset To, string Who, string Why);
+
 internal sealed record MeshStatus(long Clients, long Acks, long Nacks);
 
 internal sealed record MeshClient(string Id, string? Identity);
@@ -50,7 +53,7 @@ internal sealed class MeshApi(Uri address, string token) : IDisposable
     private readonly HttpClient _http = new(new SocketsHttpHandler { UseProxy = false })
     {
         BaseAddress = address,
-        Timeout = TimeSpan.FromSeconds(5),
+        Timeout = TimeSpan.FromSeconds(20),
         DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", token) },
     };
 
@@ -64,6 +67,10 @@ internal sealed class MeshApi(Uri address, string token) : IDisposable
 
     public Task<IReadOnlyList<EndpointCount>> EndpointsAsync(CancellationToken cancellationToken) =>
         GetAsync<IReadOnlyList<EndpointCount>>("api/v1/endpoints", cancellationToken);
+
+    /// <param name="window">The last so many seconds.</param>
+    public async Task<IReadOnlyList<MissingTime>> GapsAsync(int window, CancellationToken cancellationToken) =>
+        (await GetAsync<Measured>($"api/v1/golden?by=service&window={window}", cancellationToken)).Gaps;
 
     public Task<MeshStatus> StatusAsync(CancellationToken cancellationToken) => GetAsync<MeshStatus>("api/v1/status", cancellationToken);
 
@@ -126,4 +133,6 @@ internal sealed class MeshApi(Uri address, string token) : IDisposable
             throw new HttpRequestException($"{method} {path} was answered {(int)response.StatusCode}: {await response.Content.ReadAsStringAsync(cancellationToken)}");
         }
     }
+
+    private sealed record Measured(IReadOnlyList<MissingTime> Gaps);
 }

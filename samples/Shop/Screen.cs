@@ -90,6 +90,7 @@ internal sealed class Screen(TextWriter output, ControlPlane controlPlane, Servi
         var access = $"--server {controlPlane.Api.Address} --token {controlPlane.Api.Token}";
         return $"""
             Try next (Ctrl-C ends everything):
+              open the dashboard   {new Uri(controlPlane.Api.Address, $"/#token={controlPlane.Api.Token}")}
               see a page           curl {services.Storefront}products/1
               numbers per pair     {mesh} stat -n shop {access}
               who calls whom       {mesh} edges -n shop {access}

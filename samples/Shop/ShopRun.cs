@@ -6,7 +6,6 @@ namespace Shop;
 /// <summary>One run of the shop, from the build to the last process: read <see cref="RunAsync"/> first.</summary>
 internal sealed class ShopRun(ShopOptions options, TextWriter output)
 {
-    private static readonly TimeSpan _meshedLimit = TimeSpan.FromSeconds(90);
     private readonly EndpointCounter _counter = new();
 
     public async Task<int> RunAsync(CancellationToken cancellationToken)
@@ -19,23 +18,21 @@ internal sealed class ShopRun(ShopOptions options, TextWriter output)
         Say($"restored in {restore:0.0} s, built in {build:0.0} s");
 
         var started = DateTimeOffset.UtcNow;
-        var ports = new Ports(Random.Shared);
-        await using var controlPlane = new ControlPlane(starter, folders, ports);
-        await using var services = new Services(starter, folders, options, controlPlane);
-        services.ChoosePorts(ports);
-        Manifests.CopyAll(Path.Combine(folders.Shop, "mesh"), folders.Mesh, services.Ports);
+        await using var shop = new OpenShop(starter, folders, options);
+        var (controlPlane, services) = (shop.ControlPlane, shop.Services);
 
         try
         {
-            await controlPlane.StartAsync(cancellationToken);
-            Say($"control plane serves {controlPlane.Api.Address}");
-            if (options.Story)
-            {
-                await controlPlane.Api.SetLeafLifeAsync(StoryTeller.ShortLife, cancellationToken);
-            }
-
-            await services.StartAllAsync(cancellationToken);
-            await services.WaitUntilMeshedAsync(_meshedLimit, cancellationToken);
+            await shop.StartAsync(
+                async api =>
+                {
+                    Say($"control plane serves {api.Address}");
+                    if (options.Story)
+                    {
+                        await api.SetLeafLifeAsync(StoryTeller.ShortLife, cancellationToken);
+                    }
+                },
+                cancellationToken);
             await services.StartTrafficAsync(cancellationToken);
             var first = (await services.TrafficAsync(cancellationToken)).FirstSuccessAt!.Value - started;
             Say($"first page after {first.TotalSeconds:0.0} s");

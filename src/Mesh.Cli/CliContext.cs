@@ -12,7 +12,13 @@ internal sealed record CliContext(TextWriter Out, TextWriter Error, Func<string,
     /// <summary>What commands read when they are given <c>-</c>.</summary>
     public TextReader In { get; init; } = Console.In;
 
+    /// <summary>Somebody looks at <see cref="Out"/>: what changes may be drawn again.</summary>
+    public bool IsTerminal { get; init; }
+
     /// <summary>False when the locale is not UTF-8: √ ‼ × become words.</summary>
     public bool HasUnicode => (Environment("LC_ALL") ?? Environment("LC_CTYPE") ?? Environment("LANG") ?? "")
         is var locale && (locale.Contains("UTF-8", StringComparison.OrdinalIgnoreCase) || locale.Contains("UTF8", StringComparison.OrdinalIgnoreCase));
+
+    /// <summary>Opens a page; false where there is no desktop.</summary>
+    public Func<Uri, bool> OpenBrowser { get; init; } = static _ => false;
 }

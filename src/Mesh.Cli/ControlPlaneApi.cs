@@ -1,6 +1,8 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
+using System.Net.ServerSentEvents;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Mesh.Cli.Cluster;
@@ -11,6 +13,8 @@ namespace Mesh.Cli;
 /// <summary>The control plane's HTTP API; every way it can fail becomes a <see cref="CliException"/>.</summary>
 internal sealed class ControlPlaneApi(Uri address, string? token, HttpMessageHandler handler) : IDisposable
 {
+    public const string EventStream = "text/event-stream";
+
     private static readonly TimeSpan _timeout = TimeSpan.FromSeconds(15);
     private readonly HttpClient _http = new(handler)
     {
@@ -29,6 +33,8 @@ internal sealed class ControlPlaneApi(Uri address, string? token, HttpMessageHan
         : this(new Uri($"http://{InstallManifest.Name}.{InstallManifest.Namespace}"), null, proxy)
     {
     }
+
+    public Uri Address => address;
 
     /// <summary>JSON as the API writes it: snake_case.</summary>
     public static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
@@ -67,7 +73,66 @@ internal sealed class ControlPlaneApi(Uri address, string? token, HttpMessageHan
         }
     }
 
+    /// <summary>Events as they come, each with its name and its document, until the control plane ends the stream.</summary>
+    public async IAsyncEnumerable<(string Name, JsonNode Data)> StreamAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using var response = await OpenAsync(path, cancellationToken);
+        await using var body = await response.Content.ReadAsStreamAsync(cancellationToken);
+        await using var items = SseParser.Create(body).EnumerateAsync(cancellationToken).GetAsyncEnumerator(cancellationToken);
+        while (await NextAsync(items) is { } item)
+        {
+            yield return (item.EventType, Parse(item.Data, path));
+        }
+    }
+
     public void Dispose() => _http.Dispose();
+
+    private async Task<HttpResponseMessage> OpenAsync(string path, CancellationToken cancellationToken)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, path);
+        request.Headers.Accept.ParseAdd(EventStream);
+        try
+        {
+            var response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
+            if (response.IsSuccessStatusCode && response.Content.Headers.ContentType?.MediaType == EventStream)
+            {
+                return response;
+            }
+
+            using (response)
+            {
+                throw response.IsSuccessStatusCode ? NotUnderstood(path, "it is no event stream") : await RefusedAsync(path, response, cancellationToken);
+            }
+        }
+        catch (Exception error) when (Failed(path, error, cancellationToken) is { } failure)
+        {
+            throw failure;
+        }
+    }
+
+    private async Task<SseItem<string>?> NextAsync(IAsyncEnumerator<SseItem<string>> items)
+    {
+        try
+        {
+            return await items.MoveNextAsync() ? items.Current : null;
+        }
+        catch (IOException error)
+        {
+            throw new CliException(ExitCodes.Unreachable, $"the control plane at {address} broke off", error.Message, "see whether it still runs; ask again", error);
+        }
+    }
+
+    private JsonNode Parse(string data, string path)
+    {
+        try
+        {
+            return JsonNode.Parse(data) ?? throw NotUnderstood(path, "an event is null");
+        }
+        catch (JsonException error)
+        {
+            throw NotUnderstood(path, error.Message, error);
+        }
+    }
 
     private Task<JsonNode> SendAsync(HttpMethod method, string path, HttpContent? content, CancellationToken cancellationToken) => SendAsync(
         method, path, content, async (response, ct) => await JsonNode.ParseAsync(await response.Content.ReadAsStreamAsync(ct), cancellationToken: ct) ?? throw NotUnderstood(path, "it is null"), cancellationToken);
@@ -85,21 +150,21 @@ internal sealed class ControlPlaneApi(Uri address, string? token, HttpMessageHan
 
             return await read(response, cancellationToken);
         }
-        catch (HttpRequestException error)
+        catch (Exception error) when (Failed(path, error, cancellationToken) is { } failure)
         {
-            throw new CliException(
-                ExitCodes.Unreachable, $"the control plane at {address} could not be reached", error.Message, "check --server against the \"http\" of the control plane's ready line, and that it runs", error);
-        }
-        catch (TaskCanceledException error) when (!cancellationToken.IsCancellationRequested)
-        {
-            throw new CliException(
-                ExitCodes.TimedOut, $"the control plane at {address} did not answer {path}", $"{_timeout.TotalSeconds:0} s passed", "look at the control plane's log; ask again", error);
-        }
-        catch (JsonException error)
-        {
-            throw NotUnderstood(path, error.Message, error);
+            throw failure;
         }
     }
+
+    private CliException? Failed(string path, Exception error, CancellationToken cancellationToken) => error switch
+    {
+        HttpRequestException => new CliException(
+            ExitCodes.Unreachable, $"the control plane at {address} could not be reached", error.Message, "check --server against the \"http\" of the control plane's ready line, and that it runs", error),
+        TaskCanceledException when !cancellationToken.IsCancellationRequested => new CliException(
+            ExitCodes.TimedOut, $"the control plane at {address} did not answer {path}", $"{_timeout.TotalSeconds:0} s passed", "look at the control plane's log; ask again", error),
+        JsonException => NotUnderstood(path, error.Message, error),
+        _ => null,
+    };
 
     private async Task<CliException> RefusedAsync(string path, HttpResponseMessage response, CancellationToken cancellationToken)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Mesh.Cli.Commands;
 
 namespace Mesh.Cli;
 
@@ -9,19 +10,34 @@ internal sealed record Pair(
 {
     /// <summary>Pairs beside the JSON they came from, filtered and in the order of their names.</summary>
     public static async Task<IReadOnlyList<(Pair Pair, JsonNode Json)>> LoadAsync(
-        ControlPlaneApi api, TimeSpan window, Func<Pair, bool> wanted, CancellationToken cancellationToken)
+        ControlPlaneApi api, AskedSpan span, bool live, TextWriter error, Func<Pair, bool> wanted, CancellationToken cancellationToken)
     {
-        var path = $"api/v1/pairs?window={Math.Max(1, (int)window.TotalSeconds)}";
+        if (span.HasEnds)
+        {
+            var items = await LoadItemsAsync(api, span, live, error, _ => true, cancellationToken);
+            return InOrder(items.Where(i => i.Item.HasCalls).Select(i => GoldenItem.PairOf(i.Json)).Select(json => (Pair: api.Read<Pair>(json, "api/v1/golden"), Json: (JsonNode)json)).Where(p => wanted(p.Pair)));
+        }
+
+        var path = $"api/v1/pairs?window={span.Seconds}{(live ? "&live=true" : string.Empty)}";
         var array = await api.GetArrayAsync(path, cancellationToken);
-        return [.. array
-            .Where(node => node is not null)
-            .Select(node => (Pair: api.Read<Pair>(node!, path), Json: node!))
-            .Where(pair => wanted(pair.Pair))
-            .OrderBy(pair => (pair.Pair.SourceNamespace, pair.Pair.Source, pair.Pair.DestinationNamespace, pair.Pair.Destination))];
+        return InOrder(array.Where(node => node is not null).Select(node => (Pair: api.Read<Pair>(node!, path), Json: node!)).Where(pair => wanted(pair.Pair)));
+    }
+
+    /// <summary>The same with all that is known of each, those with nothing but connections among them.</summary>
+    public static async Task<IReadOnlyList<(GoldenItem Item, JsonNode Json)>> LoadItemsAsync(
+        ControlPlaneApi api, AskedSpan span, bool live, TextWriter error, Func<Pair, bool> wanted, CancellationToken cancellationToken)
+    {
+        var path = "api/v1/golden?" + GoldenOptions.Text([("by", "pair"), .. span.Query, ("live", live ? "true" : null)]);
+        var items = await GoldenItem.LoadAsync(api, path, error, cancellationToken);
+        return
+        [
+            .. items.Where(i => wanted(api.Read<Pair>(GoldenItem.PairOf(i.Json), path)))
+                .OrderBy(i => (i.Item.SourceNamespace, i.Item.Source, i.Item.DestinationNamespace, i.Item.Destination)),
+        ];
     }
 
     public bool Touches(string? @namespace) => @namespace is null || SourceNamespace == @namespace || DestinationNamespace == @namespace;
 
-    public static string ToJson(IEnumerable<(Pair Pair, JsonNode Json)> pairs) =>
-        new JsonArray([.. pairs.Select(pair => pair.Json.DeepClone())]).ToJsonString(ControlPlaneApi.Json);
+    private static List<(Pair Pair, JsonNode Json)> InOrder(IEnumerable<(Pair Pair, JsonNode Json)> pairs) =>
+        [.. pairs.OrderBy(p => (p.Pair.SourceNamespace, p.Pair.Source, p.Pair.DestinationNamespace, p.Pair.Destination))];
 }

@@ -59,6 +59,9 @@ public sealed class MeshControlPlaneOptions
     /// <summary>HTTP port: API, metrics, probes; 0 is any free one. Default: 15014.</summary>
     public int HttpPort { get; set; } = 15014;
 
+    /// <summary>Host names under which the HTTP port answers, beside loopback names, IP literals and the Service's own. Default: none.</summary>
+    public IReadOnlyList<string> HttpHosts { get; set; } = [];
+
     /// <summary>HTTPS port for the Kubernetes API server's webhooks; 0 is any free one. Default: 15017 in a cluster, else none.</summary>
     public int? WebhookPort { get; set; }
 
@@ -116,6 +119,36 @@ public sealed class MeshControlPlaneOptions
     /// <summary>The networks that access modes <c>cluster-…</c> mean. Default: private, shared, unique local and loopback addresses.</summary>
     public IReadOnlyList<IPNetwork> ClusterNetworks { get; set; } = Model.Policies.ServerDefaults.PrivateNetworks;
 
+    /// <summary>An OpenTelemetry collector that all measurements and spans of the mesh are given on to, such as <c>http://collector:4317</c>. Default: none.</summary>
+    public string? Otlp { get; set; }
+
+    /// <summary>How it is spoken to. Default: by its address.</summary>
+    public OtlpProtocol OtlpProtocol { get; set; }
+
+    /// <summary>Headers sent to it, such as a key: <c>name=value</c>, more with commas, values URL-encoded as in <c>OTEL_EXPORTER_OTLP_HEADERS</c>. Default: none.</summary>
+    public string? OtlpHeaders { get; set; }
+
+    internal IReadOnlyList<KeyValuePair<string, string>>? ParsedOtlpHeaders => Telemetry.OtlpSettings.Headers(OtlpHeaders);
+
+    /// <summary>Where measurements are kept. Default: on disk; in a cluster in memory.</summary>
+    public TelemetryStorage? TelemetryStorage { get; set; }
+
+    /// <summary>What measurements take at most, MB, 8–65536; older ones make room. Default: 256 on disk, 64 in memory.</summary>
+    public int? TelemetryMaxMegabytes { get; set; }
+
+    /// <summary>How many series are told apart at most, 100–1000000; what does not fit is counted, and what was silent longest makes room. Default: 20000.</summary>
+    public int TelemetryMaxSeries { get; set; } = 20_000;
+
+    /// <summary>URL of a Prometheus server (or one that answers like it) that scrapes the workloads: it is asked in place of the embedded store.</summary>
+    public string? Prometheus { get; set; }
+
+    /// <summary>File with the bearer token for <see cref="Prometheus"/>; read again as it changes. Default: none.</summary>
+    public string? PrometheusTokenFile { get; set; }
+
+    internal TelemetryStorage EffectiveStorage => TelemetryStorage ?? (Kubernetes ? Mesh.ControlPlane.TelemetryStorage.Memory : Mesh.ControlPlane.TelemetryStorage.Disk);
+
+    internal Telemetry.GoldenLimits GoldenLimits => new(TelemetryMaxSeries, (long)(TelemetryMaxMegabytes ?? (EffectiveStorage == Mesh.ControlPlane.TelemetryStorage.Disk ? 256 : 64)) << 20);
+
     internal Model.Policies.ServerDefaults Defaults => new(Mtls, Access, [.. ClusterNetworks]);
 
     /// <summary>Every problem, with its fix.</summary>
@@ -150,6 +183,11 @@ public sealed class MeshControlPlaneOptions
             problems.Add($"Cluster domain '{ClusterDomain}' is no DNS name. Set --cluster-domain to one such as 'cluster.local'.");
         }
 
+        foreach (var host in HttpHosts.Where(h => Uri.CheckHostName(h) == UriHostNameType.Unknown))
+        {
+            problems.Add($"HTTP host '{host}' is no host name (--http-host). Give a name without scheme and port, such as mesh.example.com.");
+        }
+
         foreach (var (flag, port) in Ports)
         {
             if (port is < 0 or > 65535)
@@ -163,6 +201,7 @@ public sealed class MeshControlPlaneOptions
             problems.Add($"Port {same.Key} is given more than once ({string.Join(", ", same.Select(p => p.Flag))}).");
         }
 
+        problems.AddRange(TelemetryProblems());
         problems.AddRange(AuthorityProblems());
         problems.AddRange(CertificateAuthority.Attestation.AttestorFactory.Problems(this));
 
@@ -171,6 +210,7 @@ public sealed class MeshControlPlaneOptions
             problems.Add($"Leaf life {LeafLife} (--leaf-life) is not 10 s to 90 days.");
         }
 
+        problems.AddRange(Telemetry.OtlpSettings.Problems(this));
         if (!Enum.IsDefined(Mtls))
         {
             problems.Add($"Mtls is {(int)Mtls}, which is none of its values. Use {string.Join(" or ", Enum.GetNames<MtlsMode>())} (--mtls).");
@@ -230,6 +270,34 @@ public sealed class MeshControlPlaneOptions
             {
                 yield return $"File '{file}' ({flag}) does not exist.";
             }
+        }
+    }
+
+    private IEnumerable<string> TelemetryProblems()
+    {
+        if (TelemetryStorage is { } storage && !Enum.IsDefined(storage))
+        {
+            yield return $"TelemetryStorage is {(int)storage}, which is none of its values. Use disk or memory (--telemetry-storage).";
+        }
+
+        if (TelemetryMaxMegabytes is < 8 or > 65_536)
+        {
+            yield return $"Measurements may take {TelemetryMaxMegabytes} MB. Give 8–65536 (--telemetry-max-mb).";
+        }
+
+        if (TelemetryMaxSeries is < 100 or > 1_000_000)
+        {
+            yield return $"At most {TelemetryMaxSeries} series are told apart. Give 100–1000000 (--telemetry-max-series).";
+        }
+
+        if (Prometheus is not null && !(Uri.TryCreate(Prometheus, UriKind.Absolute, out var uri) && uri.Scheme is "https" or "http"))
+        {
+            yield return $"Prometheus '{Prometheus}' (--prometheus) is no URL. Use one such as http://prometheus.monitoring:9090.";
+        }
+
+        if (PrometheusTokenFile is { } file && (Prometheus is null || !File.Exists(file)))
+        {
+            yield return Prometheus is null ? "--prometheus-token-file goes with --prometheus." : $"File '{file}' (--prometheus-token-file) does not exist.";
         }
     }
 

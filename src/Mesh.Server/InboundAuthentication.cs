@@ -10,7 +10,7 @@ using Microsoft.Extensions.Logging;
 namespace Mesh.Server;
 
 /// <summary>What a request says, and who its user is, before anybody decides by it: its one meaning, then its tokens.</summary>
-internal sealed partial class InboundAuthentication(MeshGate gate, InboundCounters counters, RefusalLog refusals, ILogger<InboundAuthentication> logger)
+internal sealed partial class InboundAuthentication(MeshGate gate, InboundCounters counters, RefusalLog refusals, InboundTap tap, ILogger<InboundAuthentication> logger)
 {
     /// <summary>Nothing here would look at the request.</summary>
     public bool IsIdle(InboundGuards guards) => !guards.IsGuarded && gate.AmbiguousPaths is null;
@@ -115,6 +115,7 @@ internal sealed partial class InboundAuthentication(MeshGate gate, InboundCounte
     private Task RejectAsync(HttpContext context, MeshConnectionFeature connection, Rejection rejection, string issuer)
     {
         counters.Decide(rejection.Decision, rejection.Reason);
+        tap.Refused(context, connection, $"{rejection.Decision}/{rejection.Reason}", issuer.Length == 0 ? rejection.Message : $"{rejection.Message} (issuer {issuer})");
         if (refusals.IsDue(rejection.Decision + rejection.Reason, out var count))
         {
             var caller = connection.CallerOf(context);

@@ -9,7 +9,7 @@ namespace Mesh.Server;
 
 /// <summary>Judges requests by the rules in force and tells everybody who wants to know: the graph, the span, the log, and callers of the mesh if the operator wants that. Thread-safe.</summary>
 /// <remarks>An allowed request costs the decision alone. Why a request was denied is worked out only when somebody is told.</remarks>
-internal sealed partial class InboundAuthorization(MeshGate gate, InboundCounters counters, RefusalLog refusals, ILogger<InboundAuthorization> logger)
+internal sealed partial class InboundAuthorization(MeshGate gate, InboundCounters counters, RefusalLog refusals, InboundTap tap, ILogger<InboundAuthorization> logger)
 {
     /// <summary>Tells callers of the mesh which rule denied them, or what the nearest one wants.</summary>
     public const string Header = "mesh-policy";
@@ -23,7 +23,7 @@ internal sealed partial class InboundAuthorization(MeshGate gate, InboundCounter
         var head = authorizer.NeedsHead ? connection.TakeHead(context.Request) : null;
         var engine = authorizer.For(head, gate.Chance);
         var request = new RbacRequest(head, Facts(context, connection), claims);
-        var span = Activity.Current is { IsAllDataRequested: true } current ? current : null;
+        var span = Activity.Current is { } current && ServerSpans.SomebodyReads(current) ? current : null;
         if (engine.HasShadow)
         {
             Audit(context, connection, engine, request, span);
@@ -53,12 +53,19 @@ internal sealed partial class InboundAuthorization(MeshGate gate, InboundCounter
         var reason = counters.Denied(decision.Rule);
         var tellsCaller = gate.ExplainsDenials && connection.Peer is not null;
         var isDue = refusals.IsDue($"{Decisions.Authorization}/{reason}", out var count);
-        if (!tellsCaller && !isDue && span is null)
+        var caller = connection.CallerOf(context);
+        var isShown = tap.Denied(caller, decision.Rule ?? string.Empty, audit: false);
+        if (!tellsCaller && !isDue && !isShown && span is null)
         {
             return;
         }
 
         var explanation = engine.Explain(request);
+        if (isShown)
+        {
+            tap.Show(context, caller, decision.Rule ?? string.Empty, audit: false, Nearest(explanation));
+        }
+
         span?.SetTag(MeshTags.PolicyDecision, "deny");
         if (decision.Rule is not null)
         {
@@ -85,6 +92,11 @@ internal sealed partial class InboundAuthorization(MeshGate gate, InboundCounter
         var decision = engine.DecideShadow(request);
         span?.SetTag(MeshTags.PolicyAudit, decision.IsAllowed ? "allow" : "deny");
         var reason = counters.Audited(decision.IsAllowed, decision.Rule);
+        if (!decision.IsAllowed && connection.CallerOf(context) is var caller && tap.Denied(caller, decision.Rule ?? string.Empty, audit: true))
+        {
+            tap.Show(context, caller, decision.Rule ?? string.Empty, audit: true, Nearest(engine.ExplainShadow(request)));
+        }
+
         if (!decision.IsAllowed && refusals.IsDue($"{Decisions.Audit}/{reason}", out var count))
         {
             Log.WouldBeDenied(
@@ -98,6 +110,8 @@ internal sealed partial class InboundAuthorization(MeshGate gate, InboundCounter
 
     public static RbacConnection Facts(MeshConnectionFeature connection, System.Net.IPAddress? source, System.Net.IPEndPoint? destination) =>
         new(connection.Peer is { } peer ? new RbacCaller(peer.Id) : null, source, destination);
+
+    private static string Nearest(PolicyExplanation explanation) => explanation.Nearest.Count == 0 ? string.Empty : explanation.Nearest[0].ToString();
 
     private static string Caller(MeshConnectionFeature connection, in RbacRequest request) => connection.Peer?.Id.ToString() ?? request.Connection.Source.ToString();
 }

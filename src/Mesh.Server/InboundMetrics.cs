@@ -1,20 +1,60 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using System.Globalization;
 using Mesh.Hosting;
 using Mesh.Telemetry;
+using Microsoft.AspNetCore.Http;
 
 namespace Mesh.Server;
 
-/// <summary>Counts what this workload served. A connection keeps its two series, so a request looks nothing up.</summary>
-internal sealed class InboundMetrics(MetricAggregate aggregate, LocalNode node)
+/// <summary>Counts what this workload served. A connection keeps its series, so a request looks little up.</summary>
+internal sealed class InboundMetrics(MetricAggregate aggregate, LocalNode node, IMeterFactory? meters = null)
 {
-    public void Record(MeshConnectionFeature connection, bool success, TimeSpan duration)
+    private const int Cancelled = 1;
+    private const int Unknown = 2;
+    private readonly InboundRoutes _routes = new();
+    private readonly Histogram<double>? _rpc = meters?.Create(new MeterOptions(CounterTotals.MeterName)).CreateHistogram(GrpcTags.RpcServerCallDuration, "s", "Duration of an incoming RPC.", null, GrpcBuckets.Latency);
+    private readonly Histogram<double>? _grpc = meters?.Create(new MeterOptions(CounterTotals.MeterName)).CreateHistogram(GrpcTags.ServerCallDuration, "s", "Duration of a gRPC call as this server saw it.", null, GrpcBuckets.Latency);
+
+    /// <param name="span">Of the request; null when nobody traces.</param>
+    public void Record(HttpContext context, MeshConnectionFeature connection, bool success, TimeSpan duration, Activity? span)
     {
-        var series = success
-            ? connection.Success ??= Series(connection, MeshTags.Success)
-            : connection.Failure ??= Series(connection, MeshTags.Failure);
-        series.Durations.Record(duration);
+        if (aggregate.IsOff)
+        {
+            return;
+        }
+
+        var route = _routes.Of(context);
+        var series = connection.SeriesOf(route) ?? connection.Add(new InboundSeries(route));
+        ref var counted = ref (success ? ref series.Success : ref series.Failure);
+        counted ??= Series(connection, success ? MeshTags.Success : MeshTags.Failure, route);
+        counted.Record(duration, span);
+        if ((_rpc is { Enabled: true } || _grpc is { Enabled: true }) && InboundRoutes.IsGrpc(context.Request.ContentType))
+        {
+            RecordRpc(context, route.TrimStart('/'), duration);
+        }
     }
 
-    private MetricSeries Series(MeshConnectionFeature connection, string outcome)
+    private void RecordRpc(HttpContext context, string method, TimeSpan duration)
+    {
+        var status = GrpcTags.NameOf(int.TryParse(InboundOutcome.GrpcStatus(context), CultureInfo.InvariantCulture, out var code) ? code : context.RequestAborted.IsCancellationRequested ? Cancelled : Unknown);
+        // gRFC A66: a method that this server does not know is no name of anybody's.
+        _grpc?.Record(duration.TotalSeconds, new(GrpcTags.Method, method.Length > 0 ? method : MeshTags.Other), new(GrpcTags.Status, status));
+        if (_rpc is not { Enabled: true })
+        {
+            return;
+        }
+
+        var tags = new TagList { { GrpcTags.RpcSystem, "grpc" }, { GrpcTags.RpcMethod, method }, { GrpcTags.RpcStatus, status } };
+        if (status != "OK")
+        {
+            tags.Add(GrpcTags.ErrorType, status);
+        }
+
+        _rpc.Record(duration.TotalSeconds, tags);
+    }
+
+    private MetricSeries Series(MeshConnectionFeature connection, string outcome, string route)
     {
         var peer = connection.Peer?.Id;
         return aggregate.Get(
@@ -26,6 +66,16 @@ internal sealed class InboundMetrics(MetricAggregate aggregate, LocalNode node)
             new(MeshTags.DestinationNamespace, node.Namespace),
             new(MeshTags.Outcome, outcome),
             new(MeshTags.Tls, connection.IsMeshTls ? "mesh" : "none"),
+            new(MeshTags.Route, route),
             new(MeshTags.Endpoint, connection.Endpoint));
     }
+}
+
+/// <summary>The series of one connection's requests by one route.</summary>
+internal sealed class InboundSeries(string route)
+{
+    public MetricSeries? Success;
+    public MetricSeries? Failure;
+
+    public string Route => route;
 }

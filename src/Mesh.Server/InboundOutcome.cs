@@ -20,7 +20,7 @@ internal static class InboundOutcome
     }
 
     /// <summary>In the trailers, or in the headers when the response is nothing else.</summary>
-    private static string? GrpcStatus(HttpContext context)
+    public static string? GrpcStatus(HttpContext context)
     {
         if (context.Features.Get<IHttpResponseTrailersFeature>()?.Trailers is { } trailers && trailers.TryGetValue("grpc-status", out var status))
         {

@@ -1,6 +1,5 @@
 using Mesh.Inbound;
 using Mesh.Policy;
-using Mesh.Telemetry;
 using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
 
@@ -68,8 +67,26 @@ internal sealed class MeshConnectionFeature(InboundAddress? address, Listening.F
         var address => address.ToString(),
     };
 
-    // The series of this connection, looked up at its first request. A race finds the same series twice.
-    public MetricSeries? Success { get; set; }
+    // By route, looked up at the first request of each. A race finds the same series twice, and may lose an entry, which is then found again.
+    private InboundSeries[] _series = [];
 
-    public MetricSeries? Failure { get; set; }
+    /// <summary>Where requests by one route are counted; null when none has come on this connection yet.</summary>
+    public InboundSeries? SeriesOf(string route)
+    {
+        foreach (var series in Volatile.Read(ref _series))
+        {
+            if (ReferenceEquals(series.Route, route) || series.Route == route)
+            {
+                return series;
+            }
+        }
+
+        return null;
+    }
+
+    public InboundSeries Add(InboundSeries series)
+    {
+        Volatile.Write(ref _series, [.. Volatile.Read(ref _series), series]);
+        return series;
+    }
 }

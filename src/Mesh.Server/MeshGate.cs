@@ -57,6 +57,8 @@ internal sealed class MeshGate(IServiceProvider services)
 
     public JudgedConnections Connections => field ??= services.GetRequiredService<JudgedConnections>();
 
+    public CountedConnections Counted => field ??= services.GetRequiredService<CountedConnections>();
+
     /// <summary>Null goes by the policies of the port.</summary>
     public MeshAmbiguousRequests? AmbiguousPaths => _options.Value.AmbiguousPaths;
 

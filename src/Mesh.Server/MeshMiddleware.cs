@@ -1,6 +1,7 @@
 using Mesh.Inbound;
 using Mesh.Policy;
 using Mesh.Resilience;
+using Mesh.Tap;
 using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features.Authentication;
@@ -15,13 +16,13 @@ namespace Mesh.Server;
 /// </remarks>
 internal sealed partial class MeshMiddleware(
     RequestDelegate next, MeshGate gate, InboundMetrics metrics, InboundCounters counters, RefusalLog refusals, LoadResponses loads, LoadStream loadStream, HeaderTrust trust,
-    InboundAuthentication authentication, InboundAuthorization authorization, ILogger<MeshMiddleware> logger)
+    InboundAuthentication authentication, InboundAuthorization authorization, ServerSpans spans, InboundTap tap, ILogger<MeshMiddleware> logger)
 {
     public Task InvokeAsync(HttpContext context)
     {
         var connection = context.Features.Get<MeshConnectionFeature>();
         // Null: an excluded port, another server, the mesh is off.
-        return connection is not null ? ServeAsync(context, connection) : HttpProtocol.IsHttp3(context.Request.Protocol) ? UnjudgedAsync(context) : next(context);
+        return connection is not null ? (tap.Taps is { } taps ? ServeWatchedAsync(context, connection, taps) : ServeAsync(context, connection)) : HttpProtocol.IsHttp3(context.Request.Protocol) ? UnjudgedAsync(context) : next(context);
     }
 
     /// <summary>QUIC does not come through the mesh's listener: nobody would judge it.</summary>
@@ -39,6 +40,21 @@ internal sealed partial class MeshMiddleware(
 
         context.Response.StatusCode = StatusCodes.Status421MisdirectedRequest;
         return Task.CompletedTask;
+    }
+
+    /// <summary>Somebody looks, and may want to see a request also while it goes on.</summary>
+    private async Task ServeWatchedAsync(HttpContext context, MeshConnectionFeature connection, ActiveTap[] taps)
+    {
+        // Probes are nobody's call.
+        var open = gate.IsProbe(context.Request.Path) ? null : tap.Begin(taps, context, connection);
+        try
+        {
+            await ServeAsync(context, connection).ConfigureAwait(false);
+        }
+        finally
+        {
+            open?.End();
+        }
     }
 
     private async Task ServeAsync(HttpContext context, MeshConnectionFeature connection)
@@ -85,6 +101,8 @@ internal sealed partial class MeshMiddleware(
         }
 
         var started = gate.Time.GetTimestamp();
+        // Probes are nobody's call.
+        var span = policy is null ? default : spans.Begin(context, connection, deadline);
         var threw = true;
         var reportsLoad = loads.Begin(context, connection);
         try
@@ -102,7 +120,18 @@ internal sealed partial class MeshMiddleware(
             }
 
             var success = !threw && InboundOutcome.IsSuccess(context);
-            metrics.Record(connection, success, gate.Time.GetElapsedTime(started));
+            var duration = gate.Time.GetElapsedTime(started);
+            metrics.Record(context, connection, success, duration, span.Activity);
+            if (policy is not null)
+            {
+                if (tap.Taps is { } taps)
+                {
+                    tap.Show(taps, context, connection, success, threw, duration);
+                }
+
+                spans.End(span, context, success, duration);
+            }
+
             loads.End(context, reportsLoad, success);
         }
     }
@@ -129,6 +158,7 @@ internal sealed partial class MeshMiddleware(
         if (!connection.IsMeshTls && !policy.Plaintext)
         {
             Log.PlaintextRefused(logger, address.Name);
+            tap.Refused(context, connection, InboundTap.PlaintextRule, "the port takes mesh TLS only");
             context.Abort();
             return default;
         }

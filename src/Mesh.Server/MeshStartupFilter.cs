@@ -1,4 +1,5 @@
 using Mesh.Hosting;
+using Mesh.Server.Logging;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Hosting.Server;
@@ -18,7 +19,17 @@ internal sealed class MeshStartupFilter(MeshActivation activation) : IStartupFil
                 throw new MeshConfigurationException(["UseMesh() was called before UseKestrel(), which replaced the server again. Call UseMesh() after it."]);
             }
 
-            app.UseMiddleware<MeshMiddleware>();
+            if (app.ApplicationServices.GetService<AccessLog>() is { IsOn: true } log)
+            {
+                var time = app.ApplicationServices.GetRequiredService<TimeProvider>();
+                app.UseMiddleware<AccessLogMiddleware>(log, time);
+                app.UseMiddleware<MeshMiddleware>();
+                app.Use(served => context => AccessLogMiddleware.TimeAppAsync(context, served, time));
+            }
+            else
+            {
+                app.UseMiddleware<MeshMiddleware>();
+            }
         }
 
         next(app);

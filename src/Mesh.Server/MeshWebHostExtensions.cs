@@ -1,10 +1,14 @@
+using System.Diagnostics;
 using Mesh.Hosting;
 using Mesh.Server;
 using Mesh.Server.Listening;
+using Mesh.Server.Logging;
+using Mesh.Telemetry;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
 
@@ -38,6 +42,8 @@ public static class MeshWebHostExtensions
 
         services.AddMeshServing(provider => new MeshGate(provider));
         services.AddSingleton<IConnectionListenerFactory, MeshListenerFactory>();
+        services.TryAddSingleton(provider => new AccessLog(provider.GetRequiredService<IOptions<MeshOptions>>().Value.Server.AccessLog, provider.GetRequiredService<TimeProvider>()));
+        DecoratePropagator(services);
         // First: outermost of all middleware.
         services.Insert(0, ServiceDescriptor.Singleton<IStartupFilter, MeshStartupFilter>());
         DecorateServer(services);
@@ -52,14 +58,30 @@ public static class MeshWebHostExtensions
         services.AddSingleton<MeshTlsCallback>();
         services.AddSingleton<InboundMetrics>();
         services.AddSingleton<InboundCounters>();
+        services.AddSingleton<ServerSpans>();
         services.AddSingleton(provider => new MeshLoadReporter(provider.GetRequiredService<TimeProvider>()));
         services.AddSingleton<LoadResponses>();
         services.AddSingleton<LoadStream>();
         services.AddSingleton<RefusalLog>();
+        services.AddSingleton<InboundTap>();
         services.AddSingleton<InboundAuthorization>();
         services.AddSingleton<JudgedConnections>();
+        services.AddSingleton<ConnectionPairs>();
+        services.AddSingleton<CountedConnections>();
         services.AddSingleton<HeaderTrust>();
         services.AddSingleton<InboundAuthentication>();
+    }
+
+    /// <summary>The host reads traces by it. What the app registered goes on reading what it reads.</summary>
+    private static void DecoratePropagator(IServiceCollection services)
+    {
+        var given = services.LastOrDefault(s => s.ServiceType == typeof(DistributedContextPropagator) && !s.IsKeyedService);
+        services.AddSingleton(provider =>
+        {
+            var inner = given?.ImplementationInstance ?? given?.ImplementationFactory?.Invoke(provider)
+                ?? (given?.ImplementationType is { } type ? ActivatorUtilities.CreateInstance(provider, type) : DistributedContextPropagator.Current);
+            return provider.GetRequiredService<MeshActivation>().IsOn ? new AnyFormPropagator((DistributedContextPropagator)inner) : (DistributedContextPropagator)inner;
+        });
     }
 
     private static void DecorateServer(IServiceCollection services)

@@ -27,12 +27,14 @@ internal static class SettingNames
         nameof(MeshOptions.ControlPlane), nameof(MeshOptions.ControlPlaneName), nameof(MeshOptions.TrustBundle), nameof(MeshOptions.Token), nameof(MeshOptions.TokenFile),
         nameof(MeshOptions.ClusterId), nameof(MeshOptions.CertificateFile), nameof(MeshOptions.KeyFile), nameof(MeshOptions.WorkloadApi), nameof(MeshOptions.Namespace),
         nameof(MeshOptions.ServiceAccount), nameof(MeshOptions.Workload), nameof(MeshOptions.Region), nameof(MeshOptions.Zone), nameof(MeshOptions.TrustDomain),
-        nameof(MeshOptions.ClusterDomain), nameof(MeshOptions.AdsVariant), nameof(MeshOptions.TelemetryInterval),
+        nameof(MeshOptions.ClusterDomain), nameof(MeshOptions.AdsVariant), nameof(MeshOptions.TelemetryInterval), nameof(MeshOptions.Metrics), nameof(MeshOptions.Tap),
         Server(nameof(MeshServerOptions.ProbePaths)), Server(nameof(MeshServerOptions.ExcludedPorts)), Server(nameof(MeshServerOptions.UnlistedAccess)),
         Server(nameof(MeshServerOptions.ExplainDenials)), Server(nameof(MeshServerOptions.ReportLoadToAll)), Server(nameof(MeshServerOptions.MaxConcurrentRequests)),
         Server(nameof(MeshServerOptions.MaxQueuedRequests)), Server(nameof(MeshServerOptions.QueueTimeout)), Server(nameof(MeshServerOptions.AmbiguousPaths)),
         Server(nameof(MeshServerOptions.TrustedProxies)),
         $"{nameof(MeshOptions.Jwks)}:{nameof(MeshJwksOptions.AllowHttp)}", $"{nameof(MeshOptions.Jwks)}:{nameof(MeshJwksOptions.AllowedNetworks)}",
+        $"{nameof(MeshOptions.Traces)}:{nameof(MeshTracesOptions.Enabled)}", $"{nameof(MeshOptions.Traces)}:{nameof(MeshTracesOptions.Ratio)}",
+        $"{nameof(MeshOptions.Traces)}:{nameof(MeshTracesOptions.Failed)}", $"{nameof(MeshOptions.Traces)}:{nameof(MeshTracesOptions.SlowerThan)}",
     ];
 
     private static readonly Dictionary<string, string> SharedByName = Shared.ToDictionary(Of, StringComparer.Ordinal);

@@ -11,7 +11,6 @@ internal sealed class SidecarMetrics : IDisposable
     public const string Refused = "mesh.proxy.connections_refused";
     public const string Io = "mesh.proxy.io";
     public const string Protocol = "network.protocol.name";
-    public const string IoDirection = "network.io.direction";
     private readonly Meter _meter;
     private readonly Counter<long> _connections;
     private readonly Counter<long> _timeouts;
@@ -24,8 +23,12 @@ internal sealed class SidecarMetrics : IDisposable
         _connections = _meter.CreateCounter<long>(Connections, "{connection}", "Connections by what their first bytes were.");
         _timeouts = _meter.CreateCounter<long>(DetectionTimeouts, "{connection}", "Connections whose protocol did not show in time: they were carried as bytes.");
         _refused = _meter.CreateCounter<long>(Refused, "{connection}", "Connections that were closed at once, and why.");
+        Pairs = new ConnectionPairs(meters);
         _io = _meter.CreateCounter<long>(Io, "By", "Bytes carried of connections that are no HTTP.");
     }
+
+    /// <summary>The same by who speaks with whom.</summary>
+    public ConnectionPairs Pairs { get; }
 
     /// <param name="direction"><see cref="MeshTags.Inbound"/> or <see cref="MeshTags.Outbound"/>.</param>
     public void Detected(string direction, Detection.WireProtocol protocol) => _connections.Add(1, new(MeshTags.Direction, direction), new(Protocol, protocol switch
@@ -46,8 +49,8 @@ internal sealed class SidecarMetrics : IDisposable
     /// <param name="transmitted">To the client.</param>
     public void Carried(string direction, long received, long transmitted)
     {
-        _io.Add(received, new(MeshTags.Direction, direction), new(IoDirection, "receive"));
-        _io.Add(transmitted, new(MeshTags.Direction, direction), new(IoDirection, "transmit"));
+        _io.Add(received, new(MeshTags.Direction, direction), new(MeshTags.IoDirection, "receive"));
+        _io.Add(transmitted, new(MeshTags.Direction, direction), new(MeshTags.IoDirection, "transmit"));
     }
 
     public void Dispose() => _meter.Dispose();

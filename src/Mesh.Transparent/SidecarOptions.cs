@@ -1,5 +1,6 @@
 using System.Net;
 using System.Net.Sockets;
+using Mesh.Hosting;
 using Mesh.Transparent.Admin;
 
 namespace Mesh.Transparent;
@@ -34,7 +35,7 @@ internal sealed record SidecarOptions
     public EgressMode Egress { get; init; } = EgressMode.Allow;
 
     /// <summary>Default: none is written.</summary>
-    public AccessLogFormat AccessLog { get; init; } = AccessLogFormat.Off;
+    public MeshAccessLog AccessLog { get; init; } = MeshAccessLog.Off;
 
     /// <summary>How long requests in flight may take when the proxy stops, up to a day; zero ends them at once. Default: 2 min, Linkerd's.</summary>
     public TimeSpan DrainTimeout { get; init; } = TimeSpan.FromMinutes(2);
@@ -71,19 +72,6 @@ internal enum EgressMode
 
     /// <summary>They are refused: <c>deny</c>.</summary>
     Deny,
-}
-
-/// <summary>How requests served are logged.</summary>
-internal enum AccessLogFormat
-{
-    /// <summary>Not at all: <c>off</c>.</summary>
-    Off,
-
-    /// <summary>One JSON object a line: <c>json</c>.</summary>
-    Json,
-
-    /// <summary>The combined format of the Apache HTTP server: <c>apache</c>.</summary>
-    Apache,
 }
 
 /// <summary>How the proxy's own log entries look.</summary>

@@ -97,7 +97,7 @@ internal static class SidecarOptionsReader
             OpaquePorts = Ports("MESH_OPAQUE_PORTS", mayBeNone: true) ?? options.OpaquePorts,
             SkipInboundPorts = Ports("MESH_SKIP_INBOUND_PORTS", mayBeNone: true) ?? options.SkipInboundPorts,
             Egress = Word("MESH_EGRESS", ("allow", EgressMode.Allow), ("deny", EgressMode.Deny)) ?? options.Egress,
-            AccessLog = Word("MESH_ACCESS_LOG", ("off", AccessLogFormat.Off), ("json", AccessLogFormat.Json), ("apache", AccessLogFormat.Apache)) ?? options.AccessLog,
+            AccessLog = Word("MESH_ACCESS_LOG", ("off", MeshAccessLog.Off), ("json", MeshAccessLog.Json), ("apache", MeshAccessLog.Apache)) ?? options.AccessLog,
             DrainTimeout = Drain() ?? options.DrainTimeout,
             LogLevel = Filters() ?? options.LogLevel,
             LogFormat = Word("MESH_LOG_FORMAT", ("plain", LogFormat.Plain), ("json", LogFormat.Json)) ?? options.LogFormat,
@@ -289,7 +289,8 @@ internal static class SidecarOptionsReader
             : ["Mesh:ControlPlane is not set: a proxy without a control plane keeps no policy. Give it, such as https://mesh-control-plane.mesh-system.svc:15012, and Mesh:TrustBundle and Mesh:TokenFile."];
     }
 
-    private static bool IsTime(string path) => path.EndsWith("Timeout", StringComparison.OrdinalIgnoreCase) || path.EndsWith("Interval", StringComparison.OrdinalIgnoreCase);
+    private static bool IsTime(string path) => path.EndsWith("Timeout", StringComparison.OrdinalIgnoreCase) || path.EndsWith("Interval", StringComparison.OrdinalIgnoreCase)
+        || path.EndsWith(nameof(MeshTracesOptions.SlowerThan), StringComparison.OrdinalIgnoreCase);
 
     private static string NoTime(string name, string value) => $"{name} is '{value}'. Use a number with ms, s, m or h, or hours:minutes:seconds, such as 120s, 2m or 00:02:00.";
 

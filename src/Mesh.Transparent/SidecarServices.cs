@@ -1,6 +1,7 @@
 using Mesh.Hosting;
 using Mesh.Outbound;
 using Mesh.Server;
+using Mesh.Server.Logging;
 using Mesh.Telemetry;
 using Mesh.Transparent.Admin;
 using Mesh.Transparent.Forwarding;
@@ -49,7 +50,6 @@ internal static class SidecarServices
         services.AddSingleton<InboundPlaces>();
         services.AddSingleton<InboundTarget>();
         services.AddSingleton(provider => new AccessLog(options.AccessLog, provider.GetRequiredService<TimeProvider>()));
-        services.AddSingleton<CounterTotals>();
         services.TryAddSingleton(_ => new LogLevels(options.LogLevel));
         services.AddSingleton(provider => ActivatorUtilities.CreateInstance<ConfigDump>(provider, provider.GetRequiredService<IOptions<MeshOptions>>().Value));
         services.AddSingleton<ISidecarState>(provider => provider.GetRequiredService<SidecarHost>());

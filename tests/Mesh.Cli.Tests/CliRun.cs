@@ -11,11 +11,11 @@ internal sealed record CliRun(int ExitCode, string Out, string Error)
         RunAsync(new Dictionary<string, string> { ["MESH_SERVER"] = server.Url, ["MESH_TOKEN"] = FakeControlPlane.Token, ["LANG"] = "en_US.UTF-8" }, args);
 
     public static async Task<CliRun> RunAsync(
-        Dictionary<string, string> environment, string[] args, OpenIdentity? identity = null, CancellationToken? cancellationToken = null, string input = "")
+        Dictionary<string, string> environment, string[] args, OpenIdentity? identity = null, CancellationToken? cancellationToken = null, string input = "", bool isTerminal = false)
     {
         using var output = new StringWriter { NewLine = "\n" };
         using var error = new StringWriter { NewLine = "\n" };
-        var context = new CliContext(output, error, environment.GetValueOrDefault, TimeProvider.System, identity ?? _noIdentity) { In = new StringReader(input) };
+        var context = new CliContext(output, error, environment.GetValueOrDefault, TimeProvider.System, identity ?? _noIdentity) { In = new StringReader(input), IsTerminal = isTerminal };
         var exit = await MeshCommand.RunAsync(args, context, cancellationToken ?? TestContext.Current.CancellationToken);
         return new CliRun(exit, output.ToString(), error.ToString());
     }

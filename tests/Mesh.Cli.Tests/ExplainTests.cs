@@ -38,6 +38,21 @@ public sealed class ExplainTests
         Assert.Equal("GET /api/v1/explain/request?caller=shop%2Fcart&service=catalog&method=DELETE&path=%2Fitems%2F7&source=10.0.0.1&header=x-a%3A%20b&claim=sub%3Dme", Assert.Single(server.Asked));
     }
 
+    [Theory]
+    [InlineData("wide", "explain-request-wide.txt")]
+    [InlineData("yaml", "explain-request.yaml")]
+    [InlineData("jsonl", "explain-request.jsonl")]
+    public async Task Forms_HaveAllOfIt(string form, string golden)
+    {
+        await using var server = await FakeControlPlane.StartAsync();
+        server.Answers[Path] = (200, Denied);
+
+        var run = await CliRun.RunAsync(server, "explain", "shop/cart", "catalog", "DELETE", "/items/7", "-o", form);
+
+        Assert.Equal((2, string.Empty), (run.ExitCode, run.Error));
+        GoldenFile.Check(golden, run.Out);
+    }
+
     [Fact]
     public async Task Allowed_Exits0()
     {

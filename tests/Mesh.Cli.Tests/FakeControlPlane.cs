@@ -21,6 +21,15 @@ internal sealed class FakeControlPlane : IAsyncDisposable
     /// <summary>Answers by path; others are 404.</summary>
     public Dictionary<string, (int Status, string Body)> Answers { get; } = [];
 
+    /// <summary>Of good answers.</summary>
+    public string MediaType { get; set; } = "application/json";
+
+    /// <summary>Answers do not end until the caller goes away.</summary>
+    public bool StaysOpen { get; set; }
+
+    /// <summary>An answer was sent.</summary>
+    public bool Sent { get; private set; }
+
     public static async Task<FakeControlPlane> StartAsync()
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -43,7 +52,15 @@ internal sealed class FakeControlPlane : IAsyncDisposable
             ? (401, """{"title":"Unauthorized","detail":"the token is not known"}""")
             : Answers.GetValueOrDefault(context.Request.Path, (404, ""));
         context.Response.StatusCode = status;
-        context.Response.ContentType = "application/json";
+        context.Response.ContentType = status == 200 ? MediaType : "application/json";
         await context.Response.WriteAsync(text);
+        await context.Response.Body.FlushAsync();
+        Sent = true;
+        if (StaysOpen)
+        {
+            var gone = new TaskCompletionSource();
+            using var registration = context.RequestAborted.Register(() => gone.TrySetResult());
+            await gone.Task;
+        }
     }
 }

@@ -66,7 +66,7 @@ public sealed class StatTests
     public async Task Edges_Pairs_WritesTable()
     {
         await using var server = await FakeControlPlane.StartAsync();
-        server.Answers["/api/v1/pairs"] = (200, Pairs);
+        server.Answers["/api/v1/golden"] = (200, $$"""{"items":{{Pairs}}}""");
 
         var run = await CliRun.RunAsync(server, "edges");
 

@@ -1,4 +1,5 @@
 using Mesh.Outbound;
+using Mesh.Tap;
 using Mesh.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -52,6 +53,44 @@ public sealed class AllocationTests(ITestOutputHelper output)
 
         output.WriteLine($"bytes per call: {withMesh} with mesh, {without} without, {withMesh - without} added");
         Assert.True(withMesh - without < MaxAddedBytes, $"bytes per call: {withMesh} with mesh, {without} without, {withMesh - without} added");
+    }
+
+    /// <summary>Taps are looked for at the end of each call: that costs no object, before there was one and after it has ended.</summary>
+    [Fact]
+    public async Task Get_NobodyTaps_AddsNothing()
+    {
+        using var ca = new TestCa("cluster.local");
+        await using var program = new MeshedProgram(ca);
+        await using var backend = await Backend.StartAsync(new Mesh.Identity.FixedIdentitySource(ca.Identity("shop", "catalog")));
+        program.Serve("catalog", [backend.Endpoint]);
+        using var own = new SocketsHttpHandler { UseCookies = false, AllowAutoRedirect = false };
+        using var meshed = new HttpMessageInvoker(new MeshHttpHandler(program.Services.GetRequiredService<OutboundPipeline>(), own));
+        var point = program.Services.GetRequiredService<TapPoint>();
+        await MeasureAsync(meshed);
+        var (never, ended) = (long.MaxValue, long.MaxValue);
+        for (var round = 0; round < 5; round++)
+        {
+            never = Math.Min(never, await MeasureAsync(meshed));
+        }
+
+        point.Start(new TapSettings("t", new TapSide("", "", []), null, "", "", default, TimeSpan.Zero, 10, []));
+        using (var request = new HttpRequestMessage(HttpMethod.Get, "http://catalog/seen"))
+        using (var response = await meshed.SendAsync(request, CancellationToken.None))
+        {
+            await response.Content.CopyToAsync(Stream.Null, CancellationToken.None);
+        }
+
+        Assert.True(point.TryTake(out _, out var seen));
+        Assert.Equal(("catalog", "GET", "/seen", 200, true), (seen.PeerName, seen.Method, seen.Path, seen.Status, seen.MeshTls));
+        point.Stop("t");
+        for (var round = 0; round < 5; round++)
+        {
+            ended = Math.Min(ended, await MeasureAsync(meshed));
+        }
+
+        output.WriteLine($"bytes per call: {never} before any tap, {ended} after one");
+        // The smallest object has 24 bytes.
+        Assert.True(ended < never + 24, $"bytes per call: {never} before any tap, {ended} after one");
     }
 
     private static async Task<long> MeasureAsync(HttpMessageInvoker invoker)

@@ -331,7 +331,7 @@ public sealed class MeshHttpClientTests : IAsyncLifetime
             await context.Response.Body.FlushAsync();
             await Task.Delay(Timeout.Infinite, context.RequestAborted);
         });
-        _program.Serve("catalog", [backend.Endpoint], new RouteAction.Forward([new("outbound|80||catalog.shop.svc.cluster.local", 1)]) { Timeout = TimeSpan.FromMilliseconds(300) });
+        _program.Serve("catalog", [backend.Endpoint], new RouteAction.Forward([new("outbound|80||catalog.shop.svc.cluster.local", 1)]) { Timeout = TimeSpan.FromSeconds(2) });
 
         using var response = await _program.Client().GetAsync("http://catalog/", HttpCompletionOption.ResponseHeadersRead, Cancel);
 

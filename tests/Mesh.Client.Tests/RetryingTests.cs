@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Net;
 using Grpc.Core;
@@ -6,6 +7,8 @@ using Mesh.Resilience;
 using Mesh.Telemetry;
 using Mesh.Traffic;
 using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Xunit;
 
 namespace Mesh.Client.Tests;
@@ -152,6 +155,7 @@ public sealed class RetryingTests : IAsyncLifetime
         await GrpcFailFirstAsync("1500", seen);
         _lab.Serve(FailureLab.Route with { Retry = Soon with { On = RetryOn.GrpcUnavailable } });
         using var channel = _lab.Channel();
+        using var waited = new MetricCollector<double>(_lab.Program.Services.GetRequiredService<IMeterFactory>(), "Mesh", GrpcTags.ClientCallRetryDelay);
         var call = channel.CreateCallInvoker().AsyncUnaryCall(EchoService.UnaryMethod, null, new CallOptions(cancellationToken: Cancel), "hello").ResponseAsync;
         await _lab.TimerAsync(TimeSpan.FromMilliseconds(1500));
 
@@ -160,6 +164,7 @@ public sealed class RetryingTests : IAsyncLifetime
         Assert.Equal("hello", await call);
         Assert.Equal(["", "1"], seen);
         Assert.Equal(1, _lab.Decided(Decisions.Retry, "grpc_14"));
+        Assert.Equal([1.5], waited.GetMeasurementSnapshot().Select(m => m.Value));
     }
 
     [Theory]

@@ -214,6 +214,57 @@ public sealed class SpanTests : IAsyncLifetime
         Assert.Equal(0, _program.Count(MeshTags.ClientCallDuration));
     }
 
+    /// <summary>Nothing of it ends with an error: the app disposes what it does not want any more, as Grpc.Net.Client does when a call is cancelled between two reads.</summary>
+    [Theory]
+    [InlineData("application/grpc", true)]
+    [InlineData("application/json", false)]
+    public async Task Post_ResponseIsLeftBeforeItsEnd_IsCancelledWhereAStatusIsStillToCome(string contentType, bool cancelled)
+    {
+        Listen(CallSource, MeshTags.ActivitySource);
+        _backend.Intercept = async context =>
+        {
+            context.Response.ContentType = contentType;
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+            await new TaskCompletionSource().Task.WaitAsync(context.RequestAborted);
+            return true;
+        };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://catalog/truth.Truth/Server") { Content = new ByteArrayContent([]) };
+        request.Content.Headers.ContentType = new(contentType);
+        var response = await _program.Client().SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancel);
+
+        response.Dispose();
+
+        Assert.Equal(cancelled ? "cancelled" : null, Assert.Single(Calls).GetTagItem("error.type"));
+        Assert.Equal(cancelled ? 1 : 0, _program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Cancelled)));
+        Assert.Equal(cancelled ? 1 : 0, _program.Count(MeshTags.ClientAttemptDuration, (MeshTags.Outcome, MeshTags.Cancelled)));
+    }
+
+    /// <summary>A sidecar's caller resets its stream: the request's body ends with that before anything is cancelled, and takes the response with it.</summary>
+    [Theory]
+    [InlineData(true, MeshTags.Cancelled)]
+    [InlineData(false, MeshTags.Failure)]
+    public async Task Post_RequestBodyBreaksWhileTheResponseComes_IsTheCallersEndWhereTheCallerBrokeIt(bool byCaller, string outcome)
+    {
+        Listen(CallSource, MeshTags.ActivitySource);
+        _backend.Intercept = async context =>
+        {
+            context.Response.ContentType = "application/grpc";
+            await context.Response.Body.FlushAsync(context.RequestAborted);
+            await new TaskCompletionSource().Task.WaitAsync(context.RequestAborted);
+            return true;
+        };
+        var body = new BreakingBody(byCaller);
+        using var request = new HttpRequestMessage(HttpMethod.Post, "http://catalog/truth.Truth/Bidi") { Content = body };
+        using var response = await _program.Client().SendAsync(request, HttpCompletionOption.ResponseHeadersRead, Cancel);
+        var read = response.Content.ReadAsByteArrayAsync(Cancel);
+
+        body.Break();
+
+        await Assert.ThrowsAnyAsync<Exception>(() => read);
+        Assert.Equal(1, _program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, outcome)));
+        Assert.Equal(1, _program.Count(MeshTags.ClientAttemptDuration, (MeshTags.Outcome, outcome)));
+    }
+
     [Fact]
     public async Task Get_BodyEndsInsideAnotherSpanOfTheApp_ThatStaysCurrent()
     {

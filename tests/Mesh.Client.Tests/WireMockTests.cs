@@ -13,7 +13,8 @@ namespace Mesh.Client.Tests;
 public sealed class WireMockTests : IAsyncLifetime
 {
     private const string Cluster = "outbound|80||partner.shop.svc.cluster.local";
-    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(400);
+    // Long enough for any attempt that is not made to wait, also on a busy machine.
+    private static readonly TimeSpan Soon = TimeSpan.FromMilliseconds(1500);
     private static readonly TimeSpan Hang = TimeSpan.FromSeconds(30);
     private readonly TestCa _ca = new("cluster.local");
     private readonly WireMockServer _partner = WireMockServer.Start();

@@ -18,11 +18,14 @@ public sealed class RoomsTests
         ["CertificateAuthority"] = 2,
         ["Xds"] = 2,
         ["Telemetry"] = 2,
+        ["Tap"] = 2,
         ["Injector"] = 2,
         ["Install"] = 2,
-        ["Api"] = 3,
-        ["Cluster"] = 4,
-        ["Hosting"] = 5,
+        ["Insight"] = 3,
+        ["Api"] = 4,
+        ["Dashboard"] = 4,
+        ["Cluster"] = 5,
+        ["Hosting"] = 6,
     };
 
     // What a room sees against the rule, each with its reason.

@@ -25,6 +25,7 @@ public sealed class RoomsTests
         ["Identity"] = 2,
         ["Xds"] = 2,
         ["Export"] = 2,
+        ["Tap"] = 2,
         ["Outbound"] = 3,
         ["Inbound"] = 3,
         ["Hosting"] = 4,

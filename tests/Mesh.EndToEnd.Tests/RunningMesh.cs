@@ -16,6 +16,7 @@ internal sealed class RunningMesh : IAsyncDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("mesh-e2e-").FullName;
     private readonly List<IAsyncDisposable> _services = [];
+    private string[] _arguments = [];
     private ChildProcess? _controlPlane;
     private JsonElement _ready;
 
@@ -42,9 +43,12 @@ internal sealed class RunningMesh : IAsyncDisposable
 
     public ChildProcess ControlPlane => _controlPlane!;
 
-    public static async Task<RunningMesh> StartAsync(params (string File, string Yaml)[] manifests)
+    public static Task<RunningMesh> StartAsync(params (string File, string Yaml)[] manifests) => StartWithAsync([], manifests);
+
+    /// <param name="arguments">More of the control plane's.</param>
+    public static async Task<RunningMesh> StartWithAsync(string[] arguments, params (string File, string Yaml)[] manifests)
     {
-        var mesh = new RunningMesh();
+        var mesh = new RunningMesh { _arguments = arguments };
         foreach (var (file, yaml) in manifests)
         {
             File.WriteAllText(Path.Combine(mesh.Manifests, file), yaml);
@@ -68,7 +72,7 @@ internal sealed class RunningMesh : IAsyncDisposable
         string[] ports = _ready.ValueKind == JsonValueKind.Undefined
             ? ["--port-base", "0"]
             : ["--ads-port", Port(Ads), "--grpc-port", Port(Grpc), "--http-port", Port(Http)];
-        _controlPlane = ChildProcess.StartOurs("Mesh.ControlPlane", ["--config", Manifests, "--data", Data, .. ports]);
+        _controlPlane = ChildProcess.StartOurs("Mesh.ControlPlane", ["--config", Manifests, "--data", Data, .. ports, .. _arguments]);
         _ready = JsonDocument.Parse(await _controlPlane.FirstLineAsync(TimeSpan.FromSeconds(60))).RootElement;
         Api.Dispose();
         Api = new HttpClient { BaseAddress = new Uri(Http) };

@@ -26,5 +26,6 @@ app.MapGet("/call", async (string url, string version, HttpVersionPolicy policy,
     using var response = await client.SendAsync(request);
     return Results.Json(new { status = (int)response.StatusCode, version = response.Version.ToString(), body = await response.Content.ReadAsStringAsync() });
 });
+app.MapMeshMetrics();
 app.Lifetime.ApplicationStarted.Register(() => Console.WriteLine("serving"));
 await app.RunAsync();

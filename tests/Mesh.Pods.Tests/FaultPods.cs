@@ -71,6 +71,23 @@ public sealed class FaultPods : IAsyncLifetime
             "both pods answer the caller",
             PodMesh.StartLimit);
     }
+
+    /// <summary>The same of each address of each, so that every one has been told what it accepts: what comes first when nobody can tell is refused.</summary>
+    internal async Task EveryAddressAnswersAsync()
+    {
+        foreach (var address in new[] { Mesh["a"], Mesh["b"] }.SelectMany(pod => new[] { pod.IpV4, pod.IpV6 }))
+        {
+            var url = new UriBuilder(Uri.UriSchemeHttp, address.ToString(), Http, "/each").ToString();
+            await Eventually.Async(
+                async () =>
+                {
+                    using var answer = await Mesh["caller"].GetAsync(url);
+                    return answer.IsSuccessStatusCode;
+                },
+                $"{url} answers the caller",
+                PodMesh.StartLimit);
+        }
+    }
 }
 
 /// <summary>Tests that share it, one after the other; each leaves it whole.</summary>

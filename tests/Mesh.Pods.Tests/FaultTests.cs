@@ -32,6 +32,8 @@ public sealed class FaultTests(FaultPods pods)
     [Fact]
     public async Task ControlPlaneKilled_TrafficGoesOn_AndConfigurationAfterItsRestart()
     {
+        await pods.BothAnswerAsync();
+        await pods.EveryAddressAnswersAsync();
         await using var client = await SteadyClient.StartAsync(pods.Mesh["caller"], FaultPods.Url);
 
         await MeshPod.KillAsync(pods.Mesh.ControlPlane);

@@ -35,7 +35,8 @@ internal sealed class PodMesh : IAsyncDisposable
     /// <summary>The running control plane.</summary>
     public NamespaceProcess ControlPlane { get; private set; } = null!;
 
-    private Pod Plane => _network["plane"];
+    /// <summary>Where the control plane runs.</summary>
+    public Pod Plane => _network["plane"];
 
     /// <summary>Makes the pods and starts the control plane in one more.</summary>
     /// <param name="manifests">The YAML, once the pods' addresses are known.</param>
@@ -84,19 +85,40 @@ internal sealed class PodMesh : IAsyncDisposable
         await File.WriteAllTextAsync(TrustBundle, await File.ReadAllTextAsync(_ready.GetProperty("trust_bundle").GetString()!));
         Open(TrustBundle);
         _api.Dispose();
-        _api = new HttpClient(new SocketsHttpHandler
-        {
-            UseProxy = false,
-            ConnectCallback = async (context, cancel) =>
-            {
-                var socket = Plane.Namespace.Inside(null, () => new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp));
-                await socket.ConnectAsync(context.DnsEndPoint, cancel);
-                return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
-            },
-        })
-        { BaseAddress = new Uri(_ready.GetProperty("http").GetString()!), Timeout = TimeSpan.FromSeconds(30) };
+        _api = PlaneClient(_ready.GetProperty("http").GetString()!);
         _api.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", _ready.GetProperty("token").GetString());
     }
+
+    /// <summary>Starts another control plane beside the first, which nobody joins: it asks a Prometheus server in place of a store of its own.</summary>
+    /// <param name="started">To be ended by the caller, also when this fails.</param>
+    /// <returns>Its API.</returns>
+    public async Task<HttpClient> StartOnPrometheusAsync(string prometheus, List<NamespaceProcess> started)
+    {
+        var (file, arguments) = Programs.Ours("Mesh.ControlPlane", "--config", Folder("manifests"), "--data", Folder("beside"), "--port-base", "0", "--prometheus", prometheus);
+        var process = Plane.Namespace.Start(null, file, arguments);
+        started.Add(process);
+        await process.OutputAsync("\"ready\":true", StartLimit);
+        var ready = JsonDocument.Parse(process.Output.Split('\n').First(l => l.Contains("\"ready\":true", StringComparison.Ordinal))).RootElement;
+        var api = PlaneClient(ready.GetProperty("http").GetString()!);
+        api.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", ready.GetProperty("token").GetString());
+        return api;
+    }
+
+    /// <summary>A client whose connections are made where the control plane runs.</summary>
+    public HttpClient PlaneClient(string address) => new(new SocketsHttpHandler
+    {
+        UseProxy = false,
+        ConnectCallback = async (context, cancel) =>
+        {
+            var socket = Plane.Namespace.Inside(null, () => new System.Net.Sockets.Socket(System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Tcp));
+            await socket.ConnectAsync(context.DnsEndPoint, cancel);
+            return new System.Net.Sockets.NetworkStream(socket, ownsSocket: true);
+        },
+    })
+    { BaseAddress = new Uri(address), Timeout = TimeSpan.FromSeconds(30) };
+
+    /// <summary>Asks the control plane's API.</summary>
+    public async Task<JsonElement> ApiAsync(string path) => await _api.GetFromJsonAsync<JsonElement>(path, Xunit.TestContext.Current.CancellationToken);
 
     public async Task<string> CreateTokenAsync(string account)
     {

@@ -43,7 +43,7 @@ internal sealed class Hop : IAsyncDisposable
 
     public long Cancelled => _cancelled!.GetMeasurementSnapshot().Sum(m => m.Value);
 
-    public static async Task<Hop> StartAsync(TestCa ca, Hop? next)
+    public static async Task<Hop> StartAsync(TestCa ca, Hop? next, Action<IServiceCollection>? configure = null)
     {
         var hop = new Hop();
         hop.App = await MeshApp.StartAsync(
@@ -51,6 +51,7 @@ internal sealed class Hop : IAsyncDisposable
             routes: app =>
             {
                 app.MapGet("/work", (Delegate)((HttpContext context) => hop.ServeAsync(context)));
+                app.MapGet("/relay", (Delegate)((HttpContext context) => hop.RelayAsync(context)));
                 app.MapGrpcService<HopService>();
             },
             services: services =>
@@ -59,6 +60,7 @@ internal sealed class Hop : IAsyncDisposable
                 services.AddGrpc();
                 services.AddHttpClient();
                 services.AddMesh();
+                configure?.Invoke(services);
             });
         var snapshot = MeshApp.Inbound(hop.Address);
         if (next is not null)
@@ -96,6 +98,28 @@ internal sealed class Hop : IAsyncDisposable
         return Work(context);
     }
 
+    /// <summary>Asks the next one, and answers as it does.</summary>
+    private async Task<string> RelayAsync(HttpContext context)
+    {
+        using var client = App.Services.GetRequiredService<IHttpClientFactory>().CreateClient();
+        using var response = await client.GetAsync(new Uri("http://next/work"), context.RequestAborted);
+        context.Response.StatusCode = (int)response.StatusCode;
+        return await response.Content.ReadAsStringAsync(context.RequestAborted);
+    }
+
+    /// <summary>A caller outside of the mesh, without a trace but for what its headers say.</summary>
+    public async Task ServeRootAsync(CancellationToken cancellationToken, params (string Name, string Value)[] headers)
+    {
+        using var client = new HttpClient(new SocketsHttpHandler { ActivityHeadersPropagator = null, UseProxy = false });
+        using var request = new HttpRequestMessage(HttpMethod.Get, $"http://{Address}/relay");
+        foreach (var (name, value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        using var response = await client.SendAsync(request, cancellationToken);
+    }
+
     public void Forget()
     {
         lock (_left)
@@ -129,7 +153,10 @@ internal sealed class Hop : IAsyncDisposable
     {
         _exceeded?.Dispose();
         _cancelled?.Dispose();
-        await App.DisposeAsync();
+        if (App is not null)
+        {
+            await App.DisposeAsync();
+        }
     }
 }
 

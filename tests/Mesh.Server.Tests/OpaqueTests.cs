@@ -53,6 +53,33 @@ public sealed class OpaqueTests : IDisposable
     }
 
     [Fact]
+    public async Task Opaque_ConnectionsAndTheirBytes_AreCountedWhileTheyLive()
+    {
+        await using var app = await EchoAsync();
+        using var counted = new CounterTotals(meters: app.Services.GetRequiredService<IMeterFactory>());
+        Publish(app, Here);
+        using (var one = await DialAsync(app))
+        using (var other = await DialAsync(app))
+        {
+            Assert.Equal("ab", await EchoAsync(one, "ab"));
+            Assert.Equal("cdefg", await EchoAsync(other, "cdefg"));
+
+            Assert.Equal((2, 2), (Open(), Total(MeshTags.ServerConnectionOpened)));
+            Assert.Equal((7, 7), (Total(MeshTags.ServerConnectionIo, "receive"), Total(MeshTags.ServerConnectionIo, "transmit")));
+        }
+
+        await Eventually.Async(() => Open() == 0, "both are closed");
+        await Eventually.Async(
+            () => app.Services.GetRequiredService<MetricAggregate>().Series.Where(s => s.Name == MeshTags.ServerConnectionDuration).Sum(s => s.Durations.Totals().Counts.Sum()) == 2, "both have a duration");
+        Assert.Contains(new(MeshTags.Source, MeshTags.Unmeshed), counted.All.First(c => c.Name == MeshTags.ServerConnectionOpened).Tags);
+
+        double Open() => counted.ReadGauges(out _).Where(g => g.Instrument.Name == MeshTags.ServerConnectionOpen).Sum(g => g.Value);
+
+        long Total(string counter, string? direction = null) =>
+            counted.All.Where(c => c.Name == counter && (direction is null || c.Tags.Contains(new(MeshTags.IoDirection, direction)))).Sum(c => c.Total);
+    }
+
+    [Fact]
     public async Task Opaque_BecomesStrict_PlaintextIsClosed()
     {
         await using var app = await EchoAsync();

@@ -5,6 +5,7 @@ using Mesh.Identity;
 using Mesh.Inbound;
 using Mesh.Resilience;
 using Mesh.Server;
+using Mesh.Tap;
 using Mesh.Telemetry;
 using Mesh.Testing;
 using Mesh.Testing.Simulation;
@@ -49,6 +50,7 @@ internal sealed class SimulatedInbound : IDisposable
         // Without the process' own CPU time: that is no part of the simulation.
         var load = new MeshLoadReporter(world.Time, static () => TimeSpan.Zero);
         var (counters, refusals) = (new InboundCounters(_services.GetRequiredService<IMeterFactory>()), new RefusalLog(world.Time));
+        var tap = new InboundTap(new TapPoint(world.Time), new DenialReports(world.Time));
         _middleware = new MeshMiddleware(
             ServeAsync,
             gate,
@@ -58,8 +60,10 @@ internal sealed class SimulatedInbound : IDisposable
             new LoadResponses(load, gate),
             new LoadStream(load, gate, _services),
             new HeaderTrust(gate, NullLogger<HeaderTrust>.Instance),
-            new InboundAuthentication(gate, counters, refusals, NullLogger<InboundAuthentication>.Instance),
-            new InboundAuthorization(gate, counters, refusals, NullLogger<InboundAuthorization>.Instance),
+            new InboundAuthentication(gate, counters, refusals, tap, NullLogger<InboundAuthentication>.Instance),
+            new InboundAuthorization(gate, counters, refusals, tap, NullLogger<InboundAuthorization>.Instance),
+            new ServerSpans(new SpanRecorder(null, world.Time, new Random(1))),
+            tap,
             NullLogger<MeshMiddleware>.Instance);
     }
 

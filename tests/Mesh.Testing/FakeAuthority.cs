@@ -20,6 +20,7 @@ namespace Mesh.Testing;
 internal sealed class FakeAuthority : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private int _exportCalls;
 
     private FakeAuthority(WebApplication app, TestCa ca)
     {
@@ -53,6 +54,15 @@ internal sealed class FakeAuthority : IAsyncDisposable
     public List<string?> ClusterIds { get; } = [];
 
     public bool RefuseExports { get; set; }
+
+    /// <summary>How they are refused.</summary>
+    public StatusCode ExportRefusal { get; set; } = StatusCode.Unavailable;
+
+    /// <summary>Takes exports and never answers them.</summary>
+    public bool HangExports { get; set; }
+
+    /// <summary>Exports that came, answered or not.</summary>
+    public int ExportCalls => Volatile.Read(ref _exportCalls);
 
     public static async Task<FakeAuthority> StartAsync(TestCa ca, string serverName = ControlPlaneDialer.ServerName, int port = 0)
     {
@@ -127,11 +137,17 @@ internal sealed class FakeAuthority : IAsyncDisposable
 
     internal sealed class Metrics(FakeAuthority authority) : MetricsService.MetricsServiceBase
     {
-        public override Task<ExportMetricsServiceResponse> Export(ExportMetricsServiceRequest request, ServerCallContext context)
+        public override async Task<ExportMetricsServiceResponse> Export(ExportMetricsServiceRequest request, ServerCallContext context)
         {
+            Interlocked.Increment(ref authority._exportCalls);
+            if (authority.HangExports)
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, context.CancellationToken);
+            }
+
             if (authority.RefuseExports)
             {
-                throw new RpcException(new Status(StatusCode.Unavailable, "not now"));
+                throw new RpcException(new Status(authority.ExportRefusal, "not now"));
             }
 
             lock (authority.Exports)
@@ -139,7 +155,7 @@ internal sealed class FakeAuthority : IAsyncDisposable
                 authority.Exports.Add(request);
             }
 
-            return Task.FromResult(new ExportMetricsServiceResponse());
+            return new ExportMetricsServiceResponse();
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Net;
 using System.Net.Security;
 using System.Net.Sockets;
@@ -7,6 +8,7 @@ using System.Security.Cryptography.X509Certificates;
 using Mesh.Config;
 using Mesh.Telemetry;
 using Mesh.Testing;
+using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
 namespace Mesh.Transparent.Tests;
@@ -16,17 +18,31 @@ public sealed class OpaqueThroughPairTests
 {
     private static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
+    private static double Open(CounterTotals totals, string gauge) => totals.ReadGauges(out _).Where(g => g.Instrument.Name == gauge).Sum(g => g.Value);
+
+    private static long Total(CounterTotals totals, string counter, string? direction = null) =>
+        totals.All.Where(c => c.Name == counter && (direction is null || c.Tags.Contains(new(MeshTags.IoDirection, direction)))).Sum(c => c.Total);
+
     [Fact]
     public async Task ClientSpeaksFirst_IsEchoed_OverMeshTls()
     {
         await using var server = new TcpServer(EchoAsync);
         await using var pair = await SidecarPair.StartAsync(server.Address);
+        using var client = new CounterTotals(meters: pair.Client.Services.GetRequiredService<IMeterFactory>());
+        using var called = new CounterTotals(meters: pair.Server.Services.GetRequiredService<IMeterFactory>());
         using var raw = new RawHttp(await pair.ConnectAsync(Cancel));
 
         await raw.SendAsync("*1\r\n$4\r\nPING\r\n", Cancel);
 
         Assert.Equal("*1\r\n$4\r\nPING\r\n", await raw.ReadUntilAsync("PING\r\n", Cancel));
+        Assert.Equal((1, 1), (Open(client, MeshTags.ClientConnectionOpen), Open(called, MeshTags.ServerConnectionOpen)));
         raw.Socket.Shutdown(SocketShutdown.Both);
+        await Eventually.Async(() => (Open(client, MeshTags.ClientConnectionOpen), Open(called, MeshTags.ServerConnectionOpen)) == (0, 0), "no connection is open any more");
+        // Both sides saw both ways, for the pair.
+        Assert.Equal((1, 14, 14), (Total(client, MeshTags.ClientConnectionOpened), Total(client, MeshTags.ClientConnectionIo, "transmit"), Total(client, MeshTags.ClientConnectionIo, "receive")));
+        Assert.Equal((1, 14, 14), (Total(called, MeshTags.ServerConnectionOpened), Total(called, MeshTags.ServerConnectionIo, "receive"), Total(called, MeshTags.ServerConnectionIo, "transmit")));
+        Assert.Contains(new(MeshTags.Destination, "cart"), client.All.Single(c => c.Name == MeshTags.ClientConnectionOpened).Tags);
+        Assert.Contains(new(MeshTags.Source, "web"), called.All.Single(c => c.Name == MeshTags.ServerConnectionOpened).Tags);
         await Eventually.Async(() => pair.Client.Count(MeshTags.ClientConnectionDuration, (MeshTags.Tls, "mesh"), (MeshTags.Outcome, "success")) == 1, "the connection is counted");
         await Eventually.Async(() => pair.Server.Count(MeshTags.ServerConnectionDuration, (MeshTags.Tls, "mesh"), (MeshTags.Source, "web")) == 1, "the connection is counted");
     }

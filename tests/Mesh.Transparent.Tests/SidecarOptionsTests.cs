@@ -34,7 +34,7 @@ public sealed class SidecarOptionsTests : IDisposable
         Assert.Equal([25, 587, 3306, 4444, 5432, 6379, 9300, 11211], options.OpaquePorts);
         Assert.Empty(options.SkipInboundPorts);
         Assert.Equal(EgressMode.Allow, options.Egress);
-        Assert.Equal(AccessLogFormat.Off, options.AccessLog);
+        Assert.Equal(MeshAccessLog.Off, options.AccessLog);
         Assert.Equal(TimeSpan.FromMinutes(2), options.DrainTimeout);
         Assert.Equal("warning,Mesh=information", options.LogLevel.ToString());
         Assert.Equal(LogFormat.Plain, options.LogFormat);
@@ -57,7 +57,7 @@ public sealed class SidecarOptionsTests : IDisposable
         Assert.Empty(options.OpaquePorts);
         Assert.True(options.SkipInboundPorts.Contains(22) && !options.SkipInboundPorts.Contains(23));
         Assert.Equal(EgressMode.Deny, options.Egress);
-        Assert.Equal(AccessLogFormat.Apache, options.AccessLog);
+        Assert.Equal(MeshAccessLog.Apache, options.AccessLog);
         Assert.Equal(TimeSpan.FromSeconds(90), options.DrainTimeout);
         Assert.Equal(LogLevel.Error, options.LogLevel.Level);
         Assert.Equal([new("Mesh.Xds", LogLevel.Debug)], options.LogLevel.Rules);
@@ -92,12 +92,12 @@ public sealed class SidecarOptionsTests : IDisposable
     [Fact]
     public void Shared_EverySettingOfMeshOptionsButClients_IsKnown()
     {
-        // A setting that the libraries gain must be one of the proxy, too.
-        var expected = Paths(typeof(MeshOptions), string.Empty).Where(p => p is not ("Clients" or "Services")).Order(StringComparer.Ordinal);
+        // A setting that the libraries gain must be one of the proxy, too. Its access log is MESH_ACCESS_LOG, its metrics are on its admin port.
+        var expected = Paths(typeof(MeshOptions), string.Empty).Where(p => p is not ("Clients" or "Services" or "Server:AccessLog" or "MetricsListen")).Order(StringComparer.Ordinal);
         Assert.Equal(expected, SettingNames.Shared.Order(StringComparer.Ordinal));
 
         static IEnumerable<string> Paths(Type type, string under) => type.GetProperties().SelectMany(p =>
-            p.PropertyType == typeof(MeshServerOptions) || p.PropertyType == typeof(MeshJwksOptions) ? Paths(p.PropertyType, p.Name + ":") : [under + p.Name]);
+            p.PropertyType == typeof(MeshServerOptions) || p.PropertyType == typeof(MeshJwksOptions) || p.PropertyType == typeof(MeshTracesOptions) ? Paths(p.PropertyType, p.Name + ":") : [under + p.Name]);
     }
 
     [Fact]

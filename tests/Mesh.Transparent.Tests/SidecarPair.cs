@@ -26,11 +26,11 @@ internal sealed class SidecarPair : IAsyncDisposable
     public SidecarHarness Server { get; }
 
     /// <param name="app">The server behind.</param>
-    public static async Task<SidecarPair> StartAsync(IPEndPoint app, bool meshed = true, Func<SidecarOptions, SidecarOptions>? options = null)
+    public static async Task<SidecarPair> StartAsync(IPEndPoint app, bool meshed = true, Func<SidecarOptions, SidecarOptions>? options = null, Action<IServiceCollection>? services = null)
     {
         var ca = new TestCa("cluster.local");
-        var server = await SidecarHarness.StartAsync(ca, "cart", app, options);
-        var client = await SidecarHarness.StartAsync(ca, "web", Dialled, options);
+        var server = await SidecarHarness.StartAsync(ca, "cart", app, options, services: services);
+        var client = await SidecarHarness.StartAsync(ca, "web", Dialled, options, services: services);
         client.Config.Set(SidecarHarness.Service(Dialled, [meshed ? SidecarHarness.Meshed(server.Inbound, ca, "cart") : new(server.Inbound.Address.ToString(), server.Inbound.Port, 1, true)]));
         return new SidecarPair(ca, client, server);
     }

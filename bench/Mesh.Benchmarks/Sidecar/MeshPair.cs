@@ -11,7 +11,7 @@ internal sealed class MeshPair(LabHost caller, LabHost callee, MeshPlane plane) 
 
     public static string? Lacks() =>
         !File.Exists(Program) ? "there is no sidecar; run eng/build-proxy"
-        : !File.Exists(MeshPlane.Program) ? "there is no control plane; run dotnet build src/Mesh.ControlPlane -c Release"
+        : !File.Exists(MeshPlane.Program) ? "there is no control plane; run dotnet build src/Mesh.ControlPlane"
         : null;
 
     protected override async Task RedirectAsync()
@@ -58,7 +58,10 @@ internal sealed class MeshPlane
     private readonly JsonElement _ready;
     private readonly string _bundle;
 
-    public static string Program => Path.GetFullPath("src/Mesh.ControlPlane/bin/Release/net10.0/Mesh.ControlPlane.dll");
+    /// <summary>Built as this program is: in Release to measure, in Debug to see that it runs.</summary>
+    public static string Program => Path.GetFullPath($"src/Mesh.ControlPlane/bin/{Configuration}/net10.0/Mesh.ControlPlane.dll");
+
+    private static string Configuration => Directory.GetParent(Path.TrimEndingDirectorySeparator(AppContext.BaseDirectory))!.Name;
 
     private MeshPlane(LabHost hub, JsonElement ready, string bundle) => (_hub, _ready, _bundle) = (hub, ready, bundle);
 

@@ -22,7 +22,15 @@ internal sealed partial class StoryTeller
             var received = await ReceivedAsync(victim, dead, cancelled);
             return received >= 10 ? null : $"it received {received} requests since it came back; log {services[victim].LogFile}";
         }, cancellationToken);
-        return $"{victim} was killed, was away for {_away.TotalSeconds:0} s, and served again {Stopwatch.GetElapsedTime(back).TotalSeconds:0.0} s after its start";
+        var served = Stopwatch.GetElapsedTime(back);
+        // What it had counted since its last report is lost with it; that is said, not hidden.
+        IReadOnlyList<MissingTime> gaps = [];
+        await Waiting.UntilAsync($"the gap in the numbers of {victim} to be told", TimeSpan.FromSeconds(45), async cancelled =>
+        {
+            gaps = [.. (await controlPlane.Api.GapsAsync(window: 300, cancelled)).Where(gap => gap.Who.StartsWith("catalog@", StringComparison.Ordinal))];
+            return gaps.Count > 0 ? null : "the control plane names none";
+        }, cancellationToken);
+        return $"{victim} was killed, was away for {_away.TotalSeconds:0} s, and served again {served.TotalSeconds:0.0} s after its start; its last {(gaps[0].To - gaps[0].From).TotalSeconds:0.0} s are told to be missing";
     }
 
     private async Task<string> SlowReplicaAsync(CancellationToken cancellationToken)

@@ -21,14 +21,16 @@ internal sealed class ServiceProxy(KubeApi cluster, string? token) : HttpMessage
         request.RequestUri = new Uri(cluster.Server, Path + request.RequestUri!.PathAndQuery);
         // The API server takes Authorization as its own, and passes it on to nobody.
         request.Headers.Authorization = null;
-        if (request.RequestUri.AbsolutePath.Contains("/proxy/api/", StringComparison.Ordinal))
+        // All but the probes wants it: behind the proxy the control plane is asked by a name that it does not know.
+        if (!request.RequestUri.AbsolutePath.EndsWith("/proxy/livez", StringComparison.Ordinal) && !request.RequestUri.AbsolutePath.EndsWith("/proxy/readyz", StringComparison.Ordinal))
         {
             request.Headers.TryAddWithoutValidation(ApiEndpoints.TokenHeader, _token ??= await ReadTokenAsync(cancellationToken));
         }
 
         try
         {
-            var response = await cluster.ForwardAsync(request, cancellationToken);
+            var streams = request.Headers.Accept.Any(a => a.MediaType == ControlPlaneApi.EventStream);
+            var response = await cluster.ForwardAsync(request, cancellationToken, streams);
             return response.IsSuccessStatusCode ? response : await ThrowIfClustersAsync(response, cancellationToken);
         }
         catch (KubeApiException e)

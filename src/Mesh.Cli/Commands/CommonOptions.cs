@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Mesh.ControlPlane.Model;
 
 namespace Mesh.Cli.Commands;
 
@@ -8,10 +9,28 @@ internal static class CommonOptions
 {
     public static Option<string> Output() => OneOf(new("--output", "-o") { Description = "table or json", DefaultValueFactory = _ => "table" }, "table", "json");
 
+    /// <summary>In all the forms: for people, and for programs.</summary>
+    public static Option<string> AnyOutput() =>
+        OneOf(new("--output", "-o") { Description = "table, wide, json, yaml or jsonl", DefaultValueFactory = _ => "table" }, "table", "wide", "json", "yaml", "jsonl");
+
+    /// <summary>Labels, as kubectl takes them.</summary>
+    public static Option<string?> Selector(string description)
+    {
+        var option = new Option<string?>("--selector", "-l") { Description = description };
+        option.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<string?>() is { } text && LabelSelector.Parse(text, out var problem) is null)
+            {
+                result.AddError($"--selector is '{text}'. {problem}");
+            }
+        });
+        return option;
+    }
+
     public static Option<string?> Namespace() => new("--namespace", "-n") { Description = "Only what touches this namespace" };
 
-    /// <summary>A time such as <c>500ms</c>, <c>30s</c>, <c>5m</c>, <c>1h</c>.</summary>
-    public static Option<TimeSpan> Time(string name, TimeSpan standard, string description) => new(name)
+    /// <summary>A time such as <c>500ms</c>, <c>30s</c>, <c>5m</c>, <c>1h</c>, <c>7d</c>.</summary>
+    public static Option<TimeSpan> Time(string name, TimeSpan standard, string description, params string[] aliases) => new(name, aliases)
     {
         Description = description,
         DefaultValueFactory = _ => standard,
@@ -22,15 +41,15 @@ internal static class CommonOptions
                 return time;
             }
 
-            result.AddError($"{name} does not take '{result.Tokens[0].Value}': give a time such as 30s, 5m or 1h.");
+            result.AddError($"{name} does not take '{result.Tokens[0].Value}': give a time such as 30s, 5m, 1h or 7d.");
             return default;
         },
     };
 
-    private static bool TryParseTime(string text, out TimeSpan time)
+    public static bool TryParseTime(string text, out TimeSpan time)
     {
         time = default;
-        (string Unit, double Seconds)[] units = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600)];
+        (string Unit, double Seconds)[] units = [("ms", 0.001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86_400)];
         foreach (var (unit, seconds) in units)
         {
             if (text.EndsWith(unit, StringComparison.Ordinal)
@@ -45,5 +64,5 @@ internal static class CommonOptions
         return false;
     }
 
-    private static Option<string> OneOf(Option<string> option, params string[] values) => option.AcceptOnlyFromAmong(values);
+    public static Option<string> OneOf(Option<string> option, params string[] values) => option.AcceptOnlyFromAmong(values);
 }

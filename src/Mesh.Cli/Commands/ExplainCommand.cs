@@ -18,12 +18,16 @@ internal static class ExplainCommand
         var headers = new Option<string[]>("--header", "-H") { Description = "A header of the request, 'name: value'; may be given more than once", Arity = ArgumentArity.OneOrMore };
         var claims = new Option<string[]>("--claim") { Description = "A claim of a verified token, 'name=value'; may be given more than once", Arity = ArgumentArity.OneOrMore };
         var source = new Option<string?>("--from-ip") { Description = "The address that the call comes from, for rules about networks" };
-        var (output, server) = (CommonOptions.Output(), new ServerOptions(context));
+        var (output, server) = (CommonOptions.AnyOutput(), new ServerOptions(context));
         var command = new Command("explain", "What becomes of one request: where it goes, whether it is let in, which rule says so, and what is missing.")
         {
             caller, service, method, path, ns, port, headers, claims, source, output,
         };
         server.AddTo(command);
+        const string Now = "one request is decided by what is in force now.";
+        RefusedOption.AddTo(
+            command, (["--from"], "the first argument is who calls."), (["--to"], "the second argument is what is called."), (["--all-namespaces", "-A"], "one service is called; name its namespace with -n."),
+            (["--selector", "-l"], "one caller and one service are named."), (["--window", "-t"], Now), (["--watch", "-w"], Now));
         command.SetAction(async (result, cancellationToken) =>
         {
             using var api = server.Open(result);
@@ -38,13 +42,10 @@ internal static class ExplainCommand
             var asked = $"api/v1/explain/request?{query}";
             var answer = await api.GetAsync(asked, cancellationToken);
             var explained = api.Read<ExplainedRequest>(answer, asked);
-            if (result.GetValue(output) == "json")
+            var form = result.GetValue(output)!;
+            if (!await DataForm.WriteAsync(context.Out, form, answer, [answer]))
             {
-                await context.Out.WriteLineAsync(answer.ToJsonString(ControlPlaneApi.Json));
-            }
-            else
-            {
-                await new ExplainedRequestText(context).WriteAsync(explained);
+                await new ExplainedRequestText(context, form == "wide").WriteAsync(explained);
             }
 
             return explained.Allowed == false ? ExitCodes.CheckFailed : ExitCodes.Ok;

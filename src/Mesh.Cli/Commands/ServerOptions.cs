@@ -23,9 +23,12 @@ internal sealed class ServerOptions(CliContext context)
     /// <summary>A control plane was named by its address; a cluster that is named on the command line goes before one of the environment.</summary>
     public bool HasServer(ParseResult result) => Server(result) is not null;
 
+    /// <summary>As it was given; null: it was not.</summary>
+    public string? Token(ParseResult result) => Value(result, _token, "MESH_TOKEN");
+
     public ControlPlaneApi Open(ParseResult result)
     {
-        var token = Value(result, _token, "MESH_TOKEN");
+        var token = Token(result);
         if (Server(result) is not { } server)
         {
             return Cluster.IsNamed(result) ? new ControlPlaneApi(new ServiceProxy(Cluster.Open(result), token)) : throw new CliException(

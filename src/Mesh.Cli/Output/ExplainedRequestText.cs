@@ -3,7 +3,8 @@ using System.Globalization;
 namespace Mesh.Cli.Output;
 
 /// <summary>Writes for people what becomes of a request: the answer first, then where it goes, then who says so.</summary>
-internal sealed class ExplainedRequestText(CliContext context)
+/// <param name="wide">With every endpoint, every weight, and the stage that decided.</param>
+internal sealed class ExplainedRequestText(CliContext context, bool wide = false)
 {
     public async Task WriteAsync(ExplainedRequest request)
     {
@@ -33,7 +34,7 @@ internal sealed class ExplainedRequestText(CliContext context)
     {
         var total = routing.Backends.Sum(b => (long)b.Weight);
         var where = routing.Backends.Count == 0 ? routing.Action : string.Join(", ", routing.Backends.Select(b =>
-            $"{b.Namespace}/{b.Service}:{Number(b.Port)}{(b.Weight == total ? string.Empty : $" {(b.Weight * 100d / total).ToString("0.##", CultureInfo.InvariantCulture)} %")}{(b.Valid ? string.Empty : " (no such backend: fails)")}"));
+            $"{b.Namespace}/{b.Service}:{Number(b.Port)}{(b.Weight == total && !wide ? string.Empty : $" {(b.Weight * 100d / Math.Max(1, total)).ToString("0.##", CultureInfo.InvariantCulture)} %")}{(b.Valid ? string.Empty : " (no such backend: fails)")}"));
         await context.Out.WriteLineAsync($"  route   {routing.Route}{At(routing.Where)}");
         await context.Out.WriteLineAsync($"          {where}");
     }
@@ -41,9 +42,15 @@ internal sealed class ExplainedRequestText(CliContext context)
     private async Task WriteAsync(ExplainedVerdict verdict)
     {
         var many = verdict.Endpoints.Count;
-        var what = many <= 3 ? string.Join(", ", verdict.Endpoints) : $"{verdict.Endpoints[0]} and {Number(many - 1)} more";
+        var what = many <= 3 || wide ? string.Join(", ", verdict.Endpoints) : $"{verdict.Endpoints[0]} and {Number(many - 1)} more";
         await context.Out.WriteLineAsync($"{verdict.Namespace}/{verdict.Service}:{Number(verdict.Port)} at {what}{(verdict.Plaintext ? ", in plaintext" : string.Empty)}");
         await context.Out.WriteLineAsync($"  {verdict.Decision}{At(verdict.Where)}");
+        if (wide)
+        {
+            await context.Out.WriteLineAsync($"  stage   {verdict.Stage}");
+            await context.Out.WriteLineAsync($"  rule    {verdict.Rule ?? "-"}");
+        }
+
         foreach (var near in verdict.Nearest)
         {
             await context.Out.WriteLineAsync($"    not {near.Rule}{At(near.Where)}");

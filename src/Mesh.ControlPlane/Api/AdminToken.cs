@@ -12,7 +12,7 @@ internal sealed class AdminToken
     private readonly byte[] _hash;
 
     public AdminToken(IStateStore data)
-        : this(Find(data))
+        : this(Find(data, FileName))
     {
     }
 
@@ -29,13 +29,14 @@ internal sealed class AdminToken
     /// <summary>Takes the same time for every wrong token.</summary>
     public bool Matches(string token) => CryptographicOperations.FixedTimeEquals(_hash, SHA256.HashData(Encoding.UTF8.GetBytes(token)));
 
-    private static string Find(IStateStore data)
+    /// <summary>The token of a file, made when there is none.</summary>
+    public static string Find(IStateStore data, string fileName)
     {
-        var stored = data.Exists(FileName) ? data.ReadText(FileName).Trim() : string.Empty;
+        var stored = data.Exists(fileName) ? data.ReadText(fileName).Trim() : string.Empty;
         if (stored.Length < 32)
         {
             stored = New();
-            data.Write(FileName, Encoding.UTF8.GetBytes(stored), secret: true);
+            data.Write(fileName, Encoding.UTF8.GetBytes(stored), secret: true);
         }
 
         return stored;

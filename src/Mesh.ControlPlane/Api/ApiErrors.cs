@@ -1,4 +1,5 @@
 using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Telemetry;
 
 namespace Mesh.ControlPlane.Api;
 
@@ -19,6 +20,11 @@ internal static partial class ApiErrors
         catch (StateNotKeptException e) when (!context.Response.HasStarted)
         {
             await ApiEndpoints.Problem(503, "Not kept", e.Message).ExecuteAsync(context);
+            return;
+        }
+        catch (GoldenUnavailableException e) when (!context.Response.HasStarted)
+        {
+            await ApiEndpoints.Problem(502, "No measurements", e.Message).ExecuteAsync(context);
             return;
         }
         catch (Exception e) when (!context.Response.HasStarted && !context.RequestAborted.IsCancellationRequested)

@@ -14,12 +14,12 @@ internal static class IdentityApi
     {
         api.MapGet("/v1/identities", (IssuanceLog log) => log.Newest);
         api.MapGet("/v1/identity/workloads", IdentityList.Of);
-        api.MapGet("/v1/identity/workloads/show", Show);
+        api.MapGet("/v1/identity/workloads/show", Show).Produces<IReadOnlyList<IdentityDetails>>();
         api.MapPut("/v1/identity/leaf_life", SetLeafLifeAsync);
         api.MapPost("/v1/identity/rotate", async (IAuthorityChanges changes, CancellationToken cancellationToken) =>
             new { issued_after = await changes.ChangeAsync(s => s.LeafPolicy.Rotate(), cancellationToken) });
         api.MapGet("/v1/identity/root", RootStatus.Of);
-        api.MapPost("/v1/identity/root/rotate", RotateRootAsync);
+        api.MapPost("/v1/identity/root/rotate", RotateRootAsync).Produces<RootStatus>();
         api.MapGet("/v1/identity/revocations", (TrustBundleStore trust) => trust.Revocations);
         api.MapPost("/v1/identity/revocations", RevokeAsync);
         api.MapDelete("/v1/identity/revocations", ([FromBody] RevocationRequest? request, IAuthorityChanges changes, MeshControlPlaneOptions options, CancellationToken cancellationToken) => UndoAsync(request, changes, options, cancellationToken));

@@ -3,6 +3,7 @@ using System.Text;
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Sources;
+using Mesh.ControlPlane.Tap;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
 
@@ -18,12 +19,17 @@ internal interface IMoreMetrics
 internal static class PrometheusText
 {
     public static IResult Write(
-        ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden, AuthorityKeeper keeper, IModelSource source, IEnumerable<IMoreMetrics> more, TimeProvider time)
+        ClientRegistry clients, IssuanceLog issued, ModelStore store, GoldenStore golden, AuthorityKeeper keeper, IModelSource source, IDataPlanes dataPlanes, IEnumerable<IMoreMetrics> more, TimeProvider time)
     {
         var text = new StringBuilder();
         Add(text, "mesh_controlplane_clients", "gauge", "Open ADS streams.", clients.Count);
         Add(text, "mesh_controlplane_acks_total", "counter", "Responses that clients took.", clients.Acks);
         Add(text, "mesh_controlplane_nacks_total", "counter", "Responses that clients refused.", clients.Nacks);
+        Add(text, "mesh_controlplane_pushes_total", "counter", "Responses sent to clients.", clients.Pushes);
+        var (acknowledged, seconds) = clients.PushTimes;
+        text.Append("# HELP mesh_controlplane_push_seconds From sending a response to its acknowledgement.\n# TYPE mesh_controlplane_push_seconds summary\n")
+            .Append(CultureInfo.InvariantCulture, $"mesh_controlplane_push_seconds_sum {seconds:0.######}\nmesh_controlplane_push_seconds_count {acknowledged}\n");
+        Add(text, "mesh_controlplane_tap_data_planes", "gauge", "Data planes that can be asked for requests as they pass.", dataPlanes.Count);
         Add(text, "mesh_controlplane_certificates_issued_total", "counter", "Workload certificates issued.", issued.Count);
         Add(text, "mesh_controlplane_certificates_refused_total", "counter", "Requests for workload certificates refused.", issued.Refused);
         var (state, now) = (keeper.State, time.GetUtcNow());
@@ -32,7 +38,14 @@ internal static class PrometheusText
         Add(text, "mesh_controlplane_root_rotation_phase", "gauge", "How far a change of the root is: 0 none, 1 distributing, 2 issuing, 3 retiring.", (long)state.Phase);
         Add(text, "mesh_controlplane_root_rotation_waiting", "gauge", "Workloads that a change of the root waits for.", keeper.Waits.Count);
         Add(text, "mesh_controlplane_model_problems", "gauge", "Problems in the configuration.", store.Current.Problems.Length);
-        Add(text, "mesh_controlplane_telemetry_dropped_total", "counter", "Data points dropped because too many pairs or endpoints are known.", golden.Dropped);
+        Add(text, "mesh_controlplane_telemetry_dropped_total", "counter", "Data points dropped because too many series are known.", golden.Dropped);
+        var fill = golden.Fill;
+        Add(text, "mesh_controlplane_telemetry_series", "gauge", "Series of measurements that are told apart.", fill.Series);
+        Add(text, "mesh_controlplane_telemetry_max_series", "gauge", "Most of them.", fill.MaxSeries);
+        Add(text, "mesh_controlplane_telemetry_overflowed_series", "gauge", "Series that found no place.", fill.OverflowedSeries);
+        Add(text, "mesh_controlplane_telemetry_store_bytes", "gauge", "What measurements take on disk or in memory.", fill.Bytes);
+        Add(text, "mesh_controlplane_telemetry_store_max_bytes", "gauge", "What they take at most.", fill.MaxBytes);
+        Add(text, "mesh_controlplane_telemetry_damaged_total", "counter", "Parts of the history that could not be read.", golden.Damaged);
         if (source is IWatchedSource watched)
         {
             AddKinds(text, watched.Kinds, now);

@@ -33,7 +33,10 @@ internal sealed class ClusterParts : IAsyncDisposable
         Replicas = new Replicas(
             settings.Api, settings.Namespace, settings.Pod,
             Watch($"{ClusterNames.ConfigMaps(settings.Namespace)}?labelSelector={Uri.EscapeDataString(ClusterNames.ReplicaLabel)}"), Lease, time, loggers.CreateLogger<Replicas>());
+        Faults = new ClusterFaults(settings.Api, Watch(ClusterFaults.WatchPath), time);
     }
+
+    public ClusterFaults Faults { get; }
 
     public LeaderLease Lease { get; }
 
@@ -77,6 +80,8 @@ internal sealed class ClusterParts : IAsyncDisposable
         services.AddSingleton(Lease);
         services.AddSingleton(Replicas);
         services.AddSingleton<IReplicas>(Replicas);
+        services.AddSingleton<ReplicaView>(new ClusterReplicaView(_settings.Pod, Lease, Replicas, _time));
+        services.AddSingleton<IReplicaPeers>(p => new ReplicaPeers(_settings.Pod, Replicas, p.GetRequiredService<TrustBundleStore>(), AdminToken, _time));
         services.AddSingleton(Authority);
         services.AddSingleton<IAuthorityChanges>(Authority);
         services.AddSingleton<IApiAccess>(new RoleAccess(_settings.Api, _time, _loggers.CreateLogger<RoleAccess>()));
@@ -106,6 +111,7 @@ internal sealed class ClusterParts : IAsyncDisposable
         Replicas.Expect(trust => bundles.Undone(trust).Concat(webhooks.Undone(trust)));
         Add(new GoneReplicas(api, ns, Replicas, Lease, _time, NewRandom(), _loggers.CreateLogger<GoneReplicas>()));
         Add(new ListedMarkSweeper(api, ns, _markMaps!, store, _trustDomain, Lease, _time, NewRandom(), _loggers.CreateLogger<ListedMarkSweeper>()));
+        Add(new FaultSweeper(Faults, Lease, _time, NewRandom(), _loggers.CreateLogger<FaultSweeper>()));
         _begun = true;
         await Replicas.StartAsync(cancellationToken);
         await Lease.StartAsync(cancellationToken);
@@ -114,6 +120,10 @@ internal sealed class ClusterParts : IAsyncDisposable
             await loop.StartAsync(cancellationToken);
         }
     }
+
+    /// <summary>Fifth, when the ports are bound: where the other replicas reach this one.</summary>
+    /// <param name="bound">What the gRPC port listens on.</param>
+    public void ServesAt(System.Net.IPEndPoint bound) => Replicas.ServesAt(OwnAddress.Of(bound, _settings.Api.Server).ToString());
 
     /// <summary>When it stops, first: another may lead at once.</summary>
     public async Task StepDownAsync()

@@ -22,6 +22,7 @@ internal sealed class OtherReplica
             GoneAt = at;
         }
 
+        Address = configMap["data"]?[ReplicaSummary.AddressKey] is JsonValue where && where.TryGetValue<string>(out var hostPort) && hostPort.Length > 0 ? hostPort : null;
         try
         {
             Summary = ReplicaSummary.Read(configMap);
@@ -36,6 +37,9 @@ internal sealed class OtherReplica
     public string Pod { get; }
 
     public string Version { get; }
+
+    /// <summary>Host and port of its gRPC port; null while it has not said it.</summary>
+    public string? Address { get; }
 
     /// <summary>It writes every few seconds.</summary>
     public Appointment FreshUntil { get; }

@@ -25,6 +25,9 @@ internal sealed record ReplicaSummary(
 
     public const string DataKey = "summary.json";
 
+    /// <summary>Where the others reach it: host and port of its gRPC port.</summary>
+    public const string AddressKey = "grpc";
+
     /// <summary>Set by the leader when it found the replica gone.</summary>
     public const string GoneKey = "gone";
 

@@ -27,6 +27,7 @@ internal sealed partial class Replicas : BackgroundService, IReplicas
     private Func<ReplicaFacts>? _facts;
     private volatile Func<TrustSnapshot, IEnumerable<RotationWait>> _undone = static _ => [];
     private Action? _changed;
+    private volatile string? _address;
     private string? _said;
     private string? _written;
 
@@ -86,6 +87,13 @@ internal sealed partial class Replicas : BackgroundService, IReplicas
 
         Look();
         await WriteAsync(stopped: false, cancellationToken);
+    }
+
+    /// <summary>Where the others reach this one: host and port of its gRPC port.</summary>
+    public void ServesAt(string address)
+    {
+        _address = address;
+        Wake();
     }
 
     /// <summary>Something may be new to the others. Never blocks.</summary>
@@ -198,6 +206,11 @@ internal sealed partial class Replicas : BackgroundService, IReplicas
     {
         // A word each beat, also when nothing is new: silence means that we are gone.
         var data = new JsonObject { [ReplicaSummary.DataKey] = summary, ["beat"] = now.ToString("O", CultureInfo.InvariantCulture), [ReplicaSummary.GoneKey] = null };
+        if (_address is { } address)
+        {
+            data[ReplicaSummary.AddressKey] = address;
+        }
+
         try
         {
             await _api.PatchAsync($"{ClusterNames.ConfigMaps(_namespace)}/{Name}", new JsonObject { ["data"] = data }, KubePatch.Merge, ClusterNames.FieldManager, cancellationToken);

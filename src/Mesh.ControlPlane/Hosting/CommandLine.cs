@@ -27,6 +27,7 @@ internal static class CommandLine
           --port-base N            ADS on N, gRPC on N+2, HTTP on N+4, in a cluster webhooks on N+7; 0 is any free ones (default: 15010)
           --ads-port N  --grpc-port N  --http-port N  --webhook-port N
                                    one port each; 0 is any free one
+          --http-host NAME,...     host names under which the HTTP port answers, beside loopback names, IP addresses and its Service's (default: none)
           --root-cert FILE  --root-key FILE
                                    a given root, PEM (default: an own one in the data folder)
           --issuer-cert FILE  --issuer-key FILE  --root-cert FILE
@@ -39,6 +40,12 @@ internal static class CommandLine
                                    cluster-authenticated, deny or audit (default: all-unauthenticated)
           --cluster-networks CIDR,...
                                    what cluster-... means (default: private, shared, unique local and loopback addresses)
+          --telemetry-storage disk|memory
+                                   where measurements are kept (default: disk, in a cluster memory)
+          --telemetry-max-mb N     what they take at most (default: 256 on disk, 64 in memory)
+          --telemetry-max-series N how many series are told apart (default: 20000)
+          --prometheus URL  --prometheus-token-file FILE
+                                   a Prometheus server that scrapes the workloads is asked in place of the embedded store
           --oidc-issuer URL  --oidc-audience NAME
                                    workloads may join with JWTs of this issuer, meant for this audience
           --oidc-jwks URL|FILE     its keys (default: as its discovery document says)
@@ -50,6 +57,11 @@ internal static class CommandLine
                                    what these must be bound to (default: meshlib.io)
           --token-review-ca FILE  --token-review-token FILE
                                    roots of the API server, and the control plane's own token for it
+          --otlp URL               an OpenTelemetry collector that all measurements and spans of the mesh are given on to;
+                                   the control plane then traces itself, too
+          --otlp-protocol KIND     grpc or http/protobuf (default: http/protobuf on port 4318 or with a path, else grpc)
+          --otlp-headers NAME=VALUE,...
+                                   sent to it, such as a key; values URL-encoded
           --help
         """;
 
@@ -120,6 +132,19 @@ internal static class CommandLine
                 case "--token-review-audience": options.TokenReviewAudience = value; break;
                 case "--token-review-ca": options.TokenReviewCa = value; break;
                 case "--token-review-token": options.TokenReviewToken = value; break;
+                case "--otlp": options.Otlp = value; break;
+                case "--otlp-headers": options.OtlpHeaders = value; break;
+                case "--otlp-protocol":
+                    if (value is "grpc" or "http/protobuf")
+                    {
+                        options.OtlpProtocol = value == "grpc" ? OtlpProtocol.Grpc : OtlpProtocol.HttpProtobuf;
+                    }
+                    else
+                    {
+                        found.Add($"--otlp-protocol '{value}' is not known. Use grpc or http/protobuf.");
+                    }
+
+                    break;
                 case "--ca-key":
                     if (value is "p256" or "p384")
                     {
@@ -131,6 +156,21 @@ internal static class CommandLine
                     }
 
                     break;
+                case "--telemetry-storage":
+                    if (value is "disk" or "memory")
+                    {
+                        options.TelemetryStorage = value == "disk" ? TelemetryStorage.Disk : TelemetryStorage.Memory;
+                    }
+                    else
+                    {
+                        found.Add($"--telemetry-storage '{value}' is not known. Use disk or memory.");
+                    }
+
+                    break;
+                case "--telemetry-max-mb": options.TelemetryMaxMegabytes = Number(flag, value, found) ?? options.TelemetryMaxMegabytes; break;
+                case "--telemetry-max-series": options.TelemetryMaxSeries = Number(flag, value, found) ?? options.TelemetryMaxSeries; break;
+                case "--prometheus": options.Prometheus = value; break;
+                case "--prometheus-token-file": options.PrometheusTokenFile = value; break;
                 case "--port-base": portBase = Port(flag, value, found); break;
                 case "--ads-port": ads = Port(flag, value, found); break;
                 case "--grpc-port": grpc = Port(flag, value, found); break;
@@ -147,6 +187,7 @@ internal static class CommandLine
                     }
 
                     break;
+                case "--http-host": options.HttpHosts = [.. options.HttpHosts, .. value.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)]; break;
                 case "--mtls":
                     if (value is "permissive" or "strict")
                     {
@@ -195,10 +236,11 @@ internal static class CommandLine
 
     private static readonly HashSet<string> Known =
     [
-        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--webhook-port", "--root-cert", "--root-key",
+        "--config", "--kubernetes", "--kubeconfig", "--context", "--api-server", "--api-token-file", "--api-ca", "--system-namespace", "--replica-name", "--issuer-secret", "--data", "--trust-domain", "--cluster-domain", "--address", "--port-base", "--ads-port", "--grpc-port", "--http-port", "--http-host", "--webhook-port", "--root-cert", "--root-key",
+        "--telemetry-storage", "--telemetry-max-mb", "--telemetry-max-series", "--prometheus", "--prometheus-token-file",
         "--leaf-life", "--mtls", "--access", "--cluster-networks",
         "--issuer-cert", "--issuer-key", "--issuer", "--ca-key", "--oidc-issuer", "--oidc-audience", "--oidc-jwks", "--oidc-identity", "--token-review",
-        "--token-review-audience", "--token-review-ca", "--token-review-token",
+        "--token-review-audience", "--token-review-ca", "--token-review-token", "--otlp", "--otlp-protocol", "--otlp-headers",
     ];
 
     private static List<IPNetwork> Networks(string flag, string value, List<string> problems)
@@ -217,6 +259,17 @@ internal static class CommandLine
         }
 
         return networks;
+    }
+
+    private static int? Number(string flag, string value, List<string> problems)
+    {
+        if (int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var number))
+        {
+            return number;
+        }
+
+        problems.Add($"{flag} '{value}' is no number.");
+        return null;
     }
 
     private static int? Port(string flag, string value, List<string> problems)

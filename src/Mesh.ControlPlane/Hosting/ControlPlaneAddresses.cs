@@ -6,4 +6,11 @@ namespace Mesh.ControlPlane.Hosting;
 /// <param name="Http">API, a URL.</param>
 /// <param name="TrustBundle">Path of the PEM file with its root.</param>
 /// <param name="Token">Admin token of the API.</param>
-public sealed record ControlPlaneAddresses(string Ads, string Grpc, string Http, string TrustBundle, string Token);
+public sealed record ControlPlaneAddresses(string Ads, string Grpc, string Http, string TrustBundle, string Token)
+{
+    /// <summary>Token of the API that only views; null in a cluster, where tokens of the cluster do.</summary>
+    public string? ViewToken { get; init; }
+
+    /// <summary>The dashboard, a URL that signs in to view; in a cluster without a token.</summary>
+    public string Dashboard => ViewToken is null ? $"{Http}/" : $"{Http}/#token={ViewToken}";
+}

@@ -12,7 +12,8 @@ namespace Mesh.ControlPlane.Hosting;
 
 /// <summary>What a source is made from.</summary>
 /// <param name="Kube">The cluster's API server; null: models come from files.</param>
-internal sealed record ModelSourceContext(MeshControlPlaneOptions Options, IMeshMarks Marks, ModelStore Store, TimeProvider Time, ILoggerFactory Loggers, KubeApi? Kube = null);
+/// <param name="Overlay">What the control plane adds to files; null: nothing.</param>
+internal sealed record ModelSourceContext(MeshControlPlaneOptions Options, IMeshMarks Marks, ModelStore Store, TimeProvider Time, ILoggerFactory Loggers, KubeApi? Kube = null, ManifestOverlay? Overlay = null);
 
 /// <summary>The parts that other rooms write, put together in one place.</summary>
 internal sealed record ControlPlaneParts(
@@ -29,7 +30,7 @@ internal sealed record ControlPlaneParts(
                 kube, context.Marks, context.Store, context.Time, new Random(), context.Loggers.CreateLogger<KubernetesSource>())
             : new FileSource(
                 new FileSourceOptions { Folder = context.Options.ConfigFolder, TrustDomain = TrustDomain.Parse(context.Options.TrustDomain) },
-                context.Marks, context.Store, context.Time, context.Loggers.CreateLogger<FileSource>()),
+                context.Marks, context.Store, context.Time, context.Loggers.CreateLogger<FileSource>(), overlay: context.Overlay),
         static options => new ResourceTranslator(new TranslationOptions(TrustDomain.Parse(options.TrustDomain), options.ClusterDomain) { Defaults = options.Defaults }),
         ResourceDecoder.Decode);
 }

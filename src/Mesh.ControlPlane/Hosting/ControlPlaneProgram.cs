@@ -39,10 +39,23 @@ internal static class ControlPlaneProgram
         using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
         await using var host = new MeshControlPlaneHost(options, parts, TimeProvider.System, loggers);
+        SelfTracing? tracing = null;
         try
         {
             var ready = await host.StartAsync(starting.Token);
-            Console.WriteLine(JsonSerializer.Serialize(new { ready = true, ads = ready.Ads.Length > 0 ? ready.Ads : null, grpc = ready.Grpc, http = ready.Http, trust_bundle = ready.TrustBundle, token = ready.Token }));
+            tracing = SelfTracing.Start(options, host.Services!);
+            Console.WriteLine(JsonSerializer.Serialize(new
+            {
+                ready = true,
+                ads = ready.Ads.Length > 0 ? ready.Ads : null,
+                grpc = ready.Grpc,
+                http = ready.Http,
+                trust_bundle = ready.TrustBundle,
+                token = ready.Token,
+                view_token = ready.ViewToken,
+                dashboard = ready.Dashboard,
+            }));
+            await Console.Error.WriteLineAsync($"Dashboard: {ready.Dashboard}");
         }
         catch (OperationCanceledException) when (starting.IsCancellationRequested)
         {
@@ -61,6 +74,7 @@ internal static class ControlPlaneProgram
         }
 
         await stop.Task;
+        tracing?.Dispose();
         await host.StopAsync();
         return Good;
 

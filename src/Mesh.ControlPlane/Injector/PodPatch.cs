@@ -34,7 +34,7 @@ internal static class PodPatch
         if (mode == InjectMode.Library)
         {
             PodWarnings.Library(shape, warnings);
-            LibraryPatch.Make(patch, shape, values, workload, warnings);
+            LibraryPatch.Make(patch, shape, values, SettingsReader.ReadLibrary(ns, shape.Annotations, warnings), workload, warnings);
         }
         else
         {

@@ -19,16 +19,19 @@ internal static class PodUnpatch
         var pod = (JsonObject)patched.DeepClone();
         if (pod.Object("spec") is { } spec)
         {
+            var own = OwnVariables.Of(pod);
+            var library = !new PodShape(pod).Everything.Any(c => c.Container.Text("name") == InjectedNames.Proxy);
             var classic = spec.Objects("containers").Any(c => c.Text("name") == InjectedNames.Proxy);
             foreach (var list in new[] { "initContainers", "containers" })
             {
                 Remove(spec, list, c => InjectedNames.Containers.Contains(c.Text("name")));
                 foreach (var container in spec.Objects(list))
                 {
-                    if (container.Objects("volumeMounts").Any(m => m.Text("name") == InjectedNames.Volume))
+                    // Where its owner mounted something of its own there, variables were written all the same; beside a sidecar none were.
+                    if (container.Objects("volumeMounts").Any(m => m.Text("name") == InjectedNames.Volume || (library && LibraryPatch.IsOurPlace(m))))
                     {
                         Remove(container, "volumeMounts", m => m.Text("name") == InjectedNames.Volume);
-                        Remove(container, "env", e => LibraryPatch.Names.Contains(e.Text("name") ?? string.Empty));
+                        Remove(container, "env", e => e.Text("name") is { } name && LibraryPatch.Names.Contains(name) && !own.Has(container, name));
                     }
                 }
             }
@@ -40,14 +43,16 @@ internal static class PodUnpatch
             }
         }
 
-        RemoveKeys(pod, "annotations", k => keepSettings ? k == Annotations.Injected : IsOurs(k));
+        RemoveKeys(pod, "annotations", k => keepSettings ? IsMark(k) : IsOurs(k));
         RemoveKeys(pod, "labels", k => k == Annotations.ControlPlaneNamespace);
         return pod;
     }
 
     /// <summary>An annotation that says how a pod is injected, or that it was.</summary>
-    public static bool IsOurs(string annotation) => annotation is Annotations.Inject or Annotations.Injected
+    public static bool IsOurs(string annotation) => annotation == Annotations.Inject || IsMark(annotation)
         || Annotations.SidecarSettings.Any(s => annotation == $"{Annotations.Domain}/{s}");
+
+    private static bool IsMark(string annotation) => annotation is Annotations.Injected or Annotations.OwnVariables;
 
     private static void Remove(JsonObject from, string list, Func<JsonObject, bool> which)
     {

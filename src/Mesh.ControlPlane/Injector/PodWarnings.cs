@@ -50,7 +50,7 @@ internal static class PodWarnings
 
     public static void Library(PodShape pod, List<string> warnings)
     {
-        var unused = SidecarSetting.All.Where(s => pod.Annotations.ContainsKey(s.Annotation)).Select(s => s.Name).ToList();
+        var unused = SidecarSetting.All.Where(s => !s.IsForLibrary && pod.Annotations.ContainsKey(s.Annotation)).Select(s => s.Name).ToList();
         if (unused.Count > 0)
         {
             warnings.Add($"{Annotations.Inject} is library, so nothing comes of what is set for a sidecar: {string.Join(", ", unused)}.");

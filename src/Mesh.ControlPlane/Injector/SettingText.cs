@@ -12,6 +12,7 @@ internal static partial class SettingText
     public const string SubnetsRule = "Use networks and addresses such as 10.0.0.0/8,fd00::/8,192.0.2.1, or none. Everything (a prefix of 0) can't be left out: use inject: disabled.";
     public const string TimeRule = "Use a time up to 24h such as 90s, 2m or 1h.";
     public const string LogLevelRule = "Use levels such as warning or warning,Mesh.Xds=debug: trace, debug, information, warning, error, critical, off.";
+    public const string RatioRule = "Use a share from 0 to 1 such as 0.05, or a percentage such as 5%.";
     public const string ImageRule = "Use an image such as registry.example/mesh-proxy:1.2.3.";
 
     /// <summary>As many as <c>mesh-proxy init</c> takes.</summary>
@@ -62,6 +63,14 @@ internal static partial class SettingText
             _ => TimeSpan.Zero,
         };
         return unit > TimeSpan.Zero && int.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var count) && count * unit.TotalDays <= 1 ? unit * count : null;
+    }
+
+    /// <returns>A share, 0–1; null when it is none.</returns>
+    public static string? Ratio(string text)
+    {
+        var percent = text.EndsWith('%');
+        return decimal.TryParse(percent ? text.AsSpan(0, text.Length - 1) : text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+            && (percent ? number / 100 : number) is >= 0 and <= 1 and var ratio ? ratio.ToString("0.############", CultureInfo.InvariantCulture) : null;
     }
 
     public static bool? Switch(string text) => text.ToUpperInvariant() switch

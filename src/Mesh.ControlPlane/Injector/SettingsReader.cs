@@ -21,6 +21,10 @@ internal static class SettingsReader
         };
     }
 
+    /// <summary>What of it holds for a program that is in the mesh by itself. Values are for sidecars: an installation that traces these tells a program nothing.</summary>
+    public static SidecarSettings ReadLibrary(NamespaceMeta ns, IReadOnlyDictionary<string, string> pod, List<string> warnings) =>
+        Read(Read(new SidecarSettings(), ns.Annotations, $"namespace {ns.Name}", warnings, forLibrary: true), pod, "the pod", warnings, forLibrary: true);
+
     /// <summary>Annotations of ours that mean nothing to a pod.</summary>
     public static void Spelling(IReadOnlyDictionary<string, string> annotations, string where, List<string> warnings)
     {
@@ -44,10 +48,10 @@ internal static class SettingsReader
             : string.Empty;
     }
 
-    private static SidecarSettings Read(SidecarSettings settings, IReadOnlyDictionary<string, string> annotations, string where, List<string> warnings)
+    private static SidecarSettings Read(SidecarSettings settings, IReadOnlyDictionary<string, string> annotations, string where, List<string> warnings, bool forLibrary = false)
     {
         // In the order of the list: what is said twice is said the same way each time.
-        foreach (var setting in SidecarSetting.All)
+        foreach (var setting in SidecarSetting.All.Where(s => !forLibrary || s.IsForLibrary))
         {
             if (!annotations.TryGetValue(setting.Annotation, out var text))
             {

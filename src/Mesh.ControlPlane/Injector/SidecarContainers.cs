@@ -117,6 +117,8 @@ internal sealed class SidecarContainers(InjectionValues values, SidecarSettings 
         Add("MESH_EGRESS", settings.Egress);
         Add("MESH_SERVER__UNLISTED_ACCESS", settings.DefaultInbound);
         Add("MESH_ACCESS_LOG", settings.AccessLog);
+        Add("MESH_TRACES__ENABLED", settings.Traces switch { true => "true", false => "false", null => null });
+        Add("MESH_TRACES__RATIO", settings.TraceRatio);
         Add("MESH_LOG_LEVEL", settings.LogLevel);
         Add("MESH_LOG_FORMAT", settings.LogFormat);
         Add("MESH_DRAIN_TIMEOUT", settings.DrainTimeout);

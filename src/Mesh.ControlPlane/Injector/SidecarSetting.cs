@@ -44,6 +44,8 @@ internal sealed class SidecarSetting
         new("proxy-log-level", SettingText.LogLevelRule, (s, t) => SettingText.IsLogLevel(t) ? s with { LogLevel = t } : null),
         Word("proxy-log-format", (s, w) => s with { LogFormat = w }, "plain", "json"),
         Word("access-log", (s, w) => s with { AccessLog = w }, "off", "json", "apache"),
+        Switch("traces", (s, on) => s with { Traces = on }),
+        new("trace-ratio", SettingText.RatioRule, (s, t) => SettingText.Ratio(t) is { } ratio ? s with { TraceRatio = ratio } : null),
         // Whoever wrote something here wanted it closed, or would have left it out.
         Word("egress", (s, w) => s with { Egress = w }, s => s with { Egress = "deny" }, "allow", "deny"),
         Word("default-inbound", (s, w) => s with { DefaultInbound = w }, s => s with { DefaultInbound = "deny" }, "allow", "allow-authenticated", "deny"),
@@ -65,6 +67,9 @@ internal sealed class SidecarSetting
 
     /// <summary>The annotation's name behind the domain.</summary>
     public string Name { get; }
+
+    /// <summary>It also tells a program that is in the mesh by itself something.</summary>
+    public bool IsForLibrary => Name.StartsWith("trace", StringComparison.Ordinal);
 
     public string Annotation => $"{Annotations.Domain}/{Name}";
 
@@ -125,7 +130,7 @@ internal static class AdditionalEnvironment
         "MESH_CONTROL_PLANE", "MESH_CONTROL_PLANE_NAME", "MESH_TRUST_BUNDLE", "MESH_TOKEN", "MESH_TOKEN_FILE", "MESH_CERTIFICATE_FILE", "MESH_KEY_FILE", "MESH_WORKLOAD_API", "SPIFFE_ENDPOINT_SOCKET",
         "MESH_NAMESPACE", "MESH_SERVICE_ACCOUNT", "MESH_WORKLOAD", "MESH_TRUST_DOMAIN", "MESH_CLUSTER_DOMAIN", "MESH_INSTANCE_IPS", "MESH_INBOUND_PORTS", "MESH_SERVER__PROBE_PATHS",
         "MESH_OUTBOUND_LISTEN", "MESH_INBOUND_LISTEN", "MESH_ADMIN_LISTEN", "MESH_OPAQUE_PORTS", "MESH_SKIP_INBOUND_PORTS", "MESH_EGRESS", "MESH_ACCESS_LOG", "MESH_DRAIN_TIMEOUT",
-        "MESH_LOG_LEVEL", "MESH_LOG_FORMAT", "MESH_SERVER__UNLISTED_ACCESS",
+        "MESH_LOG_LEVEL", "MESH_LOG_FORMAT", "MESH_SERVER__UNLISTED_ACCESS", "MESH_TRACES__ENABLED", "MESH_TRACES__RATIO",
     }.ToFrozenSet(StringComparer.Ordinal);
 
     /// <summary>Over what stands there by the same name.</summary>

@@ -69,6 +69,12 @@ internal sealed record SidecarSettings
 
     public string? AccessLog { get; init; }
 
+    /// <summary>Whether spans are recorded at all.</summary>
+    public bool? Traces { get; init; }
+
+    /// <summary>Of calls that begin there, how many are traced: a share, 0–1.</summary>
+    public string? TraceRatio { get; init; }
+
     public string? Egress { get; init; }
 
     public string? DefaultInbound { get; init; }

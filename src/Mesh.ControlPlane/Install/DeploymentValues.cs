@@ -5,6 +5,8 @@ namespace Mesh.ControlPlane.Install;
 /// <summary>Puts values into the Deployment.</summary>
 internal static class DeploymentValues
 {
+    private const string ClaimName = "mesh-telemetry";
+
     public static JsonObject Apply(JsonObject deployment, InstallValues values)
     {
         var spec = (JsonObject)deployment["spec"]!;
@@ -44,7 +46,52 @@ internal static class DeploymentValues
         container["imagePullPolicy"] = values.Text("controlPlane.imagePullPolicy");
         container["args"] = new JsonArray([.. Arguments(values).Select(a => (JsonNode)a)]);
         container["resources"] = Resources(values);
+        if (HasVolume(values))
+        {
+            KeepOnVolume(spec, pod, values);
+        }
+
         return deployment;
+    }
+
+    /// <summary>The claim that one replica keeps its measurements on.</summary>
+    public static IEnumerable<JsonObject> Claims(InstallValues values) => !HasVolume(values) || values.Number("controlPlane.replicas") > 1 ? [] :
+    [
+        new JsonObject
+        {
+            ["apiVersion"] = "v1",
+            ["kind"] = "PersistentVolumeClaim",
+            ["metadata"] = new JsonObject { ["name"] = ClaimName, ["namespace"] = InstallManifest.Namespace },
+            ["spec"] = ClaimSpec(values),
+        },
+    ];
+
+    private static bool HasVolume(InstallValues values) => values.Text("telemetry.storage") == "disk";
+
+    private static JsonObject ClaimSpec(InstallValues values)
+    {
+        var spec = new JsonObject { ["accessModes"] = new JsonArray("ReadWriteOnce"), ["resources"] = new JsonObject { ["requests"] = new JsonObject { ["storage"] = values.Text("telemetry.volumeSize") } } };
+        if (values.Text("telemetry.storageClass") is { Length: > 0 } storageClass)
+        {
+            spec["storageClassName"] = storageClass;
+        }
+
+        return spec;
+    }
+
+    private static void KeepOnVolume(JsonObject spec, JsonObject pod, InstallValues values)
+    {
+        var data = ((JsonArray)pod["volumes"]!).OfType<JsonObject>().Single(v => v["name"]!.GetValue<string>() == "data");
+        data.Remove("emptyDir");
+        if (values.Number("controlPlane.replicas") > 1)
+        {
+            data["ephemeral"] = new JsonObject { ["volumeClaimTemplate"] = new JsonObject { ["spec"] = ClaimSpec(values) } };
+            return;
+        }
+
+        data["persistentVolumeClaim"] = new JsonObject { ["claimName"] = ClaimName };
+        // One pod at a time has the volume.
+        spec["strategy"] = new JsonObject { ["type"] = "Recreate" };
     }
 
     /// <summary>One lost node takes one replica.</summary>
@@ -75,6 +122,21 @@ internal static class DeploymentValues
         if (values.Texts("clusterNetworks") is { Count: > 0 } networks)
         {
             yield return $"--cluster-networks={string.Join(',', networks)}";
+        }
+
+        if (HasVolume(values))
+        {
+            yield return "--telemetry-storage=disk";
+        }
+
+        if (values.Number("telemetry.maxMegabytes") is var megabytes and not 64)
+        {
+            yield return $"--telemetry-max-mb={megabytes}";
+        }
+
+        if (values.Text("telemetry.prometheus") is { Length: > 0 } prometheus)
+        {
+            yield return $"--prometheus={prometheus}";
         }
     }
 

@@ -46,6 +46,11 @@ internal static partial class InstallCatalogue
         Number("webhooks.timeoutSeconds", 10, 1, 30, "How long the API server waits for the webhooks"),
         new("injector.excludedNamespaces", InstallValueType.Texts, new JsonArray(), "Namespaces in which nothing is injected, beside kube-system, kube-public, kube-node-lease and mesh-system") { Problem = t => Names.IsLabel(t) ? null : Names.LabelRule },
         new("networkPolicy.enabled", InstallValueType.Flag, true, "A NetworkPolicy that leaves only the control plane's three ports open"),
+        Words("telemetry.storage", "memory", "Where measurements are kept: in memory, or on a volume: of one replica on a claim that lasts, of more on one each that goes with its pod", "memory", "disk"),
+        Quantity("telemetry.volumeSize", "1Gi", "Size of that volume"),
+        Text("telemetry.storageClass", "", "Its storage class; empty: the cluster's default") with { Problem = t => t.Length == 0 ? null : Name(t) },
+        Number("telemetry.maxMegabytes", 64, 8, 65_536, "What measurements take at most; older ones make room"),
+        Text("telemetry.prometheus", "", "URL of a Prometheus server that scrapes the workloads: it is asked in place of what the replicas keep") with { Problem = t => t.Length == 0 || (Uri.TryCreate(t, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https") ? null : "Use a URL such as http://prometheus.monitoring:9090." },
         .. ProxyValues.All,
     ];
 

@@ -28,6 +28,7 @@ internal static class InstallManifest
             .. DeployFiles.Read("service.yaml"),
             .. DeployFiles.Read("disruption-budget.yaml"),
             .. values.Flag("networkPolicy.enabled") ? DeployFiles.Read("network-policy.yaml") : [],
+            .. DeploymentValues.Claims(values),
             .. DeployFiles.Read("deployment.yaml").Select(d => DeploymentValues.Apply(d, values)),
             .. DeployFiles.Read("webhooks.yaml").Select(w => Webhooks(w, values)),
         ];

@@ -20,6 +20,8 @@ internal static class ProxyValues
         Text("logLevel", "What it logs"),
         InstallCatalogue.Words(Folder + "logFormat", "plain", "How it logs", "plain", "json"),
         InstallCatalogue.Words(Folder + "accessLog", "off", "A line per request", "off", "json", "apache"),
+        InstallCatalogue.Words(Folder + "traces", "enabled", "Spans of calls and requests, for the control plane", "enabled", "disabled"),
+        Text("traceRatio", "Of calls that nobody has decided about, how many are traced: 0.05 or 5%; without it none"),
         Text("opaquePorts", "Ports that are passed on as bytes, in place of the default list"),
         Text("skipInboundPorts", "Ports of the pod that bypass the sidecar"),
         Text("skipOutboundPorts", "Ports of others that bypass it"),

@@ -28,6 +28,9 @@ internal sealed record MeshModel
     /// <summary>What became of each route, those that were never valid too, by kind, namespace and name.</summary>
     public ImmutableArray<RouteReport> RouteReports { get; init; } = [];
 
+    /// <summary>Namespaces whose requests nobody may watch live (<c>meshlib.io/disable-tap</c>).</summary>
+    public ImmutableHashSet<string> UntappableNamespaces { get; init; } = [];
+
     /// <summary>What was refused or could not be used, with file and line.</summary>
     public ImmutableArray<SourceProblem> Problems { get; init; } = [];
 }
@@ -57,6 +60,9 @@ internal sealed record Service(ServiceName Name, ImmutableArray<ServicePort> Por
 
     /// <summary>Endpoints of the caller's own node and no others.</summary>
     public bool OnlyOwnNode { get; init; }
+
+    /// <summary>Nobody may watch its requests live (<c>meshlib.io/disable-tap</c>).</summary>
+    public bool TapDisabled { get; init; }
 
     /// <summary>Callers get other endpoints, or others first, by where they are.</summary>
     public bool DependsOnPlace => Distribution != TrafficDistribution.None || OnlyOwnNode;

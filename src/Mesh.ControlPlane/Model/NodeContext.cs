@@ -15,6 +15,9 @@ internal sealed record NodeContext(string Id, string Namespace, SpiffeId? Identi
     /// <summary>What the node calls its program, such as <c>gRPC C-core linux Python</c>: peers differ in what they understand (docs/foreign-servers.md).</summary>
     public string UserAgent { get; init; } = string.Empty;
 
+    /// <summary>Metadata <c>MESH_VERSION</c>: of our own data planes their version; null where the node does not say it.</summary>
+    public string? MeshVersion { get; init; }
+
     /// <summary>Metadata <c>MESH_TLS: "default"</c>: has a certificate provider of that name, so it gets the cluster's UpstreamTlsContext.</summary>
     public bool HasDefaultTls { get; init; }
 

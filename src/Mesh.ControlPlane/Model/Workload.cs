@@ -21,6 +21,9 @@ internal sealed record Workload(
     /// <summary>What stands on the Pod of its being in the mesh (<see cref="MarkText"/>); null: nothing.</summary>
     public string? Mark { get; init; }
 
+    /// <summary>Nobody may watch its requests live (<c>meshlib.io/disable-tap</c>).</summary>
+    public bool TapDisabled { get; init; }
+
     public Place Place { get; init; } = Place.Unknown;
 
     /// <summary>The order in which a model has them.</summary>

@@ -24,8 +24,14 @@ internal static class Annotations
     /// <summary>Written by the injector: the version of the mesh that a pod was given.</summary>
     public const string Injected = Domain + "/injected";
 
+    /// <summary>Written by the injector where containers had variables of those names that it writes: <c>container/name</c>, with commas between. They are their owner's and stay when the rest goes.</summary>
+    public const string OwnVariables = Domain + "/own-variables";
+
     /// <summary>Written on a Pod when it was seen to serve mesh TLS: <c>library</c> or <c>sidecar</c> (contracts §3).</summary>
     public const string Meshed = Domain + "/meshed";
+
+    /// <summary>On a Namespace, a Service or a Pod: <c>true</c> keeps its requests from being watched live (docs/tap.md).</summary>
+    public const string DisableTap = Domain + "/disable-tap";
 
     /// <summary>A label, written by the injector: where the control plane of a pod runs.</summary>
     public const string ControlPlaneNamespace = Domain + "/control-plane-namespace";
@@ -39,10 +45,13 @@ internal static class Annotations
         "opaque-ports", "skip-inbound-ports", "skip-outbound-ports", "skip-subnets", "pod-inbound-ports",
         "proxy-image", "image-pull-policy", "proxy-uid", "proxy-gid",
         "proxy-cpu-request", "proxy-cpu-limit", "proxy-memory-request", "proxy-memory-limit", "proxy-ephemeral-storage-request", "proxy-ephemeral-storage-limit",
-        "proxy-log-level", "proxy-log-format", "access-log", "egress", "default-inbound", "shutdown-grace-period",
+        "proxy-log-level", "proxy-log-format", "access-log", "traces", "trace-ratio", "egress", "default-inbound", "shutdown-grace-period",
         "native-sidecar", "init", "init-backend", "proxy-await", "wait-before-exit", "inbound-port", "outbound-port", "admin-port", "proxy-additional-env",
     ];
 
+    /// <summary>On a FaultPolicy that the API made: who asked for it.</summary>
+    public const string AskedBy = Domain + "/asked-by";
+
     /// <summary>All of ours, to find a misspelt one.</summary>
-    public static readonly IReadOnlyList<string> All = [ServiceAccount, Inject, Injected, Meshed, .. SidecarSettings.Select(s => $"{Domain}/{s}")];
+    public static readonly IReadOnlyList<string> All = [ServiceAccount, Inject, Injected, OwnVariables, Meshed, DisableTap, AskedBy, .. SidecarSettings.Select(s => $"{Domain}/{s}")];
 }

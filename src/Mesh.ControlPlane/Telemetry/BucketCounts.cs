@@ -1,6 +1,6 @@
 namespace Mesh.ControlPlane.Telemetry;
 
-/// <summary>Counts by exponential bucket (scale 4): a dense range that grows to what was seen. Not thread-safe: owned by the store's lock.</summary>
+/// <summary>Counts by exponential bucket (scale 4): a dense range that grows to what was seen. Not thread-safe.</summary>
 /// <remarks>Bucket i holds (2^(i/16), 2^((i+1)/16)] s. Indexes are clamped, so that hostile ones cost nothing.</remarks>
 internal sealed class BucketCounts
 {
@@ -14,6 +14,11 @@ internal sealed class BucketCounts
     private long[] _counts = [];
 
     public long Total { get; private set; }
+
+    /// <summary>The bucket of the first of <see cref="Counts"/>.</summary>
+    public int Offset => _offset;
+
+    public ReadOnlySpan<long> Counts => _counts;
 
     public void Add(int index, long count)
     {

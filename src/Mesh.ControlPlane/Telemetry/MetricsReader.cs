@@ -1,15 +1,19 @@
 using Mesh.Protos.Otlp;
 using Mesh.Spiffe;
+using Mesh.Tap;
 using Mesh.Telemetry;
 
 namespace Mesh.ControlPlane.Telemetry;
 
 /// <summary>Turns OTLP points of one peer into golden metrics; a point that the peer may not report, or that is malformed, is refused alone.</summary>
 /// <remarks>Contracts §7: a pair comes from outbound where the caller reports, else from inbound: callers outside the mesh, and foreign peers that have only an identity. Never both.</remarks>
-internal sealed class MetricsReader(GoldenStore store)
+internal sealed class MetricsReader(GoldenStore store, BalancerTable balancers, TimeProvider time)
 {
-    private const int MaxText = 253;
-    private const int MaxBuckets = 1024;
+    /// <summary>More than any interval carries.</summary>
+    private const long MostBytes = 1L << 50;
+
+    /// <summary>More than one process holds.</summary>
+    private const double MostOpen = 1 << 24;
 
     /// <returns>How many points were refused, and the first reason.</returns>
     public (long Rejected, string? Reason) Read(IEnumerable<ResourceMetrics> all, SpiffeId peer)
@@ -18,25 +22,15 @@ internal sealed class MetricsReader(GoldenStore store)
         string? reason = null;
         foreach (var resource in all)
         {
-            var ns = resource.Resource?.Attributes.FirstOrDefault(a => a.Key == "service.namespace")?.Value?.StringValue;
+            var from = Reporter.Of(resource.Resource, peer);
             foreach (var metric in resource.ScopeMetrics.SelectMany(s => s.Metrics))
             {
-                if (metric.Name is not (MeshTags.ClientCallDuration or MeshTags.ClientAttemptDuration or MeshTags.ServerCallDuration))
+                foreach (var problem in Read(metric, from))
                 {
-                    continue;
-                }
-
-                foreach (var point in metric.ExponentialHistogram?.DataPoints ?? [])
-                {
-                    var problem = ns != peer.Namespace
-                        ? $"service.namespace is '{ns}', the peer is '{peer}'. A workload reports its own namespace only"
-                        : metric.ExponentialHistogram!.AggregationTemporality != AggregationTemporality.Delta
-                            ? $"metric '{metric.Name}' is not of delta temporality"
-                            : Read(metric.Name, point, peer);
                     if (problem is not null)
                     {
                         rejected++;
-                        reason ??= problem;
+                        reason ??= from.Problem ?? problem;
                     }
                 }
             }
@@ -45,139 +39,230 @@ internal sealed class MetricsReader(GoldenStore store)
         return (rejected, reason);
     }
 
-    private string? Read(string metric, ExponentialHistogramDataPoint point, SpiffeId peer)
+    private static SeriesKind? HistogramOf(string metric) => metric switch
     {
-        var tags = new Dictionary<string, string>(StringComparer.Ordinal);
-        foreach (var tag in point.Attributes)
-        {
-            var text = tag.Value?.StringValue ?? string.Empty;
-            if (text.Length > MaxText)
-            {
-                return $"tag '{tag.Key}' has {text.Length} characters; at most {MaxText} are taken";
-            }
+        MeshTags.ClientCallDuration => SeriesKind.Call,
+        MeshTags.ClientAttemptDuration => SeriesKind.Attempt,
+        MeshTags.ServerCallDuration => SeriesKind.Served,
+        MeshTags.ClientConnectionDuration => SeriesKind.ClientConnection,
+        MeshTags.ServerConnectionDuration => SeriesKind.ServerConnection,
+        _ => null,
+    };
 
-            tags[tag.Key] = text;
+    private static SeriesKind? CounterOf(string metric) => metric switch
+    {
+        MeshTags.ClientDecisions => SeriesKind.ClientDecision,
+        MeshTags.ServerDecisions => SeriesKind.ServerDecision,
+        _ => null,
+    };
+
+    /// <summary>Of connections whose bytes are no HTTP: who speaks with whom is in their tags.</summary>
+    private static (SeriesKind Forth, SeriesKind Back)? CarriedOf(string metric) => metric switch
+    {
+        MeshTags.ClientConnectionIo => (SeriesKind.ClientReceived, SeriesKind.ClientSent),
+        MeshTags.ServerConnectionIo => (SeriesKind.ServerReceived, SeriesKind.ServerSent),
+        MeshTags.ClientConnectionOpened => (SeriesKind.ClientOpened, SeriesKind.ClientOpened),
+        MeshTags.ServerConnectionOpened => (SeriesKind.ServerOpened, SeriesKind.ServerOpened),
+        _ => null,
+    };
+
+    private static SeriesKind? OpenOf(string metric) => metric switch
+    {
+        MeshTags.ClientConnectionOpen => SeriesKind.ClientConnection,
+        MeshTags.ServerConnectionOpen => SeriesKind.ServerConnection,
+        _ => null,
+    };
+
+    private static BalancerGauge? GaugeOf(string metric) => metric switch
+    {
+        MeshTags.EndpointState => BalancerGauge.State,
+        MeshTags.EndpointActive => BalancerGauge.Active,
+        MeshTags.EndpointEwma => BalancerGauge.Ewma,
+        MeshTags.EndpointWeight => BalancerGauge.Weight,
+        MeshTags.EndpointEjectedUntil => BalancerGauge.EjectedUntil,
+        _ => null,
+    };
+
+    /// <summary>What is wrong with each point; null for those that are taken. What is no golden metric is nobody's business.</summary>
+    private IEnumerable<string?> Read(Metric metric, Reporter from)
+    {
+        if (HistogramOf(metric.Name) is { } histogram && metric.ExponentialHistogram is { } durations)
+        {
+            var problem = from.Problem ?? DeltaProblem(metric.Name, durations.AggregationTemporality);
+            return durations.DataPoints.Select(p => problem ?? Read(histogram, metric.Name, p, from));
         }
 
-        if (tags.ContainsKey("otel.metric.overflow"))
+        if (CounterOf(metric.Name) is { } counter && metric.Sum is { } sum)
+        {
+            var problem = from.Problem ?? DeltaProblem(metric.Name, sum.AggregationTemporality);
+            return sum.DataPoints.Select(p => problem ?? Read(counter, p, from));
+        }
+
+        if (CarriedOf(metric.Name) is { } carried && metric.Sum is { } counted)
+        {
+            var problem = from.Problem ?? DeltaProblem(metric.Name, counted.AggregationTemporality);
+            return counted.DataPoints.Select(p => problem ?? ReadCarried(carried, metric.Name, p, from));
+        }
+
+        if (metric.Gauge is { DataPoints: [var any, ..] values })
+        {
+            if (from.Problem is null)
+            {
+                store.Open.Heard(InstanceOf(from), any.TimeUnixNano, time.GetUtcNow());
+            }
+
+            return OpenOf(metric.Name) is { } open ? values.Select(p => from.Problem ?? ReadOpen(open, metric.Name, p, from))
+                : GaugeOf(metric.Name) is { } gauge ? values.Select(p => from.Problem ?? Read(gauge, p, from)) : [];
+        }
+
+        return [];
+    }
+
+    private string? Read(SeriesKind kind, string metric, ExponentialHistogramDataPoint point, Reporter from)
+    {
+        var durations = new BucketCounts();
+        if (PointTags.Read(point.Attributes, out var tags) is { } problem)
+        {
+            return problem;
+        }
+
+        if (tags.IsOverflow)
         {
             return null;
         }
 
-        string Tag(string key) => tags.GetValueOrDefault(key, string.Empty);
-        var key = new PairKey(Tag(MeshTags.Source), Tag(MeshTags.SourceNamespace), Tag(MeshTags.Destination), Tag(MeshTags.DestinationNamespace));
+        var key = tags.Key(kind == SeriesKind.Attempt && tags[MeshTags.Reached] != "true" ? SeriesKind.LostAttempt : kind);
         if (key.Source.Length == 0 || key.Destination.Length == 0)
         {
             return $"a point of '{metric}' lacks '{MeshTags.Source}' or '{MeshTags.Destination}'";
         }
 
-        var inbound = metric == MeshTags.ServerCallDuration;
-        var own = inbound ? key.DestinationNamespace : key.SourceNamespace;
-        if (own != peer.Namespace)
+        if (SpeaksForOther(key, metric, from) is { } foreign)
         {
-            return $"a point of '{metric}' speaks for namespace '{own}', the peer's is '{peer.Namespace}'";
+            return foreign;
         }
 
-        if (inbound)
+        if (HistogramPoint.Read(point, durations) is { } malformed)
         {
-            key = key with { Witnessed = key.Source != MeshTags.Unmeshed };
-        }
-        else
-        {
-            store.AddReporter(new Caller(peer.ServiceAccount!, peer.Namespace));
+            return malformed;
         }
 
-        var durations = new BucketCounts();
-        if (ReadBuckets(point, durations) is { } problem)
+        Knows(key, from);
+        store.Add(key, Measure.Of(durations, tags.Outcome, tags.IsTls), Took(point.StartTimeUnixNano, point.TimeUnixNano), from.Peer);
+        return null;
+    }
+
+    private string? Read(SeriesKind kind, NumberDataPoint point, Reporter from)
+    {
+        if (PointTags.Read(point.Attributes, out var tags) is { } problem)
         {
             return problem;
         }
 
-        var count = durations.Total;
-        var (good, cancelled) = Tag(MeshTags.Outcome) switch
+        var count = point.ValueCase == NumberDataPoint.ValueOneofCase.AsInt ? point.AsInt : (long)point.AsDouble;
+        if (count is < 0 or > int.MaxValue)
         {
-            MeshTags.Success => (count, 0L),
-            MeshTags.Cancelled => (0L, count),
-            _ => (0L, 0L),
-        };
-        var tls = Tag(MeshTags.Tls) == "mesh" ? count : 0;
-        var counts = new PairCounts();
-        if (metric != MeshTags.ClientAttemptDuration)
-        {
-            counts.CallsGood = good;
-            counts.CallsCancelled = cancelled;
-            counts.CallsBad = count - good - cancelled;
-            counts.Durations.Add(durations);
+            return $"a counter went up by {count}; that is not one interval's";
         }
 
-        if (metric != MeshTags.ClientCallDuration)
+        if (!tags.IsOverflow)
         {
-            // What the called side saw is seen once: its call is its attempt.
-            counts.AttemptsGood = good;
-            counts.AttemptsCancelled = cancelled;
-            counts.AttemptsBad = count - good - cancelled;
-            counts.AttemptsTls = tls;
-        }
-
-        store.Add(key, counts, Took(point));
-        if (inbound && Tag(MeshTags.Endpoint).Length > 0)
-        {
-            Caller? witnessedFrom = key.Witnessed ? new Caller(key.Source, key.SourceNamespace) : null;
-            store.Add(new EndpointKey(key.Destination, key.DestinationNamespace, Tag(MeshTags.Endpoint), witnessedFrom), count);
-        }
-        else if (metric == MeshTags.ClientAttemptDuration && Tag(MeshTags.Reached) == "true" && Tag(MeshTags.Endpoint).Length > 0)
-        {
-            var backend = Tag(MeshTags.Backend);
-            store.Add(
-                backend.Length > 0
-                    ? new EndpointKey(backend, Tag(MeshTags.BackendNamespace), Tag(MeshTags.Endpoint))
-                    : new EndpointKey(key.Destination, key.DestinationNamespace, Tag(MeshTags.Endpoint)),
-                count);
+            var key = new SeriesKey(kind, from.Workload, from.Peer.Namespace!, tags[MeshTags.Destination], tags[MeshTags.DestinationNamespace])
+            {
+                Route = tags[MeshTags.Decision],
+                Backend = tags[MeshTags.Reason],
+            };
+            store.Add(key, new Measure(CallOutcome.Good, Tls: false, count), Took(point.StartTimeUnixNano, point.TimeUnixNano), from.Peer);
         }
 
         return null;
     }
 
-    private static TimeSpan Took(ExponentialHistogramDataPoint point)
+    private string? ReadCarried((SeriesKind Forth, SeriesKind Back) kinds, string metric, NumberDataPoint point, Reporter from)
     {
-        var nanoseconds = point.StartTimeUnixNano > 0 && point.TimeUnixNano > point.StartTimeUnixNano ? point.TimeUnixNano - point.StartTimeUnixNano : 0;
-        return TimeSpan.FromTicks((long)(nanoseconds / TimeSpan.NanosecondsPerTick));
+        if (PointTags.Read(point.Attributes, out var tags) is { } problem)
+        {
+            return problem;
+        }
+
+        if (point.AsInt is < 0 or > MostBytes)
+        {
+            return $"'{metric}' went up by {point.AsInt}; that is not one interval's";
+        }
+
+        // From who called to who was called: the client side gives that on, the server side takes it.
+        var key = tags.Key(kinds.Forth);
+        key = tags[MeshTags.IoDirection] == (key.IsServer ? "transmit" : "receive") ? tags.Key(kinds.Back) : key;
+        if (tags.IsOverflow || SpeaksForOther(key, metric, from) is not null)
+        {
+            return tags.IsOverflow ? null : SpeaksForOther(key, metric, from);
+        }
+
+        Knows(key, from);
+        store.Add(key, new Measure(CallOutcome.Good, tags.IsTls, point.AsInt), Took(point.StartTimeUnixNano, point.TimeUnixNano), from.Peer);
+        return null;
     }
 
-    private static string? ReadBuckets(ExponentialHistogramDataPoint point, BucketCounts into)
+    private string? ReadOpen(SeriesKind kind, string metric, NumberDataPoint point, Reporter from)
     {
-        if (point.Scale is < DurationHistogram.Scale or > 20)
+        if (PointTags.Read(point.Attributes, out var tags) is { } problem)
         {
-            return $"histogram scale {point.Scale} is not {DurationHistogram.Scale} to 20";
+            return problem;
         }
 
-        if (point.Positive?.BucketCounts.Count > MaxBuckets)
+        var value = point.ValueCase == NumberDataPoint.ValueOneofCase.AsInt ? point.AsInt : point.AsDouble;
+        var key = tags.Key(kind);
+        if (value is not (>= 0 and <= MostOpen) || SpeaksForOther(key, metric, from) is not null)
         {
-            return $"a histogram has {point.Positive.BucketCounts.Count} buckets; at most {MaxBuckets} are taken";
+            return SpeaksForOther(key, metric, from) ?? $"'{metric}' is {value}";
         }
 
-        if (point.Count > int.MaxValue || point.ZeroCount > point.Count)
+        Knows(key, from);
+        store.Open.Set(InstanceOf(from), point.TimeUnixNano, key, (long)value, time.GetUtcNow());
+        return null;
+    }
+
+    private static ReportingInstance InstanceOf(Reporter from) => new(from.Peer.ToString(), from.Instance);
+
+    /// <summary>A workload reports its own side only.</summary>
+    private static string? SpeaksForOther(in SeriesKey key, string metric, Reporter from)
+    {
+        var own = key.IsServer ? key.DestinationNamespace : key.SourceNamespace;
+        return own == from.Peer.Namespace ? null : $"a point of '{metric}' speaks for namespace '{TapText.Of(own, 64)}', the peer's is '{from.Peer.Namespace}'";
+    }
+
+    private void Knows(in SeriesKey key, Reporter from)
+    {
+        if (!key.IsServer)
         {
-            return $"a histogram counts {point.Count}; that is not one interval's";
+            store.AddReporter(new Caller(from.Peer.ServiceAccount!, from.Peer.Namespace!));
+        }
+    }
+
+    private string? Read(BalancerGauge gauge, NumberDataPoint point, Reporter from)
+    {
+        if (PointTags.Read(point.Attributes, out var tags) is { } problem)
+        {
+            return problem;
         }
 
-        // Finer histograms merge into ours: each step down in scale halves the index (OpenTelemetry data model).
-        var shift = point.Scale - DurationHistogram.Scale;
-        var left = point.Count;
-        into.Add(BucketCounts.Lowest, (long)point.ZeroCount);
-        left -= point.ZeroCount;
-        for (var i = 0; i < (point.Positive?.BucketCounts.Count ?? 0); i++)
+        var value = point.ValueCase == NumberDataPoint.ValueOneofCase.AsInt ? point.AsInt : point.AsDouble;
+        if (!double.IsFinite(value))
         {
-            var count = point.Positive!.BucketCounts[i];
-            if (count > left)
-            {
-                return $"a histogram's buckets hold more than its count {point.Count}";
-            }
-
-            left -= count;
-            into.Add((int)Math.Clamp(((long)point.Positive.Offset + i) >> shift, int.MinValue, int.MaxValue), (long)count);
+            return "a gauge is no number";
         }
 
-        return left == 0 ? null : $"a histogram's buckets hold {left} less than its count {point.Count}";
+        var key = new BalancerKey(from.Workload, from.Peer.Namespace!, from.Instance, tags[MeshTags.Destination], tags[MeshTags.DestinationNamespace], tags[MeshTags.Endpoint]);
+        balancers.Set(key, gauge, value, tags[MeshTags.State], tags[MeshTags.Reason] is { Length: > 0 } why ? why : null, time.GetUtcNow());
+        return null;
+    }
+
+    private static string? DeltaProblem(string metric, AggregationTemporality temporality) =>
+        temporality == AggregationTemporality.Delta ? null : $"metric '{metric}' is not of delta temporality";
+
+    private static TimeSpan Took(ulong start, ulong end)
+    {
+        var nanoseconds = start > 0 && end > start ? end - start : 0;
+        return TimeSpan.FromTicks((long)(nanoseconds / TimeSpan.NanosecondsPerTick));
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Net;
 using System.Threading.Channels;
 using Grpc.Core;
 using Mesh.ControlPlane.CertificateAuthority;
@@ -16,12 +15,6 @@ internal sealed record AdsParts(ResourceAnswers Answers, ClientRegistry Clients,
 /// <summary>One ADS stream: the one loop that reads, compares and writes. A slow reader is never queued for: when it can take more it gets the latest state.</summary>
 internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, SpiffeId? identity, string? serial, string address, string variant) : IAdsSession
 {
-    /// <summary>Most names of all types on one stream.</summary>
-    public const int MaxNames = 10_000;
-
-    private const int MaxTypes = 32;
-    private const int MaxNameLength = 2048;
-
     /// <summary>A certificate may end while nothing else happens.</summary>
     private static readonly TimeSpan CheckPeriod = TimeSpan.FromMinutes(1);
 
@@ -30,23 +23,22 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         [XdsTypes.TrustBundle, XdsTypes.Cluster, XdsTypes.ClusterLoadAssignment, XdsTypes.Listener, XdsTypes.RouteConfiguration, XdsTypes.LeafPolicy];
 
     private readonly Channel<byte> _wakes = Channel.CreateBounded<byte>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-
-    /// <summary>What the peer's certificate rests on; null without one, and in the own process.</summary>
-    private readonly Peer? _peer = identity is null || serial is null ? null : parts.Trust.Chains.Of(identity, serial);
+    private readonly PeerStanding _standing = new(parts.Trust, parts.Time, identity, serial);
     private readonly DateTimeOffset _since = parts.Time.GetUtcNow();
     private readonly string _nonceSuffix = Guid.NewGuid().ToString("N")[..8];
 
     // Guards all below. The loop is the only writer; the API reads.
     private readonly Lock _lock = new();
-    private readonly Dictionary<string, Subscription> _types = new(StringComparer.Ordinal);
+    private readonly Subscriptions _types = new();
+    private readonly ServedMarks _marks = new(parts.Marks, parts.Answers, identity);
+    private readonly PendingChanges _pending = new(parts.Answers);
     private NodeContext? _node;
     private AnswerBasis? _self;
-    private long _compared = parts.Answers.Number;
-    private MeshModel? _marked;
     private long _nonces;
     private long _acks;
     private long _nacks;
     private string? _lastNack;
+    private TimeSpan? _pushTook;
 
     public bool IsIdentified => Volatile.Read(ref _node) is not null;
 
@@ -62,13 +54,13 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     {
         var id = parts.Clients.Add(this);
         // By the wall clock at each tick: a timer for the end itself would not see the clock jump, nor the machine sleep.
-        await using var ticks = _peer is null ? null : parts.Time.CreateTimer(_ => Wake(), null, CheckPeriod, CheckPeriod);
+        await using var ticks = !_standing.CanEnd ? null : parts.Time.CreateTimer(_ => Wake(), null, CheckPeriod, CheckPeriod);
         using var ends = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         var read = requests.MoveNext(ends.Token);
         var wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
         try
         {
-            EndIfNotBelieved();
+            _standing.Check();
             while (true)
             {
                 await Task.WhenAny(read, wake);
@@ -92,7 +84,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
                     await wake;
                     _wakes.Reader.TryRead(out _);
                     wake = _wakes.Reader.WaitToReadAsync(ends.Token).AsTask();
-                    EndIfNotBelieved();
+                    _standing.Check();
                     await PushAsync(responses, cancellationToken);
                 }
             }
@@ -112,9 +104,13 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         {
             return _node is null ? null : new AdsClient(
                 _node, address, _since, variant, _acks, _nacks, _lastNack,
-                [.. _types.Values.Where(t => t.Names.Count > 0).Select(t => new AdsClientType(
+                [.. _types.All.Where(t => t.Names.Count > 0).Select(t => new AdsClientType(
                     t.TypeUrl, t.VersionSent, t.VersionAcked, t.State.ToString().ToLowerInvariant(),
-                    [.. t.Names.Select(n => new AdsClientResource(n, t.Sent.GetValueOrDefault(n)))]))]);
+                    [.. t.Names.Select(n => new AdsClientResource(n, t.Sent.GetValueOrDefault(n)))]) { LastNack = t.State == SubscriptionState.Nacked ? t.LastNack : null })])
+            {
+                StaleSeconds = Math.Round(_types.All.Select(t => t.LaggingSince is { } since ? parts.Time.GetElapsedTime(since).TotalSeconds : 0).DefaultIfEmpty().Max(), 1),
+                PushMs = _pushTook is { } took ? Math.Round(took.TotalMilliseconds, 3) : null,
+            };
         }
     }
 
@@ -123,7 +119,7 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         lock (_lock)
         {
             return _node?.Identity is null ? null
-                : _types.TryGetValue(XdsTypes.TrustBundle, out var type) && type.Names.Count > 0 ? new TrustHolder(_node.Identity, _node.Id, true, type.Held)
+                : _types.Find(XdsTypes.TrustBundle) is { Names.Count: > 0 } type ? new TrustHolder(_node.Identity, _node.Id, true, type.Held)
                 : new TrustHolder(_node.Identity, _node.Id, false, null);
         }
     }
@@ -135,6 +131,13 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     protected abstract TResponse? PushLocked(Subscription type, bool again);
 
     protected static bool IsFullState(string typeUrl) => typeUrl is XdsTypes.Listener or XdsTypes.Cluster;
+
+    /// <summary>A response goes out: it is counted, and how long its acknowledgement takes.</summary>
+    protected void SendingLocked(Subscription type)
+    {
+        parts.Clients.CountPush();
+        type.Sending(parts.Time.GetTimestamp());
+    }
 
     protected string NextNonce() => $"{++_nonces}-{_nonceSuffix}";
 
@@ -154,59 +157,22 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
             _self = AnswerBasis.Of(_node);
             WarmsAgain = node!.UserAgentName.StartsWith("envoy", StringComparison.OrdinalIgnoreCase);
             Log.Connected(parts.Logger, _node.Id, identity?.ToString() ?? "none", address, variant);
-            MarkBehindSidecarLocked();
+            parts.Clients.Tell(ClientEventKind.Connected, _node);
+            _marks.BehindSidecar(_node);
         }
     }
 
-    protected Subscription TypeLocked(string typeUrl, out bool isNew)
-    {
-        isNew = false;
-        if (_types.TryGetValue(typeUrl, out var type))
-        {
-            return type;
-        }
-
-        if (typeUrl.Length is 0 or > MaxNameLength)
-        {
-            throw new RpcException(new Status(StatusCode.InvalidArgument, $"type_url has {typeUrl.Length} characters. Send one of the xDS v3 types."));
-        }
-
-        if (_types.Count >= MaxTypes)
-        {
-            throw new RpcException(new Status(StatusCode.ResourceExhausted, $"One stream can ask for at most {MaxTypes} types."));
-        }
-
-        isNew = true;
-        return _types[typeUrl] = new Subscription(typeUrl);
-    }
+    protected Subscription TypeLocked(string typeUrl, out bool isNew) => _types.Get(typeUrl, out isNew);
 
     /// <summary>Adds names; those that were new are returned. A served inbound listener is remembered as meshed.</summary>
     protected List<string> AddLocked(Subscription type, IEnumerable<string> names)
     {
-        var added = new List<string>();
-        var total = _types.Values.Sum(t => t.Names.Count);
-        foreach (var name in names)
+        var added = _types.Add(type, names, name => parts.Answers.Get(Node, type.TypeUrl, name).Name ?? name);
+        if (type.TypeUrl == XdsTypes.Listener)
         {
-            if (name.Length is 0 or > MaxNameLength)
+            foreach (var name in added)
             {
-                throw new RpcException(new Status(StatusCode.InvalidArgument, $"A resource name has {name.Length} characters. Use 1–{MaxNameLength}."));
-            }
-
-            // The one that all streams share: a stream holds many names, and most streams hold the same.
-            if (!type.Names.Add(parts.Answers.Get(Node, type.TypeUrl, name).Name ?? name))
-            {
-                continue;
-            }
-
-            if (++total > MaxNames)
-            {
-                throw new RpcException(new Status(StatusCode.ResourceExhausted, $"One stream can subscribe to at most {MaxNames} resources. Unsubscribe from what is not needed."));
-            }
-
-            added.Add(name);
-            if (type.TypeUrl == XdsTypes.Listener && identity is not null && ServedAddress(name) is { } bound)
-            {
-                MarkInbound(bound);
+                _marks.Listens(Node, name);
             }
         }
 
@@ -215,10 +181,11 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
 
     protected void AckLocked(Subscription type, string version)
     {
-        type.State = SubscriptionState.Acked;
+        _pushTook = parts.Time.GetElapsedTime(type.SentAt);
+        type.Acknowledged();
         type.VersionAcked = version;
         _acks++;
-        parts.Clients.CountAck();
+        parts.Clients.CountAck(_pushTook.Value);
         if (type.TypeUrl == XdsTypes.TrustBundle)
         {
             HoldLocked(type, type.Sent.Values.FirstOrDefault()?.Version);
@@ -235,79 +202,18 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
     protected void NackLocked(Subscription type, string? message)
     {
         var text = message is { Length: > 2000 } ? message[..2000] + "…" : message ?? string.Empty;
-        type.State = SubscriptionState.Nacked;
+        var isNews = type.State != SubscriptionState.Nacked;
+        type.Refused();
         type.LastNack = text;
         _lastNack = $"{type.TypeUrl[(type.TypeUrl.LastIndexOf('.') + 1)..]}: {text}";
         _nacks++;
         parts.Clients.CountNack();
+        if (isNews)
+        {
+            parts.Clients.Tell(ClientEventKind.Refused, Node, _lastNack);
+        }
+
         Log.Nack(parts.Logger, Node.Id, type.TypeUrl, type.VersionSent, text);
-    }
-
-    /// <summary>What a node serves mesh TLS at when it asks for this listener; null when it is none of that kind.</summary>
-    private string? ServedAddress(string listener) =>
-        listener.StartsWith(XdsTypes.InboundPrefix, StringComparison.Ordinal) ? listener[XdsTypes.InboundPrefix.Length..]
-        : Node.HasDefaultTls && listener.StartsWith(XdsTypes.GrpcServerPrefix, StringComparison.Ordinal) ? listener[XdsTypes.GrpcServerPrefix.Length..]
-        : null;
-
-    private void MarkInbound(string bound)
-    {
-        if (!IPEndPoint.TryParse(bound, out var at) || at.Port == 0)
-        {
-            return;
-        }
-
-        if (!at.Address.Equals(IPAddress.Any) && !at.Address.Equals(IPAddress.IPv6Any))
-        {
-            parts.Marks.Record(at.ToString(), identity!, Node.IsTransparent);
-            return;
-        }
-
-        foreach (var ip in Node.InstanceIps)
-        {
-            if (IPAddress.TryParse(ip, out var address1))
-            {
-                parts.Marks.Record(new IPEndPoint(address1, at.Port).ToString(), identity!, Node.IsTransparent);
-            }
-        }
-    }
-
-    /// <summary>A sidecar serves every port of its addresses, whether it asks for a listener there or not.</summary>
-    private void MarkBehindSidecarLocked()
-    {
-        if (identity?.Namespace is null || _node is not { IsTransparent: true })
-        {
-            return;
-        }
-
-        var (model, endpoints) = parts.Answers.EndpointsOf(identity);
-        if (ReferenceEquals(model, _marked))
-        {
-            return;
-        }
-
-        _marked = model;
-        var own = _node.InstanceIps.Select(ip => IPAddress.TryParse(ip, out var parsed) ? parsed.ToString() : ip).ToHashSet(StringComparer.Ordinal);
-        foreach (var endpoint in endpoints)
-        {
-            if (own.Contains(endpoint.Address) && !_node.SkipInboundPorts.Contains(endpoint.Port))
-            {
-                parts.Marks.Record(endpoint.HostPort, identity, transparent: true);
-            }
-        }
-    }
-
-    private void EndIfNotBelieved()
-    {
-        var trust = parts.Trust.Current;
-        if (identity is not null && (_peer is null ? trust.RevocationOf(identity, serial) : trust.RevocationOf(_peer)) is { } revoked)
-        {
-            throw new RpcException(new Status(StatusCode.PermissionDenied, revoked));
-        }
-
-        if (identity is not null && serial is not null && (_peer is null || _peer.NotAfter <= parts.Time.GetUtcNow()))
-        {
-            throw new RpcException(new Status(StatusCode.Unauthenticated, $"The certificate {serial} of '{identity}', or its issuer, is over. Connect again with a newer one."));
-        }
     }
 
     private TResponse? Receive(TRequest request)
@@ -318,44 +224,15 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
         }
     }
 
-    /// <summary>What the models since the last push changed for others than this node; null: compare all.</summary>
-    private ImmutableArray<ModelChange>? ChangesLocked()
-    {
-        var changes = parts.Answers.ChangesSince(ref _compared);
-        return changes is null || changes.Value.Any(c => c.IsEverything || (_self is not null && c.Touches(_self))) ? null : changes;
-    }
-
-    /// <summary>Most models are nothing to most streams: that is found out without asking for the answers.</summary>
-    private static bool IsTouchedLocked(Subscription type, ImmutableArray<ModelChange>? changes)
-    {
-        if (changes is null || type.TypeUrl is XdsTypes.TrustBundle or XdsTypes.LeafPolicy)
-        {
-            return true;
-        }
-
-        foreach (var answer in type.Sent.Values)
-        {
-            foreach (var change in changes.Value)
-            {
-                if (change.Touches(answer.Basis))
-                {
-                    return true;
-                }
-            }
-        }
-
-        return false;
-    }
-
     private async Task PushAsync(IServerStreamWriter<TResponse> responses, CancellationToken cancellationToken)
     {
         ImmutableArray<ModelChange>? changes;
         lock (_lock)
         {
-            changes = ChangesLocked();
+            changes = _pending.Take(_self);
             if (changes is null)
             {
-                MarkBehindSidecarLocked();
+                _marks.BehindSidecar(_node);
             }
         }
 
@@ -365,14 +242,14 @@ internal abstract partial class AdsSession<TRequest, TResponse>(AdsParts parts, 
             TResponse? response;
             lock (_lock)
             {
-                if (_node is null || !_types.TryGetValue(typeUrl, out var type))
+                if (_node is null || _types.Find(typeUrl) is not { } type)
                 {
                     continue;
                 }
 
                 var again = WarmsAgain && ((typeUrl == XdsTypes.ClusterLoadAssignment && changed.Contains(XdsTypes.Cluster))
                     || (typeUrl == XdsTypes.RouteConfiguration && changed.Contains(XdsTypes.Listener)));
-                response = again || IsTouchedLocked(type, changes) ? PushLocked(type, again) : default;
+                response = again || PendingChanges.Touch(type, changes) ? PushLocked(type, again) : default;
             }
 
             if (response is not null)

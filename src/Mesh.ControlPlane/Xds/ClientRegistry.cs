@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Mesh.ControlPlane.CertificateAuthority;
+using Mesh.ControlPlane.Model;
 
 namespace Mesh.ControlPlane.Xds;
 
@@ -10,7 +11,10 @@ internal sealed class ClientRegistry : ITrustHolders
     private long _lastId;
     private long _acks;
     private long _nacks;
+    private long _pushes;
+    private long _pushTicks;
     private Action? _holdersChanged;
+    private Action<ClientEvent>? _event;
 
     public ClientRegistry(ResourceAnswers answers, LeafPolicyStore leafPolicy, TrustBundleStore trust)
     {
@@ -41,7 +45,24 @@ internal sealed class ClientRegistry : ITrustHolders
 
     public void TellHolders() => _holdersChanged?.Invoke();
 
-    public void CountAck() => Interlocked.Increment(ref _acks);
+    /// <summary>Called for each that comes, goes or refuses something; it must not block or throw.</summary>
+    public void SubscribeEvents(Action<ClientEvent> happened) => _event += happened;
+
+    public void Tell(ClientEventKind kind, NodeContext node, string? text = null) => _event?.Invoke(new ClientEvent(kind, node, text));
+
+    /// <summary>Responses sent since start.</summary>
+    public long Pushes => Interlocked.Read(ref _pushes);
+
+    /// <summary>How many responses were acknowledged, and how long that took in all, from sending on.</summary>
+    public (long Acknowledged, double Seconds) PushTimes => (Acks, TimeSpan.FromTicks(Interlocked.Read(ref _pushTicks)).TotalSeconds);
+
+    public void CountPush() => Interlocked.Increment(ref _pushes);
+
+    public void CountAck(TimeSpan took)
+    {
+        Interlocked.Increment(ref _acks);
+        Interlocked.Add(ref _pushTicks, took.Ticks);
+    }
 
     public void CountNack() => Interlocked.Increment(ref _nacks);
 
@@ -54,7 +75,11 @@ internal sealed class ClientRegistry : ITrustHolders
 
     public void Remove(long id)
     {
-        _sessions.TryRemove(id, out _);
+        if (_sessions.TryRemove(id, out var session) && session.Describe() is { } client)
+        {
+            Tell(ClientEventKind.Lost, client.Node);
+        }
+
         TellHolders();
     }
 

@@ -98,7 +98,7 @@ internal sealed class DeltaSession(AdsParts parts, SpiffeId? identity, string? s
 
         response.Nonce = type.Nonce = NextNonce();
         response.SystemVersionInfo = type.VersionSent = response.Nonce;
-        type.State = SubscriptionState.Sent;
+        SendingLocked(type);
         return response;
     }
 }

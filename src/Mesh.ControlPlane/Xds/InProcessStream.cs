@@ -3,7 +3,7 @@ using Grpc.Core;
 
 namespace Mesh.ControlPlane.Xds;
 
-/// <summary>An ADS stream without a network: the client's end is a gRPC call, the server's end a session of its own task.</summary>
+/// <summary>A stream without a network: the client's end is a gRPC call, the server's end a session of its own task.</summary>
 /// <remarks>Messages are handed over, not copied: neither side changes one after it was written. Each direction holds few, so that a slow reader stops the writer as flow control would.</remarks>
 internal sealed class InProcessStream<TRequest, TResponse>
     where TRequest : class
@@ -21,14 +21,16 @@ internal sealed class InProcessStream<TRequest, TResponse>
     private InProcessStream(CancellationToken stopping, CancellationToken cancellationToken) =>
         (_stopping, _ends) = (stopping, CancellationTokenSource.CreateLinkedTokenSource(stopping, cancellationToken));
 
+    /// <param name="serve">The server's end: runs until the stream ends.</param>
     /// <param name="stopping">The control plane stops: the stream ends as UNAVAILABLE.</param>
-    public static AsyncDuplexStreamingCall<TRequest, TResponse> Open(AdsSession<TRequest, TResponse> session, CancellationToken stopping, CancellationToken cancellationToken)
+    public static AsyncDuplexStreamingCall<TRequest, TResponse> Open(
+        Func<IAsyncStreamReader<TRequest>, IServerStreamWriter<TResponse>, CancellationToken, Task> serve, CancellationToken stopping, CancellationToken cancellationToken)
     {
         var stream = new InProcessStream<TRequest, TResponse>(stopping, cancellationToken);
         using (ExecutionContext.SuppressFlow())
         {
             // Its end, good or bad, is what the client reads: that is where it is awaited.
-            _ = Task.Run(() => stream.RunAsync(session), CancellationToken.None);
+            _ = Task.Run(() => stream.RunAsync(serve), CancellationToken.None);
         }
 
         return new AsyncDuplexStreamingCall<TRequest, TResponse>(
@@ -36,12 +38,12 @@ internal sealed class InProcessStream<TRequest, TResponse>
             Task.FromResult(new Metadata()), () => stream._status, () => [], stream._ends.Cancel);
     }
 
-    private async Task RunAsync(AdsSession<TRequest, TResponse> session)
+    private async Task RunAsync(Func<IAsyncStreamReader<TRequest>, IServerStreamWriter<TResponse>, CancellationToken, Task> serve)
     {
         RpcException? problem = null;
         try
         {
-            await session.RunAsync(new Reader<TRequest>(_requests.Reader), new Writer<TResponse>(_responses.Writer), _ends.Token);
+            await serve(new Reader<TRequest>(_requests.Reader), new Writer<TResponse>(_responses.Writer), _ends.Token);
         }
         catch (Exception e)
         {

@@ -10,6 +10,7 @@ internal static class NodeReader
 {
     private const int MaxText = 512;
     private const int MaxInstanceIps = 64;
+    private const int MaxVersion = 100;
 
     /// <returns>Null with a problem when the node can't be used.</returns>
     public static NodeContext? Read(Node? node, SpiffeId? identity, out string? problem)
@@ -40,6 +41,7 @@ internal static class NodeReader
         {
             IsMesh = node.UserAgentName == "mesh",
             UserAgent = node.UserAgentName.Length <= MaxText ? node.UserAgentName : node.UserAgentName[..MaxText],
+            MeshVersion = Text(node, "MESH_VERSION") is { Length: <= MaxVersion } version ? version : null,
             IsTransparent = node.UserAgentName == "mesh" && Text(node, "MESH_TRANSPARENT") == "true",
             SkipInboundPorts = skipped,
             HasDefaultTls = Text(node, "MESH_TLS") == "default",

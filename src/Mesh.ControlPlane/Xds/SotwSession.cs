@@ -78,7 +78,7 @@ internal sealed class SotwSession(AdsParts parts, SpiffeId? identity, string? se
         response.VersionInfo = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(versions.ToString())).AsSpan(0, 8));
         response.Nonce = type.Nonce = NextNonce();
         type.VersionSent = response.VersionInfo;
-        type.State = SubscriptionState.Sent;
+        SendingLocked(type);
         return response;
     }
 }

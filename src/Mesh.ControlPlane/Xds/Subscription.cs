@@ -17,7 +17,28 @@ internal sealed class Subscription(string typeUrl)
 
     public string VersionAcked { get; set; } = string.Empty;
 
-    public SubscriptionState State { get; set; }
+    public SubscriptionState State { get; private set; }
+
+    /// <summary>Since when the client lags behind what is current, a timestamp; null while it does not.</summary>
+    public long? LaggingSince { get; private set; }
+
+    /// <summary>When the last response was sent, a timestamp.</summary>
+    public long SentAt { get; private set; }
+
+    public void Sending(long timestamp)
+    {
+        State = SubscriptionState.Sent;
+        SentAt = timestamp;
+        LaggingSince ??= timestamp;
+    }
+
+    public void Acknowledged()
+    {
+        State = SubscriptionState.Acked;
+        LaggingSince = null;
+    }
+
+    public void Refused() => State = SubscriptionState.Nacked;
 
     public string? LastNack { get; set; }
 

@@ -61,6 +61,9 @@ internal class BalancedEndpoint(Endpoint config, PeakEwma latency)
         }
     }
 
+    /// <summary>Why it sits, or last sat, out: a word of <see cref="Ejection"/>.</summary>
+    internal string? EjectedFor { get; set; }
+
     /// <summary>Timestamp up to which it asked to be left alone.</summary>
     internal long SteeredUntil => Volatile.Read(ref _steeredUntil);
 
@@ -104,7 +107,11 @@ internal class BalancedEndpoint(Endpoint config, PeakEwma latency)
 
     /// <summary>What its load reports make it worth; 0 is unknown (gRFC A58).</summary>
     /// <param name="now">Timestamp.</param>
-    public double LoadWeight(WeightedRoundRobin settings, TimeProvider time, long now) => _load.At(settings, time, now);
+    public double LoadWeight(WeightedRoundRobin settings, TimeProvider time, long now) => _load.At(settings, time, now, out _);
+
+    /// <inheritdoc cref="LoadWeight(WeightedRoundRobin, TimeProvider, long)"/>
+    /// <param name="isStale">There was one, and its last report is too old.</param>
+    public double LoadWeight(WeightedRoundRobin settings, TimeProvider time, long now, out bool isStale) => _load.At(settings, time, now, out isStale);
 
     /// <summary>As the balancer last looked: a view is made of one look, whatever happens meanwhile. Owned by the balancer.</summary>
     internal bool SeenHealthy { get; private set; }

@@ -19,6 +19,7 @@ internal sealed partial class ClusterBalancer : IDisposable
 
     private void Ejected(Ejection ejection)
     {
+        ejection.Endpoint.EjectedFor = ejection.Reason;
         Log.EndpointEjected(logger, ejection.Endpoint.Config.HostPort, name, ejection.Time.TotalSeconds, ejection.Reason, ejection.Detail);
         ejected?.Invoke(ejection);
     }

@@ -50,7 +50,7 @@ internal sealed partial class ClusterBalancer(
 
         var initial = MeanLatency(old.All);
         var all = new List<BalancedEndpoint>();
-        var groups = new GroupBuilder(cluster, place?.Own, time);
+        var groups = new GroupBuilder(cluster, place?.Own, time, place?.Weights);
         var seen = new HashSet<Key>();
         foreach (var locality in assignment.Localities)
         {
@@ -294,7 +294,9 @@ internal sealed partial class ClusterBalancer(
 /// <param name="Own">Null is unknown.</param>
 /// <param name="Decisions">Null counts nothing.</param>
 /// <param name="Service">The called service, for what is counted.</param>
-internal sealed record BalancerPlace(Locality? Own, DecisionCounter? Decisions, string Service)
+/// <param name="Namespace">Its namespace.</param>
+/// <param name="Weights">Told of weights by load reports; null: nobody is.</param>
+internal sealed record BalancerPlace(Locality? Own, DecisionCounter? Decisions, string Service, string Namespace, IWeightWatch? Weights = null)
 {
-    public void Count(string decision, string reason) => Decisions?.Count(decision, reason, Service);
+    public void Count(string decision, string reason) => Decisions?.Count(decision, reason, Service, Namespace);
 }

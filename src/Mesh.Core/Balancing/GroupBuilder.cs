@@ -5,7 +5,8 @@ namespace Mesh.Balancing;
 
 /// <summary>Arranges the endpoints of one update by priority, distance and locality. Not thread-safe: lives for one update.</summary>
 /// <param name="own">Where the caller stands; null is unknown, then nothing is near.</param>
-internal sealed class GroupBuilder(Cluster cluster, Locality? own, TimeProvider time)
+/// <param name="watch">Told of weights by load reports; null: nobody is.</param>
+internal sealed class GroupBuilder(Cluster cluster, Locality? own, TimeProvider time, IWeightWatch? watch = null)
 {
     private readonly SortedDictionary<int, List<Listed>> _priorities = [];
 
@@ -71,7 +72,7 @@ internal sealed class GroupBuilder(Cluster cluster, Locality? own, TimeProvider 
         Picker Picker(Listed member)
         {
             var key = (priority, member.Locality.Locality);
-            return used[key] = known.TryGetValue(key, out var picker) ? picker : Pickers.Picker.For(cluster, time);
+            return used[key] = known.TryGetValue(key, out var picker) ? picker : Pickers.Picker.For(cluster, time, watch);
         }
     }
 

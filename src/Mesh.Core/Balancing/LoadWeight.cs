@@ -40,10 +40,12 @@ internal sealed class LoadWeight
     public void StartAgain() => Volatile.Write(ref _since, Never);
 
     /// <summary>0 when there was no report, when they have just begun (blackout), or when the last one is too old.</summary>
-    public double At(WeightedRoundRobin settings, TimeProvider time, long now)
+    /// <param name="isStale">The last one is too old.</param>
+    public double At(WeightedRoundRobin settings, TimeProvider time, long now, out bool isStale)
     {
         var (reportedAt, since) = (Volatile.Read(ref _reportedAt), Volatile.Read(ref _since));
-        if (reportedAt == Never || since == Never)
+        isStale = false;
+        if (reportedAt == Never)
         {
             return 0;
         }
@@ -51,9 +53,10 @@ internal sealed class LoadWeight
         if (time.GetElapsedTime(reportedAt, now) >= settings.Expiration)
         {
             StartAgain();
+            isStale = true;
             return 0;
         }
 
-        return time.GetElapsedTime(since, now) < settings.Blackout ? 0 : Volatile.Read(ref _weight);
+        return since == Never || time.GetElapsedTime(since, now) < settings.Blackout ? 0 : Volatile.Read(ref _weight);
     }
 }

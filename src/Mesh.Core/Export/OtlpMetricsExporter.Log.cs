@@ -20,5 +20,8 @@ internal sealed partial class OtlpMetricsExporter
 
         [LoggerMessage(3204, LogLevel.Critical, "The sending of measurements died: this workload disappears from the mesh's numbers. Restart it and report this", EventName = nameof(ExportDied))]
         public static partial void ExportDied(ILogger logger, Exception exception);
+
+        [LoggerMessage(3205, LogLevel.Error, "A gauge could not be read: it is missing in what is sent. Report this", EventName = nameof(GaugesFail))]
+        public static partial void GaugesFail(ILogger logger, Exception exception);
     }
 }

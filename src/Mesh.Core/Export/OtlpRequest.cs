@@ -1,21 +1,17 @@
+using Google.Protobuf;
 using Mesh.Protos.Otlp;
 using Mesh.Telemetry;
+using Exemplar = Mesh.Protos.Otlp.Exemplar;
 
 namespace Mesh.Export;
 
-/// <summary>Turns what was counted into OTLP: delta exponential histograms in seconds.</summary>
+/// <summary>Turns what was counted into OTLP: durations are delta exponential histograms in seconds, counters delta sums, gauges what they are.</summary>
 internal static class OtlpRequest
 {
-    public static ExportMetricsServiceRequest From(Resource resource, IEnumerable<PendingSeries> pending)
+    public static ExportMetricsServiceRequest From(Resource resource, IEnumerable<PendingPoint> points)
     {
-        var scope = new ScopeMetrics { Scope = new InstrumentationScope { Name = "Mesh" } };
-        foreach (var byName in pending.GroupBy(p => p.Series.Name, StringComparer.Ordinal))
-        {
-            var histogram = new ExponentialHistogram { AggregationTemporality = AggregationTemporality.Delta };
-            histogram.DataPoints.AddRange(byName.Select(Point));
-            scope.Metrics.Add(new Metric { Name = byName.Key, Unit = "s", ExponentialHistogram = histogram });
-        }
-
+        var scope = new ScopeMetrics { Scope = new InstrumentationScope { Name = CounterTotals.MeterName } };
+        scope.Metrics.AddRange(points.GroupBy(p => (p.Name, p.Unit, p.GetType())).Select(Metric));
         var metrics = new ResourceMetrics { Resource = resource };
         metrics.ScopeMetrics.Add(scope);
         var request = new ExportMetricsServiceRequest();
@@ -32,7 +28,45 @@ internal static class OtlpRequest
         return resource;
     }
 
-    private static ExponentialHistogramDataPoint Point(PendingSeries pending)
+    private static Metric Metric(IGrouping<(string Name, string Unit, Type), PendingPoint> points)
+    {
+        var metric = new Metric { Name = points.Key.Name, Unit = points.Key.Unit };
+        switch (points.First())
+        {
+            case PendingDurations:
+                metric.ExponentialHistogram = new ExponentialHistogram { AggregationTemporality = AggregationTemporality.Delta };
+                metric.ExponentialHistogram.DataPoints.AddRange(points.Cast<PendingDurations>().Select(Point));
+                break;
+            case PendingCount:
+                metric.Sum = new Sum { AggregationTemporality = AggregationTemporality.Delta, IsMonotonic = true };
+                metric.Sum.DataPoints.AddRange(points.Select(Number));
+                break;
+            default:
+                metric.Gauge = new Gauge();
+                metric.Gauge.DataPoints.AddRange(points.Select(Number));
+                break;
+        }
+
+        return metric;
+    }
+
+    private static NumberDataPoint Number(PendingPoint pending)
+    {
+        var point = new NumberDataPoint { TimeUnixNano = Nanoseconds(pending.End) };
+        if (pending is PendingCount count)
+        {
+            (point.StartTimeUnixNano, point.AsInt) = (Nanoseconds(pending.Start), count.Count);
+        }
+        else
+        {
+            point.AsDouble = ((PendingGauge)pending).Value;
+        }
+
+        point.Attributes.AddRange(pending.Tags.Select(t => Attribute(t.Key, t.Value)));
+        return point;
+    }
+
+    private static ExponentialHistogramDataPoint Point(PendingDurations pending)
     {
         var counts = pending.Counts;
         var first = Array.FindIndex(counts, c => c != 0);
@@ -54,9 +88,16 @@ internal static class OtlpRequest
             StartTimeUnixNano = Nanoseconds(pending.Start),
             TimeUnixNano = Nanoseconds(pending.End),
         };
-        foreach (var (key, value) in pending.Series.Tags)
+        point.Attributes.AddRange(pending.Tags.Select(t => Attribute(t.Key, t.Value)));
+        if (pending.Exemplar is { } exemplar)
         {
-            point.Attributes.Add(Attribute(key, value));
+            point.Exemplars.Add(new Exemplar
+            {
+                TimeUnixNano = Nanoseconds(exemplar.At),
+                AsDouble = exemplar.Duration.TotalSeconds,
+                TraceId = ByteString.CopyFrom(exemplar.TraceBytes()),
+                SpanId = ByteString.CopyFrom(exemplar.SpanBytes()),
+            });
         }
 
         return point;

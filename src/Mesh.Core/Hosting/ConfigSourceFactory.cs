@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using Mesh.Config;
 using Mesh.Spiffe;
 using Mesh.Xds;
@@ -27,7 +28,10 @@ internal static class ConfigSourceFactory
             services.GetRequiredService<TimeProvider>(),
             new Random(),
             services.GetRequiredService<ILoggerFactory>(),
-            TrustDomain.Parse(options.TrustDomain));
+            TrustDomain.Parse(options.TrustDomain),
+            services.GetService<IMeterFactory>() is { } meters
+                ? new XdsMetrics(meters, options.ControlPlane ?? string.Empty, services.GetRequiredService<TimeProvider>())
+                : null);
     }
 
     /// <summary>Starts what <see cref="Create"/> made; never waits.</summary>

@@ -8,6 +8,7 @@ using Mesh.Outbound.Steps;
 using Mesh.Policy;
 using Mesh.Resilience;
 using Mesh.Spiffe;
+using Mesh.Tap;
 using Mesh.Telemetry;
 using Mesh.Traffic;
 using Mesh.Xds;
@@ -36,7 +37,8 @@ internal static class MeshCoreServiceCollectionExtensions
         services.AddSingleton<IValidateOptions<MeshOptions>, MeshOptionsValidator>();
         services.TryAddSingleton(TimeProvider.System);
         services.TryAddSingleton(sp => Embedded(sp) is null ? MeshActivation.From(Options(sp)) : new MeshActivation(true));
-        services.TryAddSingleton<MetricAggregate>();
+        services.TryAddSingleton(sp => new MetricAggregate(sp.GetRequiredService<TimeProvider>()) { IsOff = !Options(sp).Metrics });
+        services.TryAddSingleton(sp => new CounterTotals(meters: sp.GetService<IMeterFactory>(), time: sp.GetRequiredService<TimeProvider>()));
         services.TryAddSingleton(sp => LocalNode.From(Options(sp)));
         services.TryAddSingleton(CreateTrust);
         services.TryAddSingleton(CreateDialer);
@@ -49,6 +51,14 @@ internal static class MeshCoreServiceCollectionExtensions
         services.TryAddSingleton(CreateJwksStore);
         services.TryAddSingleton(CreateInboundTable);
         services.TryAddSingleton(CreateExporter);
+        services.TryAddSingleton(sp => new IdleSeriesSweep(
+            new SeriesCollector(sp.GetRequiredService<MetricAggregate>(), sp.GetRequiredService<CounterTotals>()), sp.GetRequiredService<TimeProvider>(), sp.GetRequiredService<ILogger<IdleSeriesSweep>>()));
+        services.TryAddSingleton(sp => CreateText(sp));
+        services.TryAddSingleton(sp => new MetricsListener(sp.GetRequiredService<MetricsText>(), sp.GetRequiredService<TimeProvider>(), sp.GetRequiredService<ILogger<MetricsListener>>()));
+        services.AddMeshTracing();
+        services.TryAddSingleton<TapPoint>();
+        services.TryAddSingleton<DenialReports>();
+        services.TryAddSingleton(CreateAttendance);
         services.AddSingleton<MeshLifetime>();
         services.AddHostedService(sp => sp.GetRequiredService<MeshLifetime>());
         return services;
@@ -64,12 +74,13 @@ internal static class MeshCoreServiceCollectionExtensions
             provider.GetRequiredService<TimeProvider>(),
             Chance,
             provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>()));
-        services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>()));
+        services.TryAddSingleton(provider => new TelemetryStep(provider.GetService<IMeterFactory>(), provider.GetRequiredService<TimeProvider>(), provider.GetRequiredService<SpanRecorder>(), provider.GetRequiredService<TapPoint>()));
         services.TryAddSingleton(provider => new MeshConnector(
             provider.GetRequiredService<TimeProvider>(),
             provider.GetRequiredService<LiveConnections>(),
             provider.GetRequiredService<TelemetryStep>().DecisionCounter,
-            provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>()));
+            provider.GetRequiredService<ILoggerFactory>().CreateLogger<OutboundPipeline>(),
+            provider.GetRequiredService<TelemetryStep>().Subchannels));
         services.TryAddSingleton(provider => new OpaquePipeline(
             provider.GetRequiredService<MeshConnector>(),
             provider.GetRequiredService<IWorkloadIdentitySource>(),
@@ -93,8 +104,9 @@ internal static class MeshCoreServiceCollectionExtensions
             services.GetRequiredService<TelemetryStep>().DecisionCounter,
             services.GetRequiredService<LocalNode>().Locality,
             services.GetRequiredService<LiveConnections>(),
-            services.GetRequiredService<LocalNode>().Reach);
-        return new OutboundTableStore(
+            services.GetRequiredService<LocalNode>().Reach,
+            services.GetRequiredService<TelemetryStep>().Subchannels);
+        var tables = new OutboundTableStore(
             services.GetRequiredService<IConfigSource>(),
             clusters,
             SettingsOf(services),
@@ -102,6 +114,12 @@ internal static class MeshCoreServiceCollectionExtensions
             services.GetRequiredService<TimeProvider>(),
             Chance,
             services.GetRequiredService<ILoggerFactory>());
+        if (services.GetService<IMeterFactory>() is { } meters)
+        {
+            BalancerGauges.Register(meters, tables, services.GetRequiredService<TimeProvider>());
+        }
+
+        return tables;
     }
 
     private static OutboundSettings SettingsOf(IServiceProvider services)
@@ -202,6 +220,12 @@ internal static class MeshCoreServiceCollectionExtensions
             ?? new ControlPlaneChannel(Address(options), services.GetRequiredService<ControlPlaneDialer>(), services.GetRequiredService<IWorkloadIdentitySource>());
     }
 
+    private static MetricsText CreateText(IServiceProvider services)
+    {
+        var node = services.GetRequiredService<LocalNode>();
+        return new MetricsText(services.GetRequiredService<MetricAggregate>(), services.GetRequiredService<CounterTotals>(), node.Workload, node.Namespace, node.Id);
+    }
+
     private static OtlpMetricsExporter CreateExporter(IServiceProvider services)
     {
         var node = services.GetRequiredService<LocalNode>();
@@ -211,7 +235,22 @@ internal static class MeshCoreServiceCollectionExtensions
             services.GetRequiredService<IAdsConnector>().ConnectAsync,
             Options(services).TelemetryInterval,
             services.GetRequiredService<TimeProvider>(),
-            services.GetRequiredService<ILogger<OtlpMetricsExporter>>());
+            services.GetRequiredService<ILogger<OtlpMetricsExporter>>(),
+            services.GetRequiredService<CounterTotals>());
+    }
+
+    private static TapAttendance CreateAttendance(IServiceProvider services)
+    {
+        var node = services.GetRequiredService<LocalNode>();
+        return new TapAttendance(
+            services.GetRequiredService<TapPoint>(),
+            services.GetRequiredService<DenialReports>(),
+            new TapAttendant(node.Id, node.Workload, !Options(services).Tap),
+            services.GetRequiredService<OtlpMetricsExporter>().Hurry,
+            services.GetRequiredService<IAdsConnector>().ConnectAsync,
+            services.GetRequiredService<TimeProvider>(),
+            new Random(),
+            services.GetRequiredService<ILogger<TapAttendance>>());
     }
 
     /// <summary>Stands where an identity would while the mesh is off.</summary>

@@ -1,6 +1,7 @@
 using Mesh.Config;
 using Mesh.Export;
 using Mesh.Identity;
+using Mesh.Tap;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -13,6 +14,10 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
 {
     private static readonly TimeSpan LongestFlush = TimeSpan.FromSeconds(2);
     private OtlpMetricsExporter? _exporter;
+    private IdleSeriesSweep? _sweep;
+    private MetricsListener? _listener;
+    private OtlpSpanExporter? _spans;
+    private TapAttendance? _attendance;
     private IDisposable? _trust;
 
     public Task StartingAsync(CancellationToken cancellationToken)
@@ -21,6 +26,18 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
         {
             Log.MeshIsOff(logger);
             return Task.CompletedTask;
+        }
+
+        var options = services.GetRequiredService<IOptions<MeshOptions>>().Value;
+        if (options.Metrics)
+        {
+            MeshInstruments.Register(services);
+        }
+
+        if (options.MetricsListen is { } listen && MetricsListener.TryParse(listen, out var endPoint))
+        {
+            _listener = services.GetRequiredService<MetricsListener>();
+            _listener.Start(endPoint);
         }
 
         var config = services.GetRequiredService<IConfigSource>();
@@ -32,13 +49,27 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
         }
 
         ConfigSourceFactory.Start(config);
-        var options = services.GetRequiredService<IOptions<MeshOptions>>().Value;
         var controlPlane = services.GetService<IEmbeddedControlPlane>() is null ? options.ControlPlane : "this process";
         if (!string.IsNullOrWhiteSpace(controlPlane))
         {
-            _exporter = services.GetRequiredService<OtlpMetricsExporter>();
-            _exporter.Start();
+            if (options.Metrics)
+            {
+                _exporter = services.GetRequiredService<OtlpMetricsExporter>();
+                _exporter.Start();
+            }
+
+            _spans = services.GetRequiredService<OtlpSpanExporter>();
+            _spans.Start();
+            _attendance = services.GetRequiredService<TapAttendance>();
+            _attendance.Start();
             Log.MeshIsOn(logger, services.GetRequiredService<LocalNode>().Id, controlPlane);
+        }
+
+        if (options.Metrics && _exporter is null)
+        {
+            // Nothing is sent, but may be scraped.
+            _sweep = services.GetRequiredService<IdleSeriesSweep>();
+            _sweep.Start();
         }
 
         return Task.CompletedTask;
@@ -52,9 +83,29 @@ internal sealed partial class MeshLifetime(IServiceProvider services, MeshActiva
             return;
         }
 
+        if (_attendance is not null)
+        {
+            await _attendance.DisposeAsync().ConfigureAwait(false);
+        }
+
         if (_exporter is not null)
         {
             await _exporter.StopAsync(LongestFlush).ConfigureAwait(false);
+        }
+
+        if (_sweep is not null)
+        {
+            await _sweep.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (_listener is not null)
+        {
+            await _listener.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (_spans is not null)
+        {
+            await _spans.StopAsync(LongestFlush).ConfigureAwait(false);
         }
 
         if (services.GetRequiredService<IConfigSource>() is IAsyncDisposable config)

@@ -64,8 +64,20 @@ public sealed class MeshOptions
     /// <summary>How configuration is asked for. Default: <see cref="AdsVariant.Delta"/>.</summary>
     public AdsVariant AdsVariant { get; set; } = AdsVariant.Delta;
 
-    /// <summary>How often measurements go to the control plane, 1 s–5 min. Default: 5 s.</summary>
+    /// <summary>How often measurements go to the control plane, 1 s–5 min; every second while somebody looks at them there. Default: 5 s.</summary>
     public TimeSpan TelemetryInterval { get; set; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Count calls, and send the counts to the control plane. Off, this workload shows on no graph but as others see it. Default: true.</summary>
+    public bool Metrics { get; set; } = true;
+
+    /// <summary>
+    /// Where this process answers scrapes without a web server of its own: a port (<c>9464</c>, on all addresses) or an address with port (<c>127.0.0.1:9464</c>). Web apps use
+    /// <c>MapMeshMetrics()</c> instead. Default: none.
+    /// </summary>
+    public string? MetricsListen { get; set; }
+
+    /// <summary>Whether requests of this workload may be watched live (<c>mesh tap</c>, <c>mesh top</c>). Default: true.</summary>
+    public bool Tap { get; set; } = true;
 
     /// <summary>By client name, what that client allows its calls at most: sections <c>Mesh:Clients:&lt;name&gt;</c>. Names of typed and gRPC clients are their types'. Default: none.</summary>
     public IDictionary<string, MeshClientOptions> Clients { get; } = new Dictionary<string, MeshClientOptions>(StringComparer.Ordinal);
@@ -78,6 +90,9 @@ public sealed class MeshOptions
 
     /// <summary>How keys of token issuers are fetched.</summary>
     public MeshJwksOptions Jwks { get; set; } = new();
+
+    /// <summary>Which calls are traced.</summary>
+    public MeshTracesOptions Traces { get; set; } = new();
 }
 
 /// <summary>The two forms of the aggregated discovery service (xDS v3).</summary>
@@ -121,6 +136,9 @@ public sealed class MeshServerOptions
     /// <summary>What becomes of requests that can be read in more than one way. Default: <see cref="MeshAmbiguousRequests.Refuse"/> where a policy decides who may do what, else <see cref="MeshAmbiguousRequests.Pass"/>.</summary>
     public MeshAmbiguousRequests? AmbiguousPaths { get; set; }
 
+    /// <summary>Write a line about each request to standard error. Default: <see cref="MeshAccessLog.Off"/>.</summary>
+    public MeshAccessLog AccessLog { get; set; }
+
     /// <summary>Networks (<c>10.0.0.0/8</c>) and addresses of proxies outside of the mesh whose forwarding headers (<c>x-forwarded-for</c> and the like) reach the app. Default: none.</summary>
     /// <remarks>Headers that say who somebody is, such as <c>x-forwarded-client-cert</c>, are taken from mesh peers alone.</remarks>
     public IList<string> TrustedProxies { get; } = [];
@@ -137,6 +155,19 @@ public enum MeshAmbiguousRequests
 
     /// <summary>It stays as it came.</summary>
     Pass,
+}
+
+/// <summary>How requests served are logged.</summary>
+public enum MeshAccessLog
+{
+    /// <summary>Not at all: <c>off</c>.</summary>
+    Off,
+
+    /// <summary>One JSON object a line: <c>json</c>.</summary>
+    Json,
+
+    /// <summary>The combined format of the Apache HTTP server: <c>apache</c>.</summary>
+    Apache,
 }
 
 /// <summary>How keys of token issuers are fetched: section <c>Mesh:Jwks</c>.</summary>

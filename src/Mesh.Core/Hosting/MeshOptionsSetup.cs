@@ -56,6 +56,9 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        options.Metrics = Flag(section, nameof(MeshOptions.Metrics), problems) ?? options.Metrics;
+        options.MetricsListen = Text(section, nameof(MeshOptions.MetricsListen)) ?? options.MetricsListen;
+        options.Tap = Flag(section, nameof(MeshOptions.Tap), problems) ?? options.Tap;
         if (options is { ControlPlane: not null, Token: null, TokenFile: null, CertificateFile: null, KeyFile: null, WorkloadApi: null })
         {
             // What SPIFFE's own tools go by. It alone turns nothing on, and nothing that was set yields to it.
@@ -130,13 +133,63 @@ internal sealed class MeshOptionsSetup(IConfiguration? configuration) : IConfigu
             }
         }
 
+        if (Text(server, nameof(MeshServerOptions.AccessLog)) is { } log)
+        {
+            // By hand: Enum.TryParse takes numbers and lists.
+            MeshAccessLog? known = log.ToUpperInvariant() switch
+            {
+                "OFF" => MeshAccessLog.Off,
+                "JSON" => MeshAccessLog.Json,
+                "APACHE" => MeshAccessLog.Apache,
+                _ => null,
+            };
+            if (known is { } parsed)
+            {
+                options.Server.AccessLog = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Server:AccessLog is '{log}'. Use off, json or apache.");
+            }
+        }
+
         var jwks = section.GetSection(nameof(MeshOptions.Jwks));
         options.Jwks.AllowHttp = Flag(jwks, nameof(MeshJwksOptions.AllowHttp), problems) ?? options.Jwks.AllowHttp;
         Replace(options.Jwks.AllowedNetworks, List(jwks, nameof(MeshJwksOptions.AllowedNetworks)));
 
+        ReadTraces(section.GetSection(nameof(MeshOptions.Traces)), options.Traces, problems);
         if (problems.Count > 0)
         {
             throw new MeshConfigurationException(problems);
+        }
+    }
+
+    private static void ReadTraces(IConfigurationSection section, MeshTracesOptions traces, List<string> problems)
+    {
+        traces.Enabled = Flag(section, nameof(MeshTracesOptions.Enabled), problems) ?? traces.Enabled;
+        traces.Failed = Flag(section, nameof(MeshTracesOptions.Failed), problems) ?? traces.Failed;
+        if (Text(section, nameof(MeshTracesOptions.Ratio)) is { } ratio)
+        {
+            if (double.TryParse(ratio, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var parsed))
+            {
+                traces.Ratio = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Traces:Ratio is '{ratio}'. Use a share from 0 to 1, such as 0.01.");
+            }
+        }
+
+        if (Text(section, nameof(MeshTracesOptions.SlowerThan)) is { } slow)
+        {
+            if (TimeSpan.TryParse(slow, CultureInfo.InvariantCulture, out var parsed))
+            {
+                traces.SlowerThan = parsed;
+            }
+            else
+            {
+                problems.Add($"Mesh:Traces:SlowerThan is '{slow}'. Use hours:minutes:seconds, such as 00:00:01.");
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using Mesh.Export;
 using Mesh.Identity;
 using Mesh.Spiffe;
 using Mesh.Traffic;
@@ -55,6 +56,11 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
             problems.Add($"Mesh:TelemetryInterval is {options.TelemetryInterval}. Use 00:00:01 to 00:05:00.");
         }
 
+        if (options.MetricsListen is { } listen && !MetricsListener.TryParse(listen, out _))
+        {
+            problems.Add($"Mesh:MetricsListen is '{listen}'. Use a port such as 9464, or an address with one such as 127.0.0.1:9464.");
+        }
+
         if (string.IsNullOrWhiteSpace(options.ClusterDomain) || Uri.CheckHostName(options.ClusterDomain) != UriHostNameType.Dns)
         {
             problems.Add($"Mesh:ClusterDomain is '{options.ClusterDomain}'. Use a DNS suffix such as cluster.local.");
@@ -70,6 +76,16 @@ internal sealed class MeshOptionsValidator(IEmbeddedControlPlane? embedded = nul
         problems.AddRange(options.Server.ProbePaths.Where(p => !p.StartsWith('/')).Select(p => $"Mesh:Server:ProbePaths holds '{p}'. Start every path with '/'."));
         problems.AddRange(options.Server.ExcludedPorts.Where(p => p is < 1 or > 65535).Select(p => $"Mesh:Server:ExcludedPorts holds {p}. Use port numbers, 1–65535."));
         CheckLimits(options.Server, problems);
+        if (options.Traces.Ratio is not (null or (>= 0 and <= 1)))
+        {
+            problems.Add($"Mesh:Traces:Ratio is {options.Traces.Ratio}. Use a share from 0 to 1, such as 0.01.");
+        }
+
+        if (options.Traces.SlowerThan < TimeSpan.Zero)
+        {
+            problems.Add($"Mesh:Traces:SlowerThan is {options.Traces.SlowerThan}. Use zero (never) or more.");
+        }
+
         CheckNetworks(options.Server.TrustedProxies, "Mesh:Server:TrustedProxies", problems);
         CheckNetworks(options.Jwks.AllowedNetworks, "Mesh:Jwks:AllowedNetworks", problems);
         return problems;

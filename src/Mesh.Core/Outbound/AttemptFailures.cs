@@ -28,7 +28,7 @@ internal static class AttemptFailures
         }
 
         // Anything else is the request's own fault (its content threw, it is malformed), not the endpoint's.
-        return exception is not (HttpRequestException or IOException) ? AttemptEnd.Cancelled
+        return givenUp || exception is not (HttpRequestException or IOException) ? AttemptEnd.Cancelled
             : bodyUntouched ? AttemptEnd.Refused
             : AttemptEnd.Reset;
     }

@@ -12,17 +12,18 @@ namespace Mesh.Outbound;
 /// <param name="decisions">Null counts nothing.</param>
 /// <param name="live">Who ends connections whose peer is no longer believed; null: nobody.</param>
 /// <param name="own">Where this workload runs; null is unknown.</param>
+/// <param name="subchannels">Null counts nothing.</param>
 /// <param name="seen">How an endpoint is reached from here; null is as the control plane says.</param>
 internal sealed class ClusterRegistry(
     IWorkloadIdentitySource identities, TimeProvider time, ILoggerFactory loggers, IEndpointTransport? transport = null, Random? random = null, DecisionCounter? decisions = null,
-    Locality? own = null, LiveConnections? live = null, Func<Endpoint, Endpoint>? seen = null)
+    Locality? own = null, LiveConnections? live = null, Func<Endpoint, Endpoint>? seen = null, SubchannelMetrics? subchannels = null)
     : IAsyncDisposable
 {
     private readonly Dictionary<string, OutboundCluster> _clusters = new(StringComparer.Ordinal);
     private readonly ILogger<ClusterBalancer> _balancerLogger = loggers.CreateLogger<ClusterBalancer>();
     private readonly ILogger<ClusterWatch> _watchLogger = loggers.CreateLogger<ClusterWatch>();
     private readonly IEndpointTransport _transport = transport
-        ?? new SocketsTransport(new MeshConnector(time, live, decisions, loggers.CreateLogger<OutboundPipeline>()), identities);
+        ?? new SocketsTransport(new MeshConnector(time, live, decisions, loggers.CreateLogger<OutboundPipeline>(), subchannels), identities);
     private readonly Random _random = random ?? new Random();
     private Dictionary<string, ClusterResult> _seen = new(StringComparer.Ordinal);
 
@@ -93,6 +94,10 @@ internal sealed class ClusterRegistry(
             time,
             _balancerLogger,
             new Random(_random.Next()),
-            ejection => decisions?.Count(Decisions.Eject, ejection.Reason, cluster.Service),
-            new BalancerPlace(own, decisions, cluster.Service));
+            ejection =>
+            {
+                decisions?.Count(Decisions.Eject, ejection.Reason, cluster.Service, cluster.Namespace);
+                subchannels?.Ejected(cluster, ejection.Reason);
+            },
+            new BalancerPlace(own, decisions, cluster.Service, cluster.Namespace, subchannels?.WeightsOf(cluster)));
 }

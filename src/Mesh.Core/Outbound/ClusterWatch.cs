@@ -22,7 +22,7 @@ internal sealed class ClusterWatch : IAsyncDisposable
             new HealthProbes(transport, identities, time).ProbeAsync,
             time,
             new Random(random.Next()),
-            () => decisions?.Count(Decisions.Eject, Ejection.HealthCheck, cluster.Service),
+            () => decisions?.Count(Decisions.Eject, Ejection.HealthCheck, cluster.Service, cluster.Namespace),
             logger);
         _loads = new LoadStreams(cluster.Name, time, new Random(random.Next()), logger);
         _warm = new WarmConnections(time, new Random(random.Next()));

@@ -37,6 +37,17 @@ internal sealed class EndpointConnections(ConnectionLimits limits, TimeProvider 
     /// <summary>Connections that wait for calls.</summary>
     public int Ready => _ready.Count;
 
+    /// <summary>Connections that are there, and whether more are being made.</summary>
+    public (int Established, bool More) Look()
+    {
+        var ready = _ready.Count;
+        lock (_lock)
+        {
+            var established = _http1.Open + _http2.Open + ready;
+            return (established, _permits > established);
+        }
+    }
+
     /// <summary>Makes connections until so many are ready. Nothing when the transport has none of its own.</summary>
     /// <exception cref="IOException">One could not be made.</exception>
     public async Task WarmAsync(int count, CancellationToken cancellationToken)

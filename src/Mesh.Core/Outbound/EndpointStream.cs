@@ -8,7 +8,18 @@ namespace Mesh.Outbound;
 internal sealed class EndpointStream(Socket socket, ConnectionPermit? permit = null) : NetworkStream(socket, ownsSocket: true)
 {
     private IDisposable? _watch;
+    private Action? _onClosed;
     private volatile bool _closed;
+
+    /// <summary>Calls once, when it is closed.</summary>
+    public void WhenClosed(Action onClosed)
+    {
+        _onClosed = onClosed;
+        if (_closed)
+        {
+            TellClosed();
+        }
+    }
 
     /// <summary>Ends it when its peer is no longer believed, or one of the certificates is over.</summary>
     /// <param name="onClosed">Told the reason when that happens.</param>
@@ -30,7 +41,10 @@ internal sealed class EndpointStream(Socket socket, ConnectionPermit? permit = n
         _closed = true;
         _watch?.Dispose();
         permit?.Dispose();
+        TellClosed();
     }
+
+    private void TellClosed() => Interlocked.Exchange(ref _onClosed, null)?.Invoke();
 
     private sealed class Outbound(Socket socket, WorkloadIdentity identity, Peer peer, ConnectionPermit? permit, Action<string>? onClosed) : LiveConnection(identity, peer)
     {

@@ -14,7 +14,8 @@ namespace Mesh.Outbound;
 /// <summary>Makes the connection to one endpoint: TCP, then TLS as its metadata says. Never plaintext to what is known to be meshed. Thread-safe.</summary>
 /// <param name="live">Who ends connections whose peer is no longer believed; null: nobody.</param>
 /// <param name="decisions">Null counts nothing.</param>
-internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? live, DecisionCounter? decisions, ILogger logger)
+/// <param name="subchannels">Null counts nothing.</param>
+internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? live, DecisionCounter? decisions, ILogger logger, SubchannelMetrics? subchannels = null)
 {
     /// <inheritdoc cref="ConnectAsync(Endpoint, Cluster, WorkloadIdentity?, HopProtocol, ConnectionPermit?, CancellationToken)"/>
     public ValueTask<Stream> ConnectAsync(
@@ -43,6 +44,7 @@ internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? 
                 : cluster.UpstreamTls is null ? null : ForForeign(cluster.UpstreamTls, identity!, protocol == HopProtocol.Http, problem => refused = problem, verified => peer = verified);
             if (options is null)
             {
+                Connected(connection, cluster);
                 return stream;
             }
 
@@ -51,9 +53,10 @@ internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? 
             await tls.AuthenticateAsClientAsync(options, linked.Token).ConfigureAwait(false);
             if (live is not null && peer is not null)
             {
-                connection.Watch(live, identity!, peer, reason => decisions?.Count(Decisions.ConnectionEnded, reason, ServiceNames.Parse(cluster.Name).Service));
+                connection.Watch(live, identity!, peer, reason => Decide(Decisions.ConnectionEnded, reason, cluster));
             }
 
+            Connected(connection, cluster);
             return tls;
         }
         catch (Exception e) when (e is SocketException or IOException or AuthenticationException or OperationCanceledException)
@@ -64,10 +67,15 @@ internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? 
             }
 
             socket.Dispose();
+            if (!cancellationToken.IsCancellationRequested)
+            {
+                subchannels?.ConnectFailed(cluster.Name);
+            }
+
             if (refused is not null)
             {
                 Log.PeerRefused(logger, endpoint.HostPort, refused.Problem);
-                decisions?.Count(Decisions.PeerRefused, refused.Reason, ServiceNames.Parse(cluster.Name).Service);
+                Decide(Decisions.PeerRefused, refused.Reason, cluster);
                 throw new EndpointConnectException($"The endpoint {endpoint.HostPort} was refused: {refused.Problem}", e) { IsTls = true };
             }
 
@@ -83,6 +91,24 @@ internal sealed partial class MeshConnector(TimeProvider time, LiveConnections? 
 
             var reason = e is OperationCanceledException ? $"no answer within {cluster.ConnectTimeout.TotalSeconds:0.###} s" : e.Message;
             throw new EndpointConnectException($"The endpoint {endpoint.HostPort} could not be connected: {reason}", e);
+        }
+    }
+
+    private void Decide(string decision, string reason, Cluster cluster)
+    {
+        if (decisions is not null)
+        {
+            var (service, @namespace) = ServiceNames.Parse(cluster.Name);
+            decisions.Count(decision, reason, service, @namespace);
+        }
+    }
+
+    private void Connected(EndpointStream connection, Cluster cluster)
+    {
+        if (subchannels is not null)
+        {
+            subchannels.Connected(cluster.Name);
+            connection.WhenClosed(() => subchannels.Disconnected(cluster.Name));
         }
     }
 

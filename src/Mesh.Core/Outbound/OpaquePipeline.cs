@@ -23,7 +23,7 @@ internal sealed class OpaquePipeline(
         var start = time.GetTimestamp();
         if (cluster.Balancer.Drop(random) is { } category)
         {
-            decisions.Count(Decisions.Drop, category, cluster.Service);
+            decisions.Count(Decisions.Drop, category, cluster.Service, cluster.Namespace);
             throw new OpaqueRefusedException($"The control plane wants some connections to cluster '{cluster.Name}' dropped (category '{category}').");
         }
 
@@ -80,7 +80,7 @@ internal sealed class OpaquePipeline(
                     throw new OpaqueRefusedException($"{e.Message} ({attempt} endpoints tried)", e);
                 }
 
-                decisions.Count(Decisions.Retry, "connect_failure", cluster.Service);
+                decisions.Count(Decisions.Retry, "connect_failure", cluster.Service, cluster.Namespace);
             }
             catch
             {
@@ -129,7 +129,7 @@ internal sealed class OpaquePipeline(
 
     private OpaqueRefusedException TooMany(OutboundCluster cluster, string reason, int max)
     {
-        decisions.Count(Decisions.Shed, reason, cluster.Service);
+        decisions.Count(Decisions.Shed, reason, cluster.Service, cluster.Namespace);
         return new OpaqueRefusedException($"{max} connections or calls are open to cluster '{cluster.Name}', which is its limit.");
     }
 

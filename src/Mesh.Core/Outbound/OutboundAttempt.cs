@@ -76,7 +76,7 @@ internal readonly struct OutboundAttempt(OutboundCall call, OutboundEndpoint end
         if (judged && endpoint.Cluster.Balancer.Report(endpoint, result.IsFailure, now))
         {
             // Counted by the cluster, as all ejections are.
-            TelemetryStep.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
+            CallSpans.Mark(call, Decisions.Eject, Ejection.ConsecutiveFailures);
         }
 
         call.Pipeline.Telemetry.EndAttempt(call, endpoint, result, call.Pipeline.Time.GetElapsedTime(start, now), span);

@@ -33,6 +33,9 @@ internal sealed class OutboundCall(
     /// <summary>The caller's own token: tells giving up from a timeout.</summary>
     public CancellationToken Cancelled => cancelled;
 
+    /// <summary>The caller wants no answer any more: it cancelled, or it left while its request's body was read.</summary>
+    public bool IsGivenUp => cancelled.IsCancellationRequested || (request.Content is ReplayContent { Inner: var inner } ? inner : request.Content) is ICallerBody { CallerFailed: true };
+
     /// <summary>Ends the call's attempts: the caller's own token, or one that the deadline of the request being served cancels too.</summary>
     public CancellationToken Token => bound?.Token ?? cancelled;
 
@@ -49,6 +52,10 @@ internal sealed class OutboundCall(
 
     public OutboundRoute? Route { get; set; }
 
+    /// <summary>Where it is counted; null when nobody counts it. A copy of a call is counted for the service that gets it, by no route.</summary>
+    public RouteSeries? Series => listener.Destination is not { IsCounted: true } destination ? null
+        : Route?.Series is { } series && ReferenceEquals(series.Destination, destination) ? series : destination.Unrouted;
+
     /// <summary>Chosen once: retries stay in it (gRFC A31).</summary>
     public OutboundCluster? Cluster { get; set; }
 
@@ -61,6 +68,12 @@ internal sealed class OutboundCall(
         get => _rare?.Delayed ?? TimeSpan.Zero;
         set => Rare.Delayed = value;
     }
+
+    /// <summary>What the latest attempt sent and received; null where nobody wants to know.</summary>
+    public GrpcSizes? Sizes => _rare?.Sizes;
+
+    /// <summary>How long no attempt ran between those it has made; null without retries, or where nobody wants to know.</summary>
+    public TimeSpan? Waited => _rare?.Waited;
 
     /// <summary>What the caller's request was; null when the route did not change it.</summary>
     public RequestBefore? Before
@@ -84,6 +97,13 @@ internal sealed class OutboundCall(
     {
         get => _rare?.Session;
         set => Rare.Session = value;
+    }
+
+    /// <summary>For those who look while it goes on; null where nobody does.</summary>
+    public Tap.OpenExchange? Open
+    {
+        get => _rare?.Open;
+        set => Rare.Open = value;
     }
 
     /// <summary>Where on the ring it begins, when the cluster has one (gRFC A42).</summary>
@@ -160,6 +180,43 @@ internal sealed class OutboundCall(
         if (_replay is null && request.Content is { } content)
         {
             request.Content = _replay = new ReplayContent(content);
+        }
+    }
+
+    /// <summary>Measures the body of the attempt that begins, until <see cref="UnmeasureBody"/>.</summary>
+    public void MeasureBody()
+    {
+        var sizes = Rare.Sizes = new GrpcSizes();
+        if (request.Content is { } content)
+        {
+            request.Content = new MeasuredContent(content, sizes);
+        }
+    }
+
+    /// <summary>The connection has the body: the request is as it was.</summary>
+    public void UnmeasureBody()
+    {
+        if (request.Content is MeasuredContent measured)
+        {
+            request.Content = measured.Inner;
+        }
+    }
+
+    /// <summary>An attempt has failed, and another one is to come.</summary>
+    /// <param name="now">Timestamp.</param>
+    public void WaitBegins(long now)
+    {
+        Rare.WaitsSince = now;
+        Rare.Waited ??= TimeSpan.Zero;
+    }
+
+    /// <summary>It begins.</summary>
+    /// <param name="now">Timestamp.</param>
+    public void WaitEnds(long now)
+    {
+        if (_rare is { WaitsSince: { } since } rare)
+        {
+            (rare.Waited, rare.WaitsSince) = (rare.Waited + pipeline.Time.GetElapsedTime(since, now), null);
         }
     }
 
@@ -302,9 +359,13 @@ internal sealed class OutboundCall(
     private sealed class RareParts
     {
         public TimeSpan Delayed;
+        public GrpcSizes? Sizes;
+        public long? WaitsSince;
+        public TimeSpan? Waited;
         public RequestBefore? Before;
         public RequestBefore? BeforeDeadline;
         public List<MirrorCopy>? Copies;
         public Steps.CallSession? Session;
+        public Tap.OpenExchange? Open;
     }
 }

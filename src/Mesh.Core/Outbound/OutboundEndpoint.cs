@@ -20,8 +20,8 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
     /// <summary>TLS of ours ends at it, so that we must have an identity first.</summary>
     public bool NeedsIdentity => IsMesh || cluster.Config.UpstreamTls is not null;
 
-    /// <summary>Its connections show a certificate of ours that has been renewed since.</summary>
-    public bool IsOutdated(EndpointHandler handler) => NeedsIdentity && identities.Current is { } identity && identity.LeafGeneration > handler.Generation;
+    /// <summary>Calls to come belong on new connections: those show a certificate of ours that has been renewed since, or rest on one that is about to end.</summary>
+    public bool IsOutdated(EndpointHandler handler) => IsOutdated(handler, NeedsIdentity ? identities.Current : null);
 
     /// <summary>The connections to send on; null when it needs an identity that is not there yet. Release it when the call has ended.</summary>
     /// <param name="http1Only">The request must not ride HTTP/2 (upgrades, CONNECT, exactly 1.x).</param>
@@ -37,8 +37,7 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
         while (true)
         {
             var current = Volatile.Read(ref slot);
-            // A newer generation is as good: a slow reader of the old one must not put it back.
-            if (current is not null && current.Generation >= (identity?.LeafGeneration ?? 0) && !current.Connections.IsOutdated && current.TryAcquire())
+            if (current is not null && !IsOutdated(current, identity) && current.TryAcquire())
             {
                 return current;
             }
@@ -69,6 +68,13 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
         }
     }
 
+    /// <summary>Connections that are there, and whether more are being made.</summary>
+    public (int Established, bool More) LookAtConnections()
+    {
+        var (http2, http1) = (Volatile.Read(ref _http2)?.Connections.Look() ?? default, Volatile.Read(ref _http1)?.Connections.Look() ?? default);
+        return (http2.Established + http1.Established, http2.More || http1.More);
+    }
+
     /// <summary>Waits for the first identity. The deadline is the caller's token.</summary>
     public ValueTask<WorkloadIdentity> WaitForIdentityAsync(CancellationToken cancellationToken) => identities.GetAsync(cancellationToken);
 
@@ -86,21 +92,24 @@ internal sealed class OutboundEndpoint(OutboundCluster cluster, Endpoint config,
         Reconnect();
     }
 
-    /// <summary>The series of attempts at this endpoint for calls to one destination; found without a dictionary.</summary>
-    public AttemptSeries SeriesFor(Destination destination)
+    /// <summary>The series of attempts at this endpoint for calls by one route; found without a dictionary.</summary>
+    public AttemptSeries SeriesFor(RouteSeries route)
     {
         var all = Volatile.Read(ref _series);
         for (var i = 0; i < all.Length; i++)
         {
-            if (ReferenceEquals(all[i].Destination, destination))
+            if (ReferenceEquals(all[i].Route, route))
             {
                 return all[i];
             }
         }
 
-        var series = new AttemptSeries(destination, this);
+        var series = new AttemptSeries(route, this);
         // A racing writer may lose its entry: the next attempt adds it again, and the aggregate gives the same series.
         Volatile.Write(ref _series, [.. all, series]);
         return series;
     }
+
+    /// <summary>A newer generation is as good: a slow reader of the old one must not put it back.</summary>
+    private static bool IsOutdated(EndpointHandler handler, WorkloadIdentity? identity) => identity?.LeafGeneration > handler.Generation || handler.Connections.IsOutdated;
 }

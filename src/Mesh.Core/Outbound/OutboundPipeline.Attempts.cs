@@ -53,7 +53,8 @@ internal sealed partial class OutboundPipeline
         call.AddTried(endpoint);
         call.Endpoint = endpoint;
         call.TellAttemptsBefore();
-        var span = TelemetryStep.StartAttempt(call, endpoint, call.IsHedge ? Decisions.Hedge : null);
+        call.WaitEnds(now);
+        var span = telemetry.Spans.StartAttempt(call, endpoint, call.IsHedge ? Decisions.Hedge : null);
         endpoint.AttemptStarted();
         var http1Only = !call.ApplyVersion(endpoint.Config);
         call.AsksForLoad |= InBandLoad.Ask(call.Request, cluster.Config);
@@ -85,6 +86,8 @@ internal sealed partial class OutboundPipeline
             }
 
             watch = resilience is { WatchesAttempts: true } ? resilience.Watch(call, cancellationToken) : null;
+            // Last: what measures the body stands around all else.
+            telemetry.StartAttempt(call);
             response = await handler.SendAsync(call.Request, watch is null ? cancellationToken : watch.Token).ConfigureAwait(false);
         }
         catch (Exception e)
@@ -93,6 +96,7 @@ internal sealed partial class OutboundPipeline
         }
         finally
         {
+            call.UnmeasureBody();
             insideOnly?.Restore(call.Request);
             call.RestoreVersion(response);
         }
@@ -104,10 +108,11 @@ internal sealed partial class OutboundPipeline
     private Outcome<HttpResponseMessage> Failed(OutboundCall call, OutboundEndpoint endpoint, EndpointHandler? handler, long start, Activity? span, AttemptWatch? watch, int asked, Exception e)
     {
         watch?.Dispose();
+        call.UnmeasureBody();
         var expired = watch?.Expired;
         // Where a 100 is waited for the head goes out alone.
         var untouched = call.Request.Content is ReplayContent body && body.Asked == asked && call.Request.Headers.ExpectContinue is not true;
-        call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.Cancelled.IsCancellationRequested || call.HasLost, untouched) : AttemptEnd.Timeout);
+        call.Last = new AttemptResult(expired is null ? AttemptFailures.Classify(e, call.IsGivenUp || call.HasLost, untouched) : AttemptEnd.Timeout);
         if (handler is not null && call.Last.End == AttemptEnd.Overloaded)
         {
             endpoint.AttemptEnded();
@@ -186,11 +191,11 @@ internal sealed partial class OutboundPipeline
         return true;
     }
 
-    private static void EndUnsent(Activity? span, AttemptResult result)
+    private void EndUnsent(Activity? span, AttemptResult result)
     {
         if (span is not null)
         {
-            TelemetryStep.EndSpan(span, result, 0);
+            telemetry.Spans.EndAttempt(span, result, 0);
         }
     }
 

@@ -88,11 +88,11 @@ internal sealed partial class OutboundPipeline(
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<HttpResponseMessage> CallAsync(OutboundCall call)
     {
-        TelemetryStep.StartCall(call);
+        telemetry.BeginCall(call);
         if (_route.Route(call) is { } answer)
         {
             call.Commit();
-            telemetry.EndCall(call, new(AttemptEnd.Response, (int)answer.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(answer.Headers) : -1), (int)answer.StatusCode, answer.Version);
+            telemetry.EndCall(call, new(AttemptEnd.Response, (int)answer.StatusCode, call.IsGrpc ? OutboundErrors.GrpcStatus(answer.Headers) : -1), (int)answer.StatusCode, answer.Version, answer);
             return answer;
         }
 
@@ -100,7 +100,7 @@ internal sealed partial class OutboundPipeline(
         if (call.Target!.Faults is { } faults && await FaultStep.InjectAsync(call, faults).ConfigureAwait(false) is { } fault)
         {
             call.Commit();
-            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version);
+            telemetry.EndCall(call, call.Last, (int)fault.StatusCode, fault.Version, fault);
             return fault;
         }
 
@@ -181,7 +181,7 @@ internal sealed partial class OutboundPipeline(
         var left = OutboundDeadline.Left(call, resilience?.Timeout);
         if (call.Body is not { } body || !body.TryCommit())
         {
-            telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version);
+            telemetry.EndCall(call, call.Last, (int)response.StatusCode, response.Version, response);
         }
         else if (left is not null)
         {

@@ -48,6 +48,9 @@ internal sealed record OutboundListener(ListenerResult Result)
 /// <summary>One route compiled: where to, and how failure is treated. Immutable.</summary>
 internal sealed record OutboundRoute(Route Config)
 {
+    /// <summary>Where its calls are counted.</summary>
+    public RouteSeries? Series { get; init; }
+
     /// <summary>Null when the route does not forward.</summary>
     public WeightedClusters<OutboundTarget>? Clusters { get; init; }
 

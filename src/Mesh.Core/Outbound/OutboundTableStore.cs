@@ -143,15 +143,16 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
 
         var clusters = new List<OutboundCluster>();
         var tcp = found.Listener.Tcp.Count == 0 ? null : CompileTcp(found.Listener.Tcp, clusters);
-        var routes = found.Routes is { } configuration
-            ? new RouteTable<OutboundRoute>(configuration, (host, route) => CompileRoute(host, route, found, clusters))
-            : null;
         var canonical = found.Routes?.Name ?? found.Listener.Tcp[^1].Name;
+        var destination = DestinationOf(canonical.Length > 0 ? canonical : name);
+        var routes = found.Routes is { } configuration
+            ? new RouteTable<OutboundRoute>(configuration, (host, route) => CompileRoute(host, route, found, destination, clusters))
+            : null;
         return new OutboundListener(result)
         {
             Host = routes?.Find(name),
             Tcp = tcp,
-            Destination = DestinationOf(canonical.Length > 0 ? canonical : name),
+            Destination = destination,
             Clusters = clusters,
         };
     }
@@ -168,11 +169,11 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
         return new TcpRoutes(compiled);
     }
 
-    private OutboundRoute CompileRoute(VirtualHost host, Route route, ListenerResult.Found listener, List<OutboundCluster> clusters)
+    private OutboundRoute CompileRoute(VirtualHost host, Route route, ListenerResult.Found listener, Destination destination, List<OutboundCluster> clusters)
     {
         if (route.Action is not RouteAction.Forward forward)
         {
-            return new OutboundRoute(route) { OwnAnswer = Steering.Compile(route, null) };
+            return new OutboundRoute(route) { Series = destination.RouteOf(route.Name), OwnAnswer = Steering.Compile(route, null) };
         }
 
         var maxStreamDuration = listener.Listener.Api?.MaxStreamDuration;
@@ -188,6 +189,7 @@ internal sealed class OutboundTableStore : IDisposable, IAsyncDisposable
         clusters.AddRange(mirrors?.Select(m => m.Cluster) ?? []);
         return new OutboundRoute(route)
         {
+            Series = destination.RouteOf(route.Name),
             Clusters = new WeightedClusters<OutboundTarget>(weighted),
             Mirrors = mirrors,
             Hasher = forward.HashPolicies.Count == 0 ? null : new CallHasher(forward.HashPolicies),

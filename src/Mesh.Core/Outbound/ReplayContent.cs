@@ -11,21 +11,23 @@ internal sealed class ReplayContent : HttpContent
 {
     private const int MaxBytes = 64 * 1024;
 
-    /// <summary>How often is looked whether a write to a connection that is gone has ended. It ends at once, unless the caller still feeds it: a stream, which can't be sent again.</summary>
-    private const int MostLooks = 50;
-    private static readonly TimeSpan _look = TimeSpan.FromMilliseconds(10);
+    /// <summary>How long a write to a connection that is gone may take to end. It ends at once, unless the caller still feeds it: a stream, which can't be sent again.</summary>
+    private static readonly TimeSpan _patience = TimeSpan.FromMilliseconds(500);
     private readonly HttpContent _inner;
     private readonly bool _repeats;
+    private readonly TimeProvider _time;
     private volatile State _state;
     private MemoryStream? _kept;
     private volatile bool _keeping;
     private TaskCompletionSource? _settled;
+    private TaskCompletionSource? _written;
 
     /// <param name="keep">Another attempt may need it.</param>
     /// <param name="repeats">It writes the same bytes each time it is asked and need not be kept.</param>
-    public ReplayContent(HttpContent inner, bool keep = true, bool repeats = false)
+    /// <param name="time">Null: the system's.</param>
+    public ReplayContent(HttpContent inner, bool keep = true, bool repeats = false, TimeProvider? time = null)
     {
-        (_inner, _keeping, _repeats) = (inner, keep, repeats);
+        (_inner, _keeping, _repeats, _time) = (inner, keep, repeats, time ?? TimeProvider.System);
         HttpHeaderCopy.Copy(inner.Headers, Headers);
     }
 
@@ -96,9 +98,9 @@ internal sealed class ReplayContent : HttpContent
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         Asked++;
-        for (var looks = 0; _state == State.Writing && looks < MostLooks; looks++)
+        if (_state == State.Writing)
         {
-            await Task.Delay(_look, TimeProvider.System, cancellationToken).ConfigureAwait(false);
+            await WaitForWriteAsync(cancellationToken).ConfigureAwait(false);
         }
 
         switch (_state)
@@ -147,6 +149,24 @@ internal sealed class ReplayContent : HttpContent
         {
             _state = ended;
             TellSettled();
+            Interlocked.Exchange(ref _written, null)?.TrySetResult();
+        }
+    }
+
+    /// <summary>Until nobody writes it any more, but no longer than <see cref="_patience"/>.</summary>
+    private async Task WaitForWriteAsync(CancellationToken cancellationToken)
+    {
+        var began = _time.GetTimestamp();
+        while (_state == State.Writing && _patience - _time.GetElapsedTime(began) is { Ticks: > 0 } left)
+        {
+            var mine = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var written = Interlocked.CompareExchange(ref _written, mine, null) ?? mine;
+            // The write may have ended before it could see who waits.
+            if (_state == State.Writing)
+            {
+                await written.Task.WaitAsync(left, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                cancellationToken.ThrowIfCancellationRequested();
+            }
         }
     }
 

@@ -36,6 +36,9 @@ internal sealed class ResponseBody : HttpContent
     /// <summary>This response goes to the app: its end ends the call from now on. False when it has ended already.</summary>
     public bool TryCommit() => Interlocked.CompareExchange(ref _state, Committed, Open) == Open;
 
+    /// <summary>The response, once the app has it and until it ends.</summary>
+    public HttpResponseMessage? Given => Volatile.Read(ref _state) == Committed ? _response : null;
+
     /// <summary>The call's time ends while the body streams: the body is aborted then.</summary>
     /// <param name="reason">One of the words of <see cref="Telemetry.Decisions.Timeout"/>.</param>
     public void ArmDeadline(TimeProvider time, TimeSpan left, string reason)
@@ -73,7 +76,7 @@ internal sealed class ResponseBody : HttpContent
 #pragma warning disable VSTHRD103, CA1849 // SocketsHttpHandler's content hands its stream out without waiting
             var source = _inner.ReadAsStream(cancellationToken);
 #pragma warning restore VSTHRD103, CA1849
-            var read = _watch is null ? source : new BodyStream(this, source);
+            var read = _watch is null && _attempt.Call.Sizes is null ? source : new BodyStream(this, source);
             await using (read.ConfigureAwait(false))
             {
                 await read.CopyToAsync(stream, cancellationToken).ConfigureAwait(false);
@@ -101,13 +104,15 @@ internal sealed class ResponseBody : HttpContent
     {
         if (disposing)
         {
-            // Left early: judged by what the headers said.
-            End(_answer);
+            End(LeftEarly);
             _inner.Dispose();
         }
 
         base.Dispose(disposing);
     }
+
+    /// <summary>Judged by what the headers said; but a gRPC call that has no status yet was given up by its caller.</summary>
+    private AttemptResult LeftEarly => _attempt.Call.IsGrpc && _answer is { HttpStatus: 200, GrpcStatus: < 0 } ? new(AttemptEnd.Cancelled) : _answer;
 
     private void Completed()
     {
@@ -123,7 +128,8 @@ internal sealed class ResponseBody : HttpContent
 
     private Exception Broken(Exception e)
     {
-        End(_expired ? new(AttemptEnd.Timeout) : e is OperationCanceledException ? new(AttemptEnd.Cancelled) : new(AttemptEnd.Reset));
+        // Whoever gives a call up ends its request's body too, and that may be what the read fails with.
+        End(_expired ? new(AttemptEnd.Timeout) : e is OperationCanceledException || _attempt.Call.IsGivenUp ? new(AttemptEnd.Cancelled) : new(AttemptEnd.Reset));
         return _expired ? new HttpIOException(HttpRequestError.ResponseEnded, "The call's time was over before its response ended.", new TimeoutException()) : e;
     }
 
@@ -143,7 +149,7 @@ internal sealed class ResponseBody : HttpContent
         _attempt.End(result);
         if (before == Committed)
         {
-            _attempt.Call.Pipeline.Telemetry.EndCall(_attempt.Call, result, (int)_response.StatusCode, _response.Version);
+            _attempt.Call.Pipeline.Telemetry.EndCall(_attempt.Call, result, (int)_response.StatusCode, _response.Version, _response);
         }
     }
 
@@ -160,7 +166,7 @@ internal sealed class ResponseBody : HttpContent
         {
             try
             {
-                return Done(inner.Read(buffer), buffer.Length);
+                return Done(inner.Read(buffer), buffer);
             }
             catch (Exception e) when (e is not NotSupportedException)
             {
@@ -176,7 +182,7 @@ internal sealed class ResponseBody : HttpContent
         {
             try
             {
-                return Done(await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false), buffer.Length);
+                return Done(await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false), buffer.Span);
             }
             catch (Exception e)
             {
@@ -206,16 +212,17 @@ internal sealed class ResponseBody : HttpContent
             if (disposing)
             {
                 inner.Dispose();
-                body.End(body._answer);
+                body.End(body.LeftEarly);
             }
 
             base.Dispose(disposing);
         }
 
-        private int Done(int read, int asked)
+        private int Done(int read, ReadOnlySpan<byte> buffer)
         {
             body._watch?.Touch();
-            if (read == 0 && asked > 0)
+            body._attempt.Call.Sizes?.Received.Add(buffer[..read]);
+            if (read == 0 && !buffer.IsEmpty)
             {
                 body.Completed();
             }

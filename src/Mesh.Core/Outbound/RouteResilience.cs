@@ -212,6 +212,11 @@ internal sealed class RouteResilience
             return false;
         }
 
+        if (call.Pipeline.Telemetry.TimesWaits(call))
+        {
+            call.WaitBegins(call.Pipeline.Time.GetTimestamp());
+        }
+
         args.Context.Properties.Set(DelayKey, delay);
         return true;
     }

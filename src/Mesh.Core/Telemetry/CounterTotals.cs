@@ -3,95 +3,110 @@ using System.Diagnostics.Metrics;
 
 namespace Mesh.Telemetry;
 
-/// <summary>Adds up what the meter <c>Mesh</c> counts, for hosts without a metrics SDK. Thread-safe.</summary>
-/// <remarks>While one lives the counters are on, which costs a look-up per count. Series are capped per counter; what does not fit is counted in one with the tag <c>otel.metric.overflow</c>.</remarks>
+/// <summary>Adds up what the meter <c>Mesh</c> counts and reads its gauges, for the export to the control plane and for scrapes. Thread-safe.</summary>
+/// <remarks>
+/// While one lives the counters are on, which costs a look-up per count and no memory. Series are capped per counter; what does not fit is counted in one with the tag <c>otel.metric.overflow</c>.
+/// </remarks>
 internal sealed class CounterTotals : IDisposable
 {
     /// <summary>Most series of one counter.</summary>
     public const int MaxSeries = 500;
 
-    private readonly ConcurrentDictionary<Instrument, ConcurrentDictionary<string, CounterTotal>> _totals = new();
+    /// <summary>The meter of all of the mesh's own instruments.</summary>
+    public const string MeterName = "Mesh";
+
+    private readonly ConcurrentDictionary<Instrument, InstrumentTotals> _totals = new();
     private readonly MeterListener _listener = new();
+    private readonly Lock _reading = new();
+
+    // Guarded by _reading.
+    private List<GaugeSample>? _samples;
 
     /// <param name="meterName">Tests look at one of their own.</param>
-    public CounterTotals(string meterName = "Mesh")
+    /// <param name="meters">Null takes the meters of every factory: where several hosts share a process each must count its own.</param>
+    /// <param name="time">Null is the system's.</param>
+    public CounterTotals(string meterName = MeterName, IMeterFactory? meters = null, TimeProvider? time = null)
     {
+        var clock = time ?? TimeProvider.System;
         _listener.InstrumentPublished = (instrument, listener) =>
         {
-            if (instrument is Counter<long> && instrument.Meter.Name == meterName)
+            if (instrument.Meter.Name != meterName || (meters is not null && !ReferenceEquals(instrument.Meter.Scope, meters)))
             {
-                listener.EnableMeasurementEvents(instrument, _totals.GetOrAdd(instrument, _ => new(StringComparer.Ordinal)));
+                return;
+            }
+
+            if (instrument is Counter<long> or ObservableCounter<long>)
+            {
+                listener.EnableMeasurementEvents(instrument, _totals.GetOrAdd(instrument, i => new InstrumentTotals(i, clock)));
+            }
+            else if (instrument is ObservableGauge<long> or ObservableGauge<double> or ObservableUpDownCounter<long>)
+            {
+                listener.EnableMeasurementEvents(instrument, this);
             }
         };
-        _listener.SetMeasurementEventCallback<long>(Add);
+        _listener.SetMeasurementEventCallback<long>(Take);
+        _listener.SetMeasurementEventCallback<double>(Take);
         _listener.Start();
     }
 
+    /// <summary>By counter.</summary>
+    public IEnumerable<InstrumentTotals> Counters => _totals.Values;
+
     /// <summary>Every series, in no order; two objects that count the same are one.</summary>
-    public IEnumerable<CounterTotal> All => _totals.Values.SelectMany(s => s).GroupBy(s => s.Key, StringComparer.Ordinal)
-        .Select(g => new CounterTotal(g.First().Value, g.Sum(s => s.Value.Total)));
+    public IEnumerable<CounterValue> All => _totals.Values.SelectMany(t => t.All)
+        .GroupBy(t => t.Name + '\n' + string.Join('\n', t.Tags.Select(tag => tag.Key + '=' + tag.Value)), StringComparer.Ordinal)
+        .Select(g => new CounterValue(g.First(), g.Sum(t => t.Total), g.Min(t => t.Start)));
+
+    /// <summary>The gauges as they are now, and counters that are only known when they are asked.</summary>
+    /// <param name="problem">What was thrown meanwhile: the samples that came are good.</param>
+    public IReadOnlyList<GaugeSample> ReadGauges(out AggregateException? problem)
+    {
+        lock (_reading)
+        {
+            var samples = _samples = [];
+            problem = null;
+            try
+            {
+                _listener.RecordObservableInstruments();
+            }
+            catch (AggregateException e)
+            {
+                problem = e;
+            }
+
+            _samples = null;
+            return samples;
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose() => _listener.Dispose();
 
-    private static void Add(Instrument instrument, long value, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state)
+    private static void Take(Instrument instrument, long value, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state)
     {
-        var series = (ConcurrentDictionary<string, CounterTotal>)state!;
-        var key = Key(instrument.Name, tags);
-        if (!series.TryGetValue(key, out var total))
+        if (state is InstrumentTotals totals)
         {
-            var fits = series.Count < MaxSeries;
-            total = fits ? series.GetOrAdd(key, new CounterTotal(instrument, Copy(tags))) : series.GetOrAdd(instrument.Name + "\n\n", _ => new CounterTotal(instrument, [new("otel.metric.overflow", "true")]));
+            totals.Add(value, tags, instrument.IsObservable);
         }
-
-        total.Add(value);
+        else
+        {
+            Take(instrument, (double)value, tags, state);
+        }
     }
 
-    private static KeyValuePair<string, string>[] Copy(ReadOnlySpan<KeyValuePair<string, object?>> tags)
-    {
-        var copy = new KeyValuePair<string, string>[tags.Length];
-        for (var i = 0; i < tags.Length; i++)
-        {
-            copy[i] = new(tags[i].Key, tags[i].Value?.ToString() ?? string.Empty);
-        }
-
-        return copy;
-    }
-
-    private static string Key(string name, ReadOnlySpan<KeyValuePair<string, object?>> tags)
-    {
-        var key = new System.Text.StringBuilder(name);
-        foreach (var (tag, value) in tags)
-        {
-            key.Append('\n').Append(tag).Append('=').Append(value);
-        }
-
-        return key.ToString();
-    }
+    private static void Take(Instrument instrument, double value, ReadOnlySpan<KeyValuePair<string, object?>> tags, object? state) =>
+        ((CounterTotals)state!)._samples?.Add(new GaugeSample(instrument, TagText.Copy(tags), value));
 }
 
-/// <summary>One series of a counter. Thread-safe.</summary>
-internal sealed class CounterTotal(string name, string unit, string description, IReadOnlyList<KeyValuePair<string, string>> tags)
+/// <summary>One gauge under one set of tags, as it was read.</summary>
+internal sealed record GaugeSample(Instrument Instrument, IReadOnlyList<KeyValuePair<string, string>> Tags, double Value);
+
+/// <summary>What one series of a counter has counted.</summary>
+/// <param name="Like">Name, unit and tags.</param>
+/// <param name="Start">Since when.</param>
+internal sealed record CounterValue(CounterTotal Like, long Total, DateTimeOffset Start)
 {
-    private long _total;
+    public string Name => Like.Name;
 
-    public CounterTotal(Instrument instrument, IReadOnlyList<KeyValuePair<string, string>> tags)
-        : this(instrument.Name, instrument.Unit ?? string.Empty, instrument.Description ?? string.Empty, tags)
-    {
-    }
-
-    public CounterTotal(CounterTotal like, long total)
-        : this(like.Name, like.Unit, like.Description, like.Tags) => _total = total;
-
-    public string Name => name;
-
-    public string Unit => unit;
-
-    public string Description => description;
-
-    public IReadOnlyList<KeyValuePair<string, string>> Tags => tags;
-
-    public long Total => Interlocked.Read(ref _total);
-
-    public void Add(long value) => Interlocked.Add(ref _total, value);
+    public IReadOnlyList<KeyValuePair<string, string>> Tags => Like.Tags;
 }

@@ -22,11 +22,17 @@ internal sealed class DecisionCounter : IDisposable
     /// <param name="decision">One of <see cref="Decisions"/>.</param>
     /// <param name="reason">Bounded: a word, a status, the name of a policy.</param>
     /// <param name="service">The called service without namespace; on the server side empty.</param>
-    public void Count(string decision, string reason, string service = "")
+    /// <param name="namespace">Its namespace.</param>
+    public void Count(string decision, string reason, string service = "", string @namespace = "")
     {
         if (_counter.Enabled)
         {
-            _counter.Add(1, new(MeshTags.Decision, decision), new(MeshTags.Reason, reason), new(MeshTags.Destination, service));
+            // On the stack: four of them have no overload.
+            ReadOnlySpan<KeyValuePair<string, object?>> tags =
+            [
+                new(MeshTags.Decision, decision), new(MeshTags.Reason, reason), new(MeshTags.Destination, service), new(MeshTags.DestinationNamespace, @namespace),
+            ];
+            _counter.Add(1, tags);
         }
     }
 

@@ -19,27 +19,39 @@ internal sealed class DurationHistogram
     private const int FirstPower = -10;
     private const int LastPower = 6;
     private static readonly int ShardMask = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Min(Environment.ProcessorCount, 8)) - 1;
-    private readonly Shard[] _shards;
+
+    // Made by the first recording on their processors: an idle series takes a tenth of a busy one.
+    private readonly Shard?[] _shards = new Shard?[ShardMask + 1];
     private readonly Lock _lock = new();
 
     // What was collected, by the totals' buckets: a fortieth of the memory that all of them would take. Guarded by _lock.
     private readonly long[] _collected = new long[LastPower - FirstPower + 2];
     private long _collectedTicks;
 
-    public DurationHistogram()
-    {
-        _shards = new Shard[ShardMask + 1];
-        for (var i = 0; i < _shards.Length; i++)
-        {
-            _shards[i] = new Shard();
-        }
-    }
+    /// <summary>The latest sampled span.</summary>
+    public ExemplarSlot Exemplar { get; } = new();
 
     public void Record(TimeSpan duration)
     {
-        var shard = _shards[Thread.GetCurrentProcessorId() & ShardMask];
-        Interlocked.Increment(ref shard.Counts[Index(duration.TotalSeconds)]);
+        var at = Thread.GetCurrentProcessorId() & ShardMask;
+        var shard = Volatile.Read(ref _shards[at]) ?? Make(at);
         Interlocked.Add(ref shard.SumTicks, duration.Ticks);
+        // Last: whoever takes the count takes its duration too.
+        Interlocked.Increment(ref shard.Counts[Index(duration.TotalSeconds)]);
+    }
+
+    /// <summary>Adds what was recorded elsewhere.</summary>
+    public void Add(DurationDelta delta)
+    {
+        var shard = Volatile.Read(ref _shards[0]) ?? Make(0);
+        Interlocked.Add(ref shard.SumTicks, delta.Sum.Ticks);
+        for (var i = 0; i < Buckets; i++)
+        {
+            if (delta.Counts[i] != 0)
+            {
+                Interlocked.Add(ref shard.Counts[i], delta.Counts[i]);
+            }
+        }
     }
 
     /// <summary>Takes what was recorded since the last call; null when nothing was. Totals keep it.</summary>
@@ -49,9 +61,14 @@ internal sealed class DurationHistogram
         long sum = 0;
         lock (_lock)
         {
-            foreach (var shard in _shards)
+            foreach (var maybe in _shards)
             {
-                sum += Interlocked.Exchange(ref shard.SumTicks, 0);
+                if (maybe is not { } shard)
+                {
+                    continue;
+                }
+
+                var any = false;
                 for (var i = 0; i < Buckets; i++)
                 {
                     if (Volatile.Read(ref shard.Counts[i]) != 0)
@@ -59,8 +76,12 @@ internal sealed class DurationHistogram
                         var count = Interlocked.Exchange(ref shard.Counts[i], 0);
                         (counts ??= new long[Buckets])[i] += count;
                         _collected[TotalIndex(i)] += count;
+                        any = true;
                     }
                 }
+
+                // After the counts; a duration whose count is not there yet waits for it.
+                sum += any ? Interlocked.Exchange(ref shard.SumTicks, 0) : 0;
             }
 
             _collectedTicks += sum;
@@ -76,8 +97,13 @@ internal sealed class DurationHistogram
         {
             var counts = (long[])_collected.Clone();
             var sum = _collectedTicks;
-            foreach (var shard in _shards)
+            foreach (var maybe in _shards)
             {
+                if (maybe is not { } shard)
+                {
+                    continue;
+                }
+
                 sum += Interlocked.Read(ref shard.SumTicks);
                 for (var i = 0; i < Buckets; i++)
                 {
@@ -87,6 +113,12 @@ internal sealed class DurationHistogram
 
             return new DurationTotals(TimeSpan.FromTicks(sum), counts);
         }
+    }
+
+    private Shard Make(int at)
+    {
+        var made = new Shard();
+        return Interlocked.CompareExchange(ref _shards[at], made, null) ?? made;
     }
 
     /// <summary>The totals' bucket that holds exponential bucket <paramref name="i"/> whole.</summary>

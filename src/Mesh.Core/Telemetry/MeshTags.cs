@@ -15,6 +15,27 @@ internal static class MeshTags
     /// <summary>Histogram, s: one connection in whose bytes are no HTTP, until its end.</summary>
     public const string ServerConnectionDuration = "mesh.server.connection.duration";
 
+    /// <summary>Counter, By: bytes of connections out that are no HTTP, while they are carried; <c>network.io.direction</c> as this workload sees it.</summary>
+    public const string ClientConnectionIo = "mesh.client.connection.io";
+
+    /// <summary>Counter, By: bytes of connections in that are no HTTP, while they are carried; <c>network.io.direction</c> as this workload sees it.</summary>
+    public const string ServerConnectionIo = "mesh.server.connection.io";
+
+    /// <summary>Counter, {connection}: connections out whose bytes are no HTTP, that began.</summary>
+    public const string ClientConnectionOpened = "mesh.client.connection.opened";
+
+    /// <summary>Counter, {connection}: connections in whose bytes are no HTTP, that began.</summary>
+    public const string ServerConnectionOpened = "mesh.server.connection.opened";
+
+    /// <summary>Gauge, {connection}: open connections out whose bytes are no HTTP.</summary>
+    public const string ClientConnectionOpen = "mesh.client.connection.open";
+
+    /// <summary>OpenTelemetry's: <c>transmit</c> or <c>receive</c>, as this workload sees it.</summary>
+    public const string IoDirection = "network.io.direction";
+
+    /// <summary>Gauge, {connection}: open connections in whose bytes are no HTTP.</summary>
+    public const string ServerConnectionOpen = "mesh.server.connection.open";
+
     /// <summary>Histogram, s: one request served, until its response ended.</summary>
     public const string ServerCallDuration = "mesh.server.call.duration";
 
@@ -35,6 +56,57 @@ internal static class MeshTags
 
     /// <summary>Why; a bounded set of words per decision.</summary>
     public const string Reason = "mesh.reason";
+
+    /// <summary>Gauge, 1: an endpoint that a client balances over, its state in <see cref="State"/>; the value is 1.</summary>
+    public const string EndpointState = "mesh.endpoint.state";
+
+    /// <summary>Gauge, {request}: attempts at an endpoint whose response has not ended.</summary>
+    public const string EndpointActive = "mesh.endpoint.active";
+
+    /// <summary>Gauge, s: what an endpoint's latency is worth to the balancer now.</summary>
+    public const string EndpointEwma = "mesh.endpoint.ewma";
+
+    /// <summary>Gauge, 1: the weight by which an endpoint is chosen: what its load reports make it worth, else what the control plane says.</summary>
+    public const string EndpointWeight = "mesh.endpoint.weight";
+
+    /// <summary>Gauge, s since 1970: up to when an endpoint sits out. Only while it does.</summary>
+    public const string EndpointEjectedUntil = "mesh.endpoint.ejected_until";
+
+    /// <summary>Gauge, {connection}: established connections to an endpoint.</summary>
+    public const string EndpointConnections = "mesh.endpoint.connections";
+
+    /// <summary>Of an endpoint: <c>ready</c>, <c>connecting</c>, <c>idle</c>, <c>failing</c> or <c>ejected</c>; why stands in <see cref="Reason"/>.</summary>
+    public const string State = "state";
+
+    /// <summary>Counter, {update}: answers of the control plane, by <see cref="XdsType"/> and <see cref="XdsAnswer"/>.</summary>
+    public const string XdsUpdates = "mesh.xds.updates";
+
+    /// <summary>Gauge, s: how long the stream to the control plane has been down; 0 while it stands.</summary>
+    public const string XdsStaleness = "mesh.xds.staleness";
+
+    /// <summary>Short name of a resource type: <c>listener</c>, <c>route</c>, <c>cluster</c>, <c>endpoints</c>, <c>leaf_policy</c>, <c>trust_bundle</c>.</summary>
+    public const string XdsType = "mesh.xds.type";
+
+    /// <summary><c>ack</c> or <c>nack</c>.</summary>
+    public const string XdsAnswer = "mesh.xds.answer";
+
+    /// <summary>Gauge, s since 1970: when this workload's certificate is over.</summary>
+    public const string CertificateExpiration = "mesh.identity.certificate.expiration";
+
+    /// <summary>Gauge, 1: how many certificates there have been.</summary>
+    public const string CertificateGeneration = "mesh.identity.certificate.generation";
+
+    /// <summary>Gauge, {series}: histogram series that are kept.</summary>
+    public const string TelemetrySeries = "mesh.telemetry.series";
+
+    /// <summary>Gauge, {series}: most histogram series that are kept.</summary>
+    public const string TelemetryMaxSeries = "mesh.telemetry.max_series";
+
+    /// <summary>Counter, {series}: how often a series was asked for that did not fit, by <see cref="MetricName"/>.</summary>
+    public const string TelemetryOverflowed = "mesh.telemetry.overflowed";
+
+    /// <summary>The name of a metric.</summary>
+    public const string MetricName = "mesh.metric";
 
     /// <summary>Counter, {connection}: connections closed because a change of policy took their right.</summary>
     public const string ServerConnectionsRevoked = "mesh.server.connections_revoked";
@@ -63,11 +135,29 @@ internal static class MeshTags
     /// <summary>On a call's span: how many attempts it took.</summary>
     public const string Attempts = "mesh.attempts";
 
-    /// <summary>On a call's span: the route's name.</summary>
+    /// <summary>Calls out: the name of the mesh's route. Calls in: the app's own route template, or <c>/package.Service/Method</c> for gRPC. Empty when there is none; <see cref="Other"/> past the cap.</summary>
     public const string Route = "mesh.route";
+
+    /// <summary>Stands for all routes past the first <see cref="MaxRoutes"/> of a service.</summary>
+    public const string Other = "other";
+
+    /// <summary>Most routes of one service that are told apart.</summary>
+    public const int MaxRoutes = 100;
 
     /// <summary>On both spans: the cluster's name.</summary>
     public const string Cluster = "mesh.cluster";
+
+    /// <summary>On the span of a request served: the SPIFFE id of its verified caller.</summary>
+    public const string Peer = "mesh.peer";
+
+    /// <summary>On the span of a request served: the time that its caller gave it, ms.</summary>
+    public const string Deadline = "mesh.deadline_ms";
+
+    /// <summary>On a span that was made when its call had ended, because that failed or was slow: <c>true</c>. It has no attempts below it.</summary>
+    public const string Late = "mesh.late";
+
+    /// <summary>Counter, {span}: spans that did not get to the control plane; reason: <c>queue</c> (more than fit), <c>refused</c> or <c>unsupported</c> by the control plane.</summary>
+    public const string TracesDropped = "mesh.traces.dropped";
 
     /// <summary><c>outbound</c> or <c>inbound</c>.</summary>
     public const string Direction = "mesh.direction";

@@ -18,6 +18,7 @@ internal sealed partial class XdsClient
     private void Respond(IAdsStream stream, AdsResponse response)
     {
         _unreachable = null;
+        _metrics?.Answered();
         if (!_types.TryGetValue(response.TypeUrl, out var type) || !type.NamedOnStream)
         {
             // Answering a type that was never asked for would subscribe to all of it.
@@ -51,11 +52,13 @@ internal sealed partial class XdsClient
         if (problems.Count == 0)
         {
             type.Version = response.Version;
+            _metrics?.Updated(type.Url, ack: true);
             Log.Accepted(_logger, type.Url, response.Version, response.Resources.Count);
             stream.Send(type.Answer(null));
             return;
         }
 
+        _metrics?.Updated(type.Url, ack: false);
         var all = string.Join("; ", problems);
         Log.Refused(_logger, type.Url, response.Version, _node.Id, all);
         stream.Send(type.Answer($"{all} (node '{_node.Id}', version '{response.Version}')"));
@@ -66,6 +69,7 @@ internal sealed partial class XdsClient
         var decoded = given.Problem is null ? ResourceDecoder.Decode(type.Url, given.Value) : null;
         var name = given.Name ?? decoded?.Name;
         var problem = given.Problem ?? (decoded!.IsValid ? null : string.Join(", ", decoded.Errors));
+        _metrics?.Took(type.Url, problem is null && !string.IsNullOrEmpty(name));
         if (string.IsNullOrEmpty(name))
         {
             problems.Add($"resources[{index}]: {problem ?? "has no name"}");

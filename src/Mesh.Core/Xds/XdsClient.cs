@@ -23,6 +23,7 @@ internal sealed partial class XdsClient : IAsyncDisposable
     private readonly Random _random;
     private readonly ILogger _logger;
     private readonly Action _onChanged;
+    private readonly XdsMetrics? _metrics;
     private readonly SerialLoop _loop;
     private readonly CancellationTokenSource _stopping = new();
     private readonly Dictionary<string, XdsTypeState> _types;
@@ -33,10 +34,11 @@ internal sealed partial class XdsClient : IAsyncDisposable
     private int _disposed;
 
     /// <param name="onChanged">Called on the loop after each step that changed an answer; the next response is read after it returned.</param>
+    /// <param name="metrics">Null counts nothing.</param>
     public XdsClient(
-        IAdsConnector connector, XdsNode node, AdsVariant variant, TimeProvider time, Random random, ILogger logger, Action onChanged)
+        IAdsConnector connector, XdsNode node, AdsVariant variant, TimeProvider time, Random random, ILogger logger, Action onChanged, XdsMetrics? metrics = null)
     {
-        (_connector, _node, _variant, _time, _random, _logger, _onChanged) = (connector, node, variant, time, random, logger, onChanged);
+        (_connector, _node, _variant, _time, _random, _logger, _onChanged, _metrics) = (connector, node, variant, time, random, logger, onChanged, metrics);
         _types = Types.ToDictionary(url => url, url => new XdsTypeState(url), StringComparer.Ordinal);
         _loop = new SerialLoop(e => Log.LoopFailed(_logger, e));
     }
@@ -219,11 +221,14 @@ internal sealed partial class XdsClient : IAsyncDisposable
             _changed = false;
             _onChanged();
         }
+
+        _metrics?.Hold(_types.Values);
     }
 
     private void StreamOpened(IAdsStream stream)
     {
         _stream = stream;
+        _metrics?.Opened();
         Log.StreamOpened(_logger, _node.Id, _variant);
         foreach (var type in _types.Values)
         {
@@ -238,6 +243,7 @@ internal sealed partial class XdsClient : IAsyncDisposable
     private void StreamLost(bool answered, string reason, TimeSpan wait)
     {
         _stream = null;
+        _metrics?.Lost(answered);
         foreach (var resource in _types.Values.SelectMany(t => t.Resources.Values))
         {
             resource.StopTimer();

@@ -23,10 +23,12 @@ internal sealed partial class XdsConfigSource : IConfigSource, IAsyncDisposable
     private int _queued;
 
     /// <param name="trustDomain">Whose trust bundle is asked for; null asks for none.</param>
-    public XdsConfigSource(IAdsConnector connector, XdsNode node, AdsVariant variant, TimeProvider time, Random random, ILoggerFactory loggers, TrustDomain? trustDomain = null)
+    /// <param name="metrics">Null counts nothing.</param>
+    public XdsConfigSource(IAdsConnector connector, XdsNode node, AdsVariant variant, TimeProvider time, Random random, ILoggerFactory loggers, TrustDomain? trustDomain = null,
+        XdsMetrics? metrics = null)
     {
         _logger = loggers.CreateLogger<XdsConfigSource>();
-        _client = new XdsClient(connector, node, variant, time, random, loggers.CreateLogger<XdsClient>(), Assemble);
+        _client = new XdsClient(connector, node, variant, time, random, loggers.CreateLogger<XdsClient>(), Assemble, metrics);
         _assembler = new ConfigAssembler(_client.Get);
 
         _trustDomain = trustDomain?.Name;

@@ -24,6 +24,7 @@ internal sealed partial class SniffingListener : IConnectionListener
     private readonly IConnectionListener _inner;
     private readonly MeshGate _gate;
     private readonly JudgedConnections _connections;
+    private readonly CountedConnections _counted;
     private readonly TimeProvider _time;
     private readonly InboundAddress? _address;
     private readonly ILogger _logger;
@@ -39,7 +40,7 @@ internal sealed partial class SniffingListener : IConnectionListener
         _inner = inner;
         _gate = gate;
         // Now: an app that is disposed without being stopped closes us when there are no services any more.
-        (_connections, _time) = (gate.Connections, gate.Time);
+        (_connections, _counted, _time) = (gate.Connections, gate.Counted, gate.Time);
         _logger = logger;
         _address = inner.EndPoint is IPEndPoint bound ? gate.Table.Open(bound) : null;
         using (ExecutionContext.SuppressFlow())
@@ -222,7 +223,17 @@ internal sealed partial class SniffingListener : IConnectionListener
         var isRestricted = !policy.Plaintext || policy.OtherAuthorizer is not null;
         var bringsRequests = !mesh.IsPlaintext
             || (!policy.OtherIsOpaque && (isRestricted ? await IsHttpAsync(connection, cancellationToken).ConfigureAwait(false) : !IsSurelyNotHttp(connection)));
-        return _connections.Admits(connection, mesh, bringsRequests);
+        if (!_connections.Admits(connection, mesh, bringsRequests))
+        {
+            return false;
+        }
+
+        if (!bringsRequests || policy.IsOpaque(mesh.IsMeshTls))
+        {
+            _counted.Begin(connection, mesh);
+        }
+
+        return true;
     }
 
     private static bool IsSurelyNotHttp(ConnectionContext connection)

@@ -1,7 +1,6 @@
-using System.IO.Compression;
 using System.Net;
 using System.Text;
-using Mesh.Export;
+using Mesh.Server;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
@@ -117,7 +116,7 @@ internal sealed partial class AdminServer : IHttpApplication<HttpContext>, IAsyn
         {
             ("/live", "GET" or "HEAD") => TextAsync(context, StatusCodes.Status200OK, "live\n"),
             ("/ready", "GET" or "HEAD") => ReadyAsync(context),
-            ("/metrics", "GET" or "HEAD") => MetricsAsync(context),
+            ("/metrics", "GET" or "HEAD") => MetricsResponse.WriteAsync(context, _metrics.Parts),
             ("/config_dump", "GET" or "HEAD") => DumpAsync(context),
             ("/log-level", "GET" or "HEAD") => TextAsync(context, StatusCodes.Status200OK, $"{_levels.Current}\n"),
             ("/log-level", "PUT") => SetLevelAsync(context),
@@ -154,31 +153,6 @@ internal sealed partial class AdminServer : IHttpApplication<HttpContext>, IAsyn
         return missing.Count == 0
             ? TextAsync(context, StatusCodes.Status200OK, "ready\n")
             : TextAsync(context, StatusCodes.Status503ServiceUnavailable, $"not ready:\n- {string.Join("\n- ", missing)}\n");
-    }
-
-    private async Task MetricsAsync(HttpContext context)
-    {
-        var response = context.Response;
-        response.ContentType = PrometheusText.ContentType;
-        response.Headers.Vary = "Accept-Encoding";
-        var gzip = AcceptsGzip(context.Request);
-        if (gzip)
-        {
-            response.Headers.ContentEncoding = "gzip";
-        }
-
-        if (HttpMethods.IsHead(context.Request.Method))
-        {
-            return;
-        }
-
-        // One part after the other: all of them may be megabytes.
-        Stream body = gzip ? new GZipStream(response.Body, CompressionLevel.Fastest) : new BufferedStream(response.Body, 16 * 1024);
-        await using var owned = body.ConfigureAwait(false);
-        foreach (var part in _metrics.Parts())
-        {
-            await body.WriteAsync(Encoding.UTF8.GetBytes(part), context.RequestAborted).ConfigureAwait(false);
-        }
     }
 
     private Task DumpAsync(HttpContext context)
@@ -219,25 +193,6 @@ internal sealed partial class AdminServer : IHttpApplication<HttpContext>, IAsyn
     {
         context.Response.Headers.Allow = allowed;
         return TextAsync(context, StatusCodes.Status405MethodNotAllowed, $"use {allowed}\n");
-    }
-
-    /// <summary>RFC 9110 §12.5.3: gzip or * without a weight of zero.</summary>
-    private static bool AcceptsGzip(HttpRequest request)
-    {
-        bool? any = null;
-        foreach (var part in request.Headers.AcceptEncoding.SelectMany(v => (v ?? string.Empty).Split(',')))
-        {
-            var (coding, weight) = part.IndexOf(';', StringComparison.Ordinal) is >= 0 and var at ? (part[..at].Trim(), part[(at + 1)..].Trim()) : (part.Trim(), string.Empty);
-            var accepted = !weight.StartsWith("q=0", StringComparison.OrdinalIgnoreCase) || weight.AsSpan(3).ContainsAnyInRange('1', '9');
-            if (coding.Equals("gzip", StringComparison.OrdinalIgnoreCase))
-            {
-                return accepted;
-            }
-
-            any = coding == "*" ? accepted : any;
-        }
-
-        return any ?? false;
     }
 
     private static Task TextAsync(HttpContext context, int status, string text)

@@ -82,7 +82,7 @@ internal sealed class ConfigDump(
         json.WriteString("opaque_ports", options.OpaquePorts.ToString());
         json.WriteString("skip_inbound_ports", options.SkipInboundPorts.ToString());
         json.WriteString("egress", options.Egress == EgressMode.Deny ? "deny" : "allow");
-        json.WriteString("access_log", options.AccessLog switch { AccessLogFormat.Json => "json", AccessLogFormat.Apache => "apache", _ => "off" });
+        json.WriteString("access_log", options.AccessLog switch { MeshAccessLog.Json => "json", MeshAccessLog.Apache => "apache", _ => "off" });
         json.WriteString("drain_timeout", Text(options.DrainTimeout));
         json.WriteString("control_plane", mesh.ControlPlane is { } given && MeshOptionsValidator.TryReadAddress(given, out var address) ? address.GetLeftPart(UriPartial.Authority) : null);
         json.WriteString("control_plane_name", mesh.ControlPlaneName);
@@ -96,6 +96,7 @@ internal sealed class ConfigDump(
         json.WriteString("cluster_domain", mesh.ClusterDomain);
         json.WriteString("ads_variant", mesh.AdsVariant == AdsVariant.Delta ? "Delta" : "StateOfTheWorld");
         json.WriteString("telemetry_interval", Text(mesh.TelemetryInterval));
+        json.WriteBoolean("tap", mesh.Tap);
         WriteStrings(json, "probe_paths", mesh.Server.ProbePaths);
         json.WriteString("unlisted_access", mesh.Server.UnlistedAccess switch { UnlistedAccess.Deny => "deny", UnlistedAccess.AllowAuthenticated => "allow-authenticated", _ => "allow" });
         json.WriteEndObject();

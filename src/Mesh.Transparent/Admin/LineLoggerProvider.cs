@@ -1,8 +1,10 @@
 using System.Buffers;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Mesh.Server.Logging;
 using Microsoft.Extensions.Logging;
 
 namespace Mesh.Transparent.Admin;
@@ -53,6 +55,11 @@ internal sealed class LineLoggerProvider : ILoggerProvider, IAsyncDisposable
         }
 
         AppendEscaped(line.Append(' '), message);
+        if (TraceId() is { } trace)
+        {
+            line.Append(" trace_id=").Append(trace);
+        }
+
         if (exception is not null)
         {
             AppendEscaped(line.Append(" | "), exception.ToString());
@@ -81,6 +88,11 @@ internal sealed class LineLoggerProvider : ILoggerProvider, IAsyncDisposable
             }
 
             json.WriteString("message", message);
+            if (TraceId() is { } trace)
+            {
+                json.WriteString("trace_id", trace);
+            }
+
             if (exception is not null)
             {
                 json.WriteString("exception", exception.ToString());
@@ -92,6 +104,9 @@ internal sealed class LineLoggerProvider : ILoggerProvider, IAsyncDisposable
         buffer.Write("\n"u8);
         return buffer.WrittenSpan.ToArray();
     }
+
+    /// <summary>Of the request that is being served, where it is traced.</summary>
+    private static string? TraceId() => Activity.Current is { IdFormat: ActivityIdFormat.W3C } span ? span.TraceId.ToHexString() : null;
 
     private string Now() => _time.GetUtcNow().ToString("yyyy-MM-dd'T'HH:mm:ss.fff'Z'", CultureInfo.InvariantCulture);
 

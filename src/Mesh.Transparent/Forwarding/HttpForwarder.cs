@@ -65,7 +65,7 @@ internal sealed partial class HttpForwarder(IForwardTarget target, TimeProvider 
         }
         catch (Exception e)
         {
-            await FailedAsync(context, e, body is { ClientFailed: true }).ConfigureAwait(false);
+            await FailedAsync(context, e, body is { CallerFailed: true }).ConfigureAwait(false);
         }
         finally
         {

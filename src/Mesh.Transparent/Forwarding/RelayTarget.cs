@@ -5,17 +5,20 @@ using Mesh.Outbound;
 namespace Mesh.Transparent.Forwarding;
 
 /// <summary>A connection that was made to carry a client's bytes. One owner.</summary>
-internal sealed class RelayTarget(RelayEnd end, Func<bool, ValueTask> finish)
+internal sealed class RelayTarget(RelayEnd end, Func<bool, ValueTask> finish, bool isMesh = false)
 {
     /// <summary>Linkerd's outbound connect timeout.</summary>
     private static readonly TimeSpan _connectTimeout = TimeSpan.FromSeconds(1);
 
     public RelayEnd End => end;
 
+    /// <summary>Over mesh TLS.</summary>
+    public bool IsMesh => isMesh;
+
     /// <param name="failed">It broke before either side had ended it.</param>
     public ValueTask CloseAsync(bool failed) => finish(failed);
 
-    public static RelayTarget Of(OpaqueConnection connection) => new(RelayEnd.Of(connection.Stream), connection.EndAsync);
+    public static RelayTarget Of(OpaqueConnection connection) => new(RelayEnd.Of(connection.Stream), connection.EndAsync, connection.Endpoint.IsMesh);
 
     /// <summary>A plain connection to an address.</summary>
     /// <exception cref="SocketException">It was refused.</exception>

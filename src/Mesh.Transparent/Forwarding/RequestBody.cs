@@ -1,10 +1,11 @@
 using System.Net;
+using Mesh.Outbound;
 using Microsoft.AspNetCore.Http;
 
 namespace Mesh.Transparent.Forwarding;
 
 /// <summary>The body of a request being served, as the content of the request that is given on: read when it is sent, once, as fast as the server takes it.</summary>
-internal sealed class RequestBody : HttpContent
+internal sealed class RequestBody : HttpContent, ICallerBody
 {
     private readonly HttpContext _context;
     private readonly long? _length;
@@ -16,7 +17,7 @@ internal sealed class RequestBody : HttpContent
     public RequestBody(HttpContext context, long? length) => (_context, _length) = (context, length);
 
     /// <summary>It could not be read: the client left, or sent what is no body. The server is not to blame then.</summary>
-    public bool ClientFailed { get; private set; }
+    public bool CallerFailed { get; private set; }
 
     /// <summary>Bytes that were sent on.</summary>
     public long Sent { get; private set; }
@@ -76,7 +77,7 @@ internal sealed class RequestBody : HttpContent
             }
             catch (Exception e) when (e is not OperationCanceledException)
             {
-                ClientFailed = true;
+                CallerFailed = true;
                 throw;
             }
 

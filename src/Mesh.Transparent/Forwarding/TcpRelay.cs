@@ -1,4 +1,5 @@
 using System.Buffers;
+using Mesh.Telemetry;
 
 namespace Mesh.Transparent.Forwarding;
 
@@ -18,18 +19,20 @@ internal static class TcpRelay
 
     /// <param name="early">What the second end has been asked for already, and the memory that it comes into.</param>
     /// <param name="cancellationToken">Breaks both.</param>
+    /// <param name="meter">Told of what went over, the first end being who called; null counts nothing.</param>
     /// <param name="refuses">Looks at the first end's first bytes before they go on; true breaks both.</param>
-    public static async Task<Relayed> RunAsync(RelayEnd first, RelayEnd second, EarlyRead? early, CancellationToken cancellationToken, Func<ReadOnlyMemory<byte>, bool>? refuses = null)
+    public static async Task<Relayed> RunAsync(
+        RelayEnd first, RelayEnd second, EarlyRead? early, CancellationToken cancellationToken, ConnectionMeter? meter = null, Func<ReadOnlyMemory<byte>, bool>? refuses = null)
     {
         using var broken = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var sending = CopyAsync(first, second, null, refuses, broken);
-        var receiving = CopyAsync(second, first, early, null, broken);
+        var sending = CopyAsync(first, second, null, refuses, meter is null ? null : meter.Forth, broken);
+        var receiving = CopyAsync(second, first, early, null, meter is null ? null : meter.Back, broken);
         var (sent, received) = (await sending.ConfigureAwait(false), await receiving.ConfigureAwait(false));
         return new Relayed(sent.Bytes, received.Bytes, sent.Error ?? received.Error);
     }
 
     /// <summary>Never throws: an error breaks both ways.</summary>
-    private static async Task<(long Bytes, Exception? Error)> CopyAsync(RelayEnd from, RelayEnd to, EarlyRead? early, Func<ReadOnlyMemory<byte>, bool>? refuses, CancellationTokenSource broken)
+    private static async Task<(long Bytes, Exception? Error)> CopyAsync(RelayEnd from, RelayEnd to, EarlyRead? early, Func<ReadOnlyMemory<byte>, bool>? refuses, Action<int>? count, CancellationTokenSource broken)
     {
         var bytes = 0L;
         try
@@ -41,6 +44,7 @@ internal static class TcpRelay
                     var read = await early.Read.WaitAsync(broken.Token).ConfigureAwait(false);
                     await to.Stream.WriteAsync(early.Buffer.AsMemory(0, read), broken.Token).ConfigureAwait(false);
                     bytes += read;
+                    count?.Invoke(read);
                     if (read == 0)
                     {
                         await to.FinishAsync().ConfigureAwait(false);
@@ -73,6 +77,7 @@ internal static class TcpRelay
 
                         await to.Stream.WriteAsync(buffer.AsMemory(0, read), broken.Token).ConfigureAwait(false);
                         bytes += read;
+                        count?.Invoke(read);
                     }
                     while (read >= Much);
                 }

@@ -219,10 +219,11 @@ internal sealed partial class InboundSide : IAsyncDisposable
     private async Task RelayAsync(Socket socket, IPEndPoint destination, MeshConnectionFeature? mesh, Func<ReadOnlyMemory<byte>, bool>? refuses, RelayTarget app, Heard heard)
     {
         var started = _time.GetTimestamp();
+        using var meter = Meter(mesh);
         var client = new NetworkStream(socket, ownsSocket: true);
         await using (client.ConfigureAwait(false))
         {
-            var relayed = await TcpRelay.RunAsync(RelayEnd.Of(socket, client), app.End, heard.Early, _broken.Token, refuses).ConfigureAwait(false);
+            var relayed = await TcpRelay.RunAsync(RelayEnd.Of(socket, client), app.End, heard.Early, _broken.Token, meter, refuses).ConfigureAwait(false);
             await app.CloseAsync(relayed.Error is not null).ConfigureAwait(false);
             if (relayed.Error is RefusedBytesException)
             {
@@ -257,18 +258,32 @@ internal sealed partial class InboundSide : IAsyncDisposable
             return;
         }
 
+        using var meter = Meter(mesh);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_broken.Token, connection.ConnectionClosed);
-        var relayed = await TcpRelay.RunAsync(RelayEnd.Of(connection), app.End, null, either.Token).ConfigureAwait(false);
+        var relayed = await TcpRelay.RunAsync(RelayEnd.Of(connection), app.End, null, either.Token, meter).ConfigureAwait(false);
         await app.CloseAsync(relayed.Error is not null).ConfigureAwait(false);
         Record(mesh, relayed, _time.GetElapsedTime(started));
     }
 
     private ValueTask<RelayTarget> ConnectAppAsync(IPEndPoint destination, CancellationToken cancellationToken) => RelayTarget.DialAsync(destination, _time, cancellationToken);
 
+    /// <summary>Null where nobody counts.</summary>
+    private ConnectionMeter? Meter(MeshConnectionFeature? mesh)
+    {
+        if (mesh is null || _aggregate.IsOff)
+        {
+            return null;
+        }
+
+        var peer = mesh.Peer?.Id;
+        return _metrics.Pairs.Begin(new ConnectionPair(
+            true, peer is null ? MeshTags.Unmeshed : peer.ServiceAccount ?? peer.ToString(), peer?.Namespace ?? string.Empty, _node.Workload, _node.Namespace, mesh.IsMeshTls));
+    }
+
     private void Record(MeshConnectionFeature? mesh, Relayed relayed, TimeSpan duration)
     {
         _metrics.Carried(MeshTags.Inbound, relayed.Sent, relayed.Received);
-        if (mesh is null)
+        if (mesh is null || _aggregate.IsOff)
         {
             return;
         }
@@ -283,7 +298,7 @@ internal sealed partial class InboundSide : IAsyncDisposable
             new(MeshTags.DestinationNamespace, _node.Namespace),
             new(MeshTags.Outcome, relayed.Error is null ? MeshTags.Success : MeshTags.Failure),
             new(MeshTags.Tls, mesh.IsMeshTls ? "mesh" : "none"),
-            new(MeshTags.Endpoint, mesh.Endpoint)).Durations.Record(duration);
+            new(MeshTags.Endpoint, mesh.Endpoint)).Record(duration);
     }
 
     private static bool IsMeshTls(ReadOnlyMemory<byte> first) => FirstBytesReader.Read(first).Protocol == WireProtocol.MeshTls;

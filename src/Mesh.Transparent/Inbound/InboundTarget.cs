@@ -1,4 +1,6 @@
+using System.Diagnostics;
 using System.Net;
+using Mesh.Outbound;
 using Mesh.Server;
 using Mesh.Traffic;
 using Mesh.Transparent.Forwarding;
@@ -25,6 +27,14 @@ internal sealed class InboundTarget : IForwardTarget, IDisposable
             {
                 original = OriginalVersion.Parse(text);
             }
+        }
+
+        if (Activity.Current is { OperationName: ServerSpans.OwnSpan } span)
+        {
+            // The app's spans are below ours, in the form in which its caller wrote.
+            ServerSpans.TryRead(context.Request.Headers, out var came);
+            TraceHeaders.RemoveContext(request.Headers);
+            new TraceHeaders(came.Format).Inject(span, request.Headers);
         }
 
         if (original.Version is { } version)

@@ -1,5 +1,5 @@
 using Mesh.Server;
-using Mesh.Transparent.Admin;
+using Mesh.Server.Logging;
 using Mesh.Transparent.Forwarding;
 using Microsoft.AspNetCore.Http;
 

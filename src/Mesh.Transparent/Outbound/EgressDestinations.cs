@@ -57,12 +57,12 @@ internal sealed class EgressInvoker(HttpMessageHandler handler, IPEndPoint desti
         try
         {
             var response = await base.SendAsync(request, cancellationToken).ConfigureAwait(false);
-            series.RecordCall(time.GetElapsedTime(start), (int)response.StatusCode >= 500 ? Verdict.Failure : Verdict.Success, mesh: false);
+            series.Unrouted.RecordCall(time.GetElapsedTime(start), (int)response.StatusCode >= 500 ? Verdict.Failure : Verdict.Success, mesh: false);
             return response;
         }
         catch (Exception)
         {
-            series.RecordCall(time.GetElapsedTime(start), cancellationToken.IsCancellationRequested ? Verdict.Cancelled : Verdict.Failure, mesh: false);
+            series.Unrouted.RecordCall(time.GetElapsedTime(start), cancellationToken.IsCancellationRequested ? Verdict.Cancelled : Verdict.Failure, mesh: false);
             throw;
         }
     }

@@ -185,16 +185,17 @@ internal sealed partial class OutboundSide : IAsyncDisposable
 
         var isEgress = connection.Dialled.Listener is null;
         var started = _time.GetTimestamp();
+        var destination = isEgress ? _egress.For(heard.First.ServerName ?? connection.Destination.ToString()) : connection.Dialled.Listener!.Destination;
+        using var meter = destination is { IsCounted: true } ? _metrics.Pairs.Begin(destination.Pair(server.IsMesh)) : null;
         var client = new NetworkStream(socket, ownsSocket: true);
         await using (client.ConfigureAwait(false))
         {
-            var relayed = await TcpRelay.RunAsync(RelayEnd.Of(socket, client), server.End, heard.Early, _broken.Token).ConfigureAwait(false);
+            var relayed = await TcpRelay.RunAsync(RelayEnd.Of(socket, client), server.End, heard.Early, _broken.Token, meter).ConfigureAwait(false);
             await server.CloseAsync(relayed.Error is not null).ConfigureAwait(false);
             _metrics.Carried(MeshTags.Outbound, relayed.Sent, relayed.Received);
             if (isEgress)
             {
-                _egress.For(heard.First.ServerName ?? connection.Destination.ToString())
-                    .RecordConnection(_time.GetElapsedTime(started), relayed.Error is null ? Verdict.Success : Verdict.Failure, mesh: false);
+                destination!.RecordConnection(_time.GetElapsedTime(started), relayed.Error is null ? Verdict.Success : Verdict.Failure, mesh: false);
             }
         }
     }

@@ -102,7 +102,7 @@ public sealed class ClientLimitsTests : IAsyncLifetime
     [Fact]
     public async Task Get_AttemptTimeout_EndsAnAttemptAndAnotherIsMade()
     {
-        Start(services => services.AddHttpClient("shop").ConfigureMesh(o => o.AttemptTimeout = TimeSpan.FromMilliseconds(300)));
+        Start(services => services.AddHttpClient("shop").ConfigureMesh(o => o.AttemptTimeout = TimeSpan.FromMilliseconds(1500)));
         _backend.Handler = context => _backend.Requests == 1 ? new TaskCompletionSource().Task.WaitAsync(context.RequestAborted) : context.Response.WriteAsync("ok", context.RequestAborted);
 
         Assert.Equal("ok", await Program.Client("shop").GetStringAsync("http://catalog/", Cancel));

@@ -62,7 +62,8 @@ public sealed class PolicyTests
     {
         await using var lab = await ProtocolLab.StartAsync(protocol, endpoints: 2);
         lab.Script = (_, request) => request == 1 ? Does.Hang : Does.Answer;
-        lab.Serve(ProtocolLab.Route with { Retry = Retry(RetryOn.GatewayError | RetryOn.GrpcUnavailable) with { PerTryTimeout = Soon } });
+        // Long enough for an attempt that is not made to wait, also on a busy machine.
+        lab.Serve(ProtocolLab.Route with { Retry = Retry(RetryOn.GatewayError | RetryOn.GrpcUnavailable) with { PerTryTimeout = Soon * 5 } });
 
         // A gRPC call may have been done: it is not sent twice.
         Assert.Equal(lab.IsGrpc ? Got.Timeout : Got.Answer, await lab.CallAsync(Cancel));

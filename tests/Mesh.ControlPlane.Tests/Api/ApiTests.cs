@@ -48,7 +48,7 @@ public sealed class ApiTests
     public async Task Pairs_AreSnakeCaseObjectsOfTheContract()
     {
         await using var controlPlane = await TestControlPlane.StartAsync();
-        new MetricsReader(controlPlane.Services.GetRequiredService<GoldenStore>()).Read(
+        controlPlane.Services.GetRequiredService<MetricsReader>().Read(
             GoldenMetricsTests.Shop(GoldenMetricsTests.Calls(3, good: true)).ResourceMetrics, Mesh.Spiffe.SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/storefront"));
         var pairs = await GetAsync(controlPlane, "/api/v1/pairs");
         Assert.Equal(

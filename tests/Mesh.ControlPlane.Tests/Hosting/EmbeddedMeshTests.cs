@@ -1,6 +1,7 @@
 using Mesh.ControlPlane.CertificateAuthority;
 using Mesh.ControlPlane.Hosting;
 using Mesh.ControlPlane.Model;
+using Mesh.ControlPlane.Tap;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Xds;
 using Mesh.Hosting;
@@ -46,7 +47,7 @@ public sealed class EmbeddedMeshTests : IDisposable
 
             builder.WebHost.UseMesh();
             builder.Services.AddMesh();
-            builder.Services.Configure<MeshOptions>(o => (o.Namespace, o.ServiceAccount, o.AdsVariant, o.TelemetryInterval) = ("shop", "front", variant, TimeSpan.FromSeconds(1)));
+            builder.Services.Configure<MeshOptions>(o => (o.Namespace, o.ServiceAccount, o.AdsVariant, o.TelemetryInterval, o.Traces.Ratio) = ("shop", "front", variant, TimeSpan.FromSeconds(1), 1));
             if (!controlPlaneFirst)
             {
                 builder.Services.AddMeshControlPlane(Configure);
@@ -61,14 +62,16 @@ public sealed class EmbeddedMeshTests : IDisposable
             builder.Services.AddMesh();
             builder.Services.Configure<MeshOptions>(o =>
             {
-                (o.Namespace, o.ServiceAccount, o.TrustDomain, o.TelemetryInterval) = ("shop", "back", "corp.test", TimeSpan.FromSeconds(1));
+                (o.Namespace, o.ServiceAccount, o.TrustDomain, o.TelemetryInterval, o.Traces.Ratio) = ("shop", "back", "corp.test", TimeSpan.FromSeconds(1), 1);
                 (o.ControlPlane, o.TrustBundle, o.Token) = (addresses.Grpc, addresses.TrustBundle, controlPlane.CreateJoinToken("shop", "back"));
             });
         });
         await back.StartAsync(Token);
         var inner = await controlPlane.Inner;
+        // Both attend: one in memory, one over the network.
+        await Eventually.Async(() => inner.GetRequiredService<IDataPlanes>().Count == 2, "both hold a tap stream");
         await Eventually.Async(
-            () => inner.GetRequiredService<ModelStore>().Current.Services.Values.All(s => s.Endpoints.All(e => e.Meshed)), "both endpoints to be meshed");
+            () => inner.GetRequiredService<ModelStore>().Current.Services.Values.All(s => s.Endpoints.All(e => e.Meshed)), "both endpoints to be meshed", TimeSpan.FromSeconds(60));
 
         for (var i = 0; i < 5; i++)
         {
@@ -76,9 +79,11 @@ public sealed class EmbeddedMeshTests : IDisposable
             Assert.Equal(Back, await CallAsync(back, "http://front/"));
         }
 
-        var store = inner.GetRequiredService<GoldenStore>();
-        await Eventually.Async(() => Requests(store, "front", "back") == 5 && Requests(store, "back", "front") == 5, "both pairs to be counted");
-        Assert.All(store.Pairs(null), pair => Assert.Equal((1.0, 1.0), (pair.MtlsShare, pair.SuccessRate)));
+        var store = inner.GetRequiredService<IGoldenQueries>();
+        await Eventually.Async(async () => await RequestsAsync(store, "front", "back") == 5 && await RequestsAsync(store, "back", "front") == 5, "both pairs to be counted");
+        Assert.All(await PairsAsync(store), pair => Assert.Equal((1.0, 1.0), (pair.MtlsShare, pair.SuccessRate)));
+        await AssertTracedAsync(inner.GetRequiredService<TraceStore>(), "front", "back");
+        await AssertTracedAsync(inner.GetRequiredService<TraceStore>(), "back", "front");
         var client = inner.GetRequiredService<ClientRegistry>().Clients.Single(c => c.Address == "in process");
         Assert.Equal(Front, client.Node.Identity!.ToString());
         var issued = inner.GetRequiredService<IssuanceLog>().Newest;
@@ -93,8 +98,23 @@ public sealed class EmbeddedMeshTests : IDisposable
 
         await back.StopAsync(Token);
         await front.StopAsync(Token);
-        Assert.Equal(6, Requests(store, "front", "back"));
+        Assert.Equal(6, await RequestsAsync(store, "front", "back"));
         Assert.DoesNotContain(_logs.GetSnapshot(), l => l.Level >= LogLevel.Error);
+    }
+
+    /// <summary>Both processes sent their half: the caller's span and its attempt, and below that the server's.</summary>
+    private static async Task AssertTracedAsync(TraceStore store, string from, string to)
+    {
+        IReadOnlyList<TraceSummary> Of() => [.. store.List(new TraceQuery(null, "shop", TimeSpan.Zero, false, 100)).Where(t => t.Root == $"GET {to}" && t.Spans == 3)];
+        await Eventually.Async(() => Of().Count >= 5, $"five traces of {from} calling {to}", TimeSpan.FromSeconds(60));
+        Assert.All(Of(), t => Assert.Equal((from, "shop", false), (t.Workload, t.Namespace, t.Failed)));
+        Assert.All(Of(), t => Assert.Equal([from, to], t.Services));
+        var spans = store.Find(Of()[0].TraceId)!.ToDictionary(s => s.Kind);
+        Assert.Null(spans["client"].ParentId);
+        Assert.Equal((spans["client"].SpanId, spans["internal"].SpanId), (spans["internal"].ParentId, spans["server"].ParentId));
+        Assert.Equal((from, to), (spans["internal"].Workload, spans["server"].Workload));
+        Assert.Equal($"spiffe://corp.test/ns/shop/sa/{from}", spans["server"].Attributes["mesh.peer"]);
+        Assert.Equal(200L, spans["server"].Attributes["http.response.status_code"]);
     }
 
     [Fact]
@@ -124,8 +144,11 @@ public sealed class EmbeddedMeshTests : IDisposable
         Assert.Equal(("corp.test", "corp.local"), (options.TrustDomain, options.ClusterDomain));
     }
 
-    private static long Requests(GoldenStore store, string source, string destination) =>
-        store.Pairs(null).Where(p => p.Source == source && p.Destination == destination).Sum(p => p.Requests);
+    private static async Task<long> RequestsAsync(IGoldenQueries golden, string source, string destination) =>
+        (await PairsAsync(golden)).Where(p => p.Source == source && p.Destination == destination).Sum(p => p.Requests);
+
+    private static async Task<IReadOnlyList<Pair>> PairsAsync(IGoldenQueries golden) =>
+        Pair.Of((await golden.ReadAsync(new GoldenQuery(GoldenBy.Pair, GoldenQuery.Start, TimeProvider.System.GetUtcNow()), Token)).Items);
 
     private static async Task<string> CallAsync(WebApplication app, string url)
     {

@@ -118,7 +118,7 @@ public sealed class HostingTests
         var line = await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken);
         var ready = JsonDocument.Parse(line!).RootElement;
         Assert.True(ready.GetProperty("ready").GetBoolean());
-        Assert.Equal(["ready", "ads", "grpc", "http", "trust_bundle", "token"], ready.EnumerateObject().Select(p => p.Name));
+        Assert.Equal(["ready", "ads", "grpc", "http", "trust_bundle", "token", "view_token", "dashboard"], ready.EnumerateObject().Select(p => p.Name));
         using var kill = Process.Start("kill", ["-TERM", $"{process.Id}"]);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken).WaitAsync(TimeSpan.FromSeconds(20), TestContext.Current.CancellationToken);
         Assert.Equal(0, process.ExitCode);

@@ -26,6 +26,7 @@ internal sealed class TestControlPlane : IAsyncDisposable
 {
     private readonly bool _ownsFolder;
     private readonly MeshControlPlaneHost _host;
+    private bool _ended;
 
     private TestControlPlane(string? folder, Action<MeshControlPlaneOptions>? configure, bool fromFiles, InjectorParts? injector)
     {
@@ -101,10 +102,20 @@ internal sealed class TestControlPlane : IAsyncDisposable
         return client;
     }
 
+    /// <summary>Ends it; its folder stays.</summary>
+    public async Task EndAsync()
+    {
+        if (!_ended)
+        {
+            _ended = true;
+            await _host.StopAsync();
+            await _host.DisposeAsync();
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
-        await _host.StopAsync();
-        await _host.DisposeAsync();
+        await EndAsync();
         if (_ownsFolder)
         {
             Directory.Delete(Folder, recursive: true);

@@ -20,6 +20,8 @@ public class InjectorGoldenTests
 
     public static TheoryData<string> Cases => [.. Directory.GetDirectories(Folder()).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
 
+    public static TheoryData<string> InjectedCases => [.. Directory.GetDirectories(Folder()).Where(d => InjectionCase.Read(Path.Combine(d, "pod.yaml")).Inject().Skip is null).Select(d => Path.GetFileName(d)!).Order(StringComparer.Ordinal)];
+
     [Theory]
     [MemberData(nameof(Cases))]
     public void Case_IsInjectedAsRecorded(string name)
@@ -83,6 +85,18 @@ public class InjectorGoldenTests
         var again = (given with { Pod = given.Inject().Pod }).Inject();
 
         Assert.Empty(again.Patch);
+    }
+
+    /// <summary>Whatever its owner wrote is there again, also where it is called as what the injector writes.</summary>
+    [Theory]
+    [MemberData(nameof(InjectedCases))]
+    public void Patched_TakenOutAgain_IsThePodThatItWas(string name)
+    {
+        var given = InjectionCase.Read(Path.Combine(Folder(), name, "pod.yaml"));
+
+        var bare = PodUnpatch.Of(given.Inject().Pod, keepSettings: true);
+
+        Assert.Equal(given.Pod.ToJsonString(Indented), bare.ToJsonString(Indented));
     }
 
     private static void Check(string name, string file, string actual)

@@ -74,6 +74,21 @@ public class SettingsTests
     public void Time_IsRead(string text, int? seconds) => Assert.Equal(seconds, (int?)SettingText.Time(text)?.TotalSeconds);
 
     [Theory]
+    [InlineData("0.05", "0.05")]
+    [InlineData("5%", "0.05")]
+    [InlineData("1", "1")]
+    [InlineData("100%", "1")]
+    [InlineData("0", "0")]
+    [InlineData("5", null)]
+    [InlineData("101%", null)]
+    [InlineData("-0.1", null)]
+    [InlineData("1e-1", null)]
+    [InlineData("%", null)]
+    [InlineData("off", null)]
+    [InlineData("0,5", null)]
+    public void Ratio_IsAShareOrAPercentage(string text, string? read) => Assert.Equal(read, SettingText.Ratio(text));
+
+    [Theory]
     [InlineData("warning", true)]
     [InlineData("warning,Mesh.Xds=debug, Mesh=info", true)]
     [InlineData("Mesh=debug", true)]

@@ -27,6 +27,7 @@ public sealed class RightsTests
         }),
         ("list watch", "gateway.networking.k8s.io", "referencegrants", null, null),
         .. DeployFiles.Plurals.SelectMany(p => new[] { ("get list watch", "policy.meshlib.io", p, (string?)null, (string?)null), ("patch", "policy.meshlib.io", p + "/status", null, null) }),
+        ("create delete", "policy.meshlib.io", "faultpolicies", null, null),
         ("list watch", "apiextensions.k8s.io", "customresourcedefinitions", null, null),
         ("create", "authentication.k8s.io", "tokenreviews", null, null),
         ("create", "authorization.k8s.io", "subjectaccessreviews", null, null),

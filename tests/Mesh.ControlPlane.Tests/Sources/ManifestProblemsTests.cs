@@ -21,7 +21,7 @@ public class ManifestProblemsTests
     [InlineData("- a\n", "in.yaml:1", "The document is a list. Write an object with apiVersion, kind and metadata.")]
     [InlineData("kind: Service\nmetadata: {name: x}\n", "in.yaml:1", "apiVersion is missing")]
     [InlineData("apiVersion: v1\nkind: Servise\nmetadata: {name: x}\n", "in.yaml:2", "kind 'Servise' (v1) is not read from files and has no effect. Did you mean 'Service'?")]
-    [InlineData("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n", "in.yaml:2", "Read are Service, EndpointSlice, Pod, Node, HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, ReferenceGrant, DirectResponse, RetryPolicy, TimeoutPolicy, LoadBalancingPolicy, OutlierPolicy, RateLimitPolicy, FaultPolicy, ConcurrencyPolicy, MatchPolicy, AuthorizationPolicy, ServerPolicy, RequestAuthentication, List.")]
+    [InlineData("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x}\n", "in.yaml:2", "Read are Service, EndpointSlice, Pod, Node, Namespace, HTTPRoute, GRPCRoute, TLSRoute, TCPRoute, ReferenceGrant, DirectResponse, RetryPolicy, TimeoutPolicy, LoadBalancingPolicy, OutlierPolicy, RateLimitPolicy, FaultPolicy, ConcurrencyPolicy, MatchPolicy, AuthorizationPolicy, ServerPolicy, RequestAuthentication, List.")]
     [InlineData("apiVersion: v2\nkind: Service\nmetadata: {name: x}\n", "in.yaml:1", "apiVersion is 'v2'. Use 'v1' for kind Service.")]
     [InlineData("apiVersion: gateway.networking.k8s.io/v1beta1\nkind: HTTPRoute\nmetadata: {name: x}\n", "in.yaml:1", "Use 'gateway.networking.k8s.io/v1' for kind HTTPRoute.")]
     [InlineData("apiVersion: v1\nkind: Service\nspec: {ports: [{port: 1}]}\n", "in.yaml:1", "metadata is missing")]

@@ -24,7 +24,7 @@ public sealed class GoldenMetricsTests
         var response = await new MetricsService.MetricsServiceClient(channel).ExportAsync(
             Shop(Calls(90, good: true), Calls(10, good: false), Attempts(95, good: true), Attempts(25, good: false)), cancellationToken: TestContext.Current.CancellationToken);
         Assert.Null(response.PartialSuccess);
-        var pair = Assert.Single(controlPlane.Services.GetRequiredService<GoldenStore>().Pairs(null));
+        var pair = Assert.Single(Pair.Of(await AskAsync(controlPlane, GoldenBy.Pair)));
         Assert.Equal(("storefront", "shop", "payments", "shop"), (pair.Source, pair.SourceNamespace, pair.Destination, pair.DestinationNamespace));
         Assert.Equal(100, pair.Requests);
         Assert.Equal(95.0 / 120, pair.SuccessRate, 9);
@@ -35,7 +35,7 @@ public sealed class GoldenMetricsTests
         // All durations lie in the bucket (2^(-64/16), 2^(-63/16)] = (62.5 ms, 65.3 ms].
         Assert.Equal(1000 * Math.Pow(2, -63.5 / 16), pair.P50Ms, 0.001);
         Assert.Equal(1000 * Math.Pow(2, (-64 + 0.99) / 16), pair.P99Ms, 0.001);
-        var endpoint = Assert.Single(controlPlane.Services.GetRequiredService<GoldenStore>().Endpoints(null));
+        var endpoint = Assert.Single(EndpointRequests.Of(await AskAsync(controlPlane, GoldenBy.Endpoint)));
         Assert.Equal(new EndpointRequests("payments-v1", "shop", "10.0.0.1:80", 120), endpoint);
     }
 
@@ -52,12 +52,12 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Read_OfAnotherNamespace_IsRejectedAlone()
     {
-        var store = new GoldenStore(_time);
+        using var store = new GoldenBench(_time);
         var foreign = Shop(Calls(5, good: true));
         foreign.ResourceMetrics[0].Resource.Attributes[0].Value.StringValue = "bank";
         var spoofed = Calls(5, good: true);
         Tag(spoofed, MeshTags.SourceNamespace, "bank");
-        var (rejected, reason) = new MetricsReader(store).Read([.. foreign.ResourceMetrics, .. Shop(spoofed, Calls(7, good: true)).ResourceMetrics], Storefront);
+        var (rejected, reason) = store.Read([.. foreign.ResourceMetrics, .. Shop(spoofed, Calls(7, good: true)).ResourceMetrics], Storefront);
         Assert.Equal(2, rejected);
         Assert.Contains("bank", reason, StringComparison.Ordinal);
         Assert.Equal(7, Assert.Single(store.Pairs(null)).Requests);
@@ -66,8 +66,8 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Read_InboundOfUnmeshedCaller_IsCounted()
     {
-        var store = new GoldenStore(_time);
-        new MetricsReader(store).Read(Shop(Served(30, MeshTags.Unmeshed, "")).ResourceMetrics, Storefront);
+        using var store = new GoldenBench(_time);
+        store.Read(Shop(Served(30, MeshTags.Unmeshed, "")).ResourceMetrics, Storefront);
         var pair = Assert.Single(store.Pairs(null));
         Assert.Equal((MeshTags.Unmeshed, "storefront", 30L, 0L), (pair.Source, pair.Destination, pair.Requests, pair.Retries));
         Assert.Equal(0, pair.MtlsShare);
@@ -78,10 +78,10 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Read_AttemptThatDidNotReach_IsNoRequestOfTheEndpoint()
     {
-        var store = new GoldenStore(_time);
+        using var store = new GoldenBench(_time);
         var lost = Attempts(4, good: false);
         Tag(lost, MeshTags.Reached, "false");
-        new MetricsReader(store).Read(Shop(lost, Attempts(6, good: true)).ResourceMetrics, Storefront);
+        store.Read(Shop(lost, Attempts(6, good: true)).ResourceMetrics, Storefront);
         Assert.Equal(6, Assert.Single(store.Endpoints(null)).Requests);
         Assert.Equal(0.6, Assert.Single(store.Pairs(null)).SuccessRate, 9);
     }
@@ -89,11 +89,10 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Pairs_Windowed_HoldOnlyTheWindow()
     {
-        var store = new GoldenStore(_time);
-        var reader = new MetricsReader(store);
-        reader.Read(Shop(Calls(100, good: true)).ResourceMetrics, Storefront);
+        using var store = new GoldenBench(_time);
+        store.Read(Shop(Calls(100, good: true)).ResourceMetrics, Storefront);
         _time.Advance(TimeSpan.FromSeconds(60));
-        reader.Read(Shop(Calls(20, good: true)).ResourceMetrics, Storefront);
+        store.Read(Shop(Calls(20, good: true)).ResourceMetrics, Storefront);
         Assert.Equal(120, Assert.Single(store.Pairs(null)).Requests);
         var recent = Assert.Single(store.Pairs(TimeSpan.FromSeconds(10)));
         Assert.Equal((20L, 2.0), (recent.Requests, recent.Rps));
@@ -106,11 +105,10 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Pairs_AfterRestart_RateOverTheTimeThatTheReportsAreAbout()
     {
-        var store = new GoldenStore(_time);
-        var reader = new MetricsReader(store);
+        using var store = new GoldenBench(_time);
         var merged = Calls(6_000, good: true);
         Took(merged, TimeSpan.FromMinutes(10));
-        reader.Read(Shop(merged).ResourceMetrics, Storefront);
+        store.Read(Shop(merged).ResourceMetrics, Storefront);
         Assert.Equal(10, Assert.Single(store.Pairs(null)).Rps);
         Assert.Equal(10, Assert.Single(store.Pairs(TimeSpan.FromSeconds(10))).Rps);
         _time.Advance(TimeSpan.FromMinutes(10));
@@ -120,8 +118,7 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Pairs_WorkloadsReportingInTurn_AreNotSlowedByEachOther()
     {
-        var store = new GoldenStore(_time);
-        var reader = new MetricsReader(store);
+        using var store = new GoldenBench(_time);
         for (var second = 0; second < 60; second++)
         {
             _time.Advance(TimeSpan.FromSeconds(1));
@@ -129,7 +126,7 @@ public sealed class GoldenMetricsTests
             {
                 var report = Calls(50, good: true);
                 Took(report, TimeSpan.FromSeconds(5));
-                reader.Read(Shop(report).ResourceMetrics, Storefront);
+                store.Read(Shop(report).ResourceMetrics, Storefront);
             }
         }
 
@@ -139,31 +136,30 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Read_ReportOfAbsurdLength_IsCutToTheLongest()
     {
-        var store = new GoldenStore(_time);
+        using var store = new GoldenBench(_time);
         var lying = Calls(900, good: true);
         (lying.ExponentialHistogram.DataPoints[0].StartTimeUnixNano, lying.ExponentialHistogram.DataPoints[0].TimeUnixNano) = (1, ulong.MaxValue);
         var backwards = Calls(900, good: true);
         (backwards.ExponentialHistogram.DataPoints[0].StartTimeUnixNano, backwards.ExponentialHistogram.DataPoints[0].TimeUnixNano) = (ulong.MaxValue, 1);
-        new MetricsReader(store).Read(Shop(lying, backwards).ResourceMetrics, Storefront);
+        store.Read(Shop(lying, backwards).ResourceMetrics, Storefront);
         Assert.Equal(2, Assert.Single(store.Pairs(null)).Rps);
     }
 
     [Fact]
     public void Pairs_CallsThatTheirCallerCancelled_AreCallsButNoFailures()
     {
-        var store = new GoldenStore(_time);
+        using var store = new GoldenBench(_time);
         var cancelled = Calls(100, good: false);
         Tag(cancelled, MeshTags.Outcome, MeshTags.Cancelled);
         var attempts = Histogram(MeshTags.ClientAttemptDuration, 100, good: false);
         Tag(attempts, MeshTags.Outcome, MeshTags.Cancelled);
-        var reader = new MetricsReader(store);
 
-        reader.Read(Shop(cancelled, attempts).ResourceMetrics, Storefront);
+        store.Read(Shop(cancelled, attempts).ResourceMetrics, Storefront);
 
         var only = Assert.Single(store.Pairs(null));
         Assert.Equal((100L, 1.0, 1.0, 0L), (only.Requests, only.SuccessRate, only.EffectiveSuccessRate, only.Retries));
 
-        reader.Read(Shop(Calls(3, good: true), Calls(1, good: false)).ResourceMetrics, Storefront);
+        store.Read(Shop(Calls(3, good: true), Calls(1, good: false)).ResourceMetrics, Storefront);
 
         var pair = Assert.Single(store.Pairs(null));
         Assert.Equal((104L, 0.75), (pair.Requests, pair.EffectiveSuccessRate));
@@ -172,8 +168,8 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Read_ForeignCallerThatNeverReports_IsCountedFromInbound()
     {
-        var store = new GoldenStore(_time);
-        new MetricsReader(store).Read(Shop(Served(70, "gateway", "shop"), Served(5, "robot", "other")).ResourceMetrics, Storefront);
+        using var store = new GoldenBench(_time);
+        store.Read(Shop(Served(70, "gateway", "shop"), Served(5, "robot", "other")).ResourceMetrics, Storefront);
         Assert.Equal([("robot", "other", 5L), ("gateway", "shop", 70L)], store.Pairs(null).Select(p => (p.Source, p.SourceNamespace, p.Requests)));
         Assert.Equal(new EndpointRequests("storefront", "shop", "10.0.0.9:80", 75), Assert.Single(store.Endpoints(null)));
     }
@@ -181,13 +177,12 @@ public sealed class GoldenMetricsTests
     [Fact]
     public void Read_CallerBeginsToReport_WitnessedNoLongerCounts()
     {
-        var store = new GoldenStore(_time);
-        var reader = new MetricsReader(store);
-        reader.Read(Shop(Served(70, "gateway", "shop"), Served(5, "robot", "shop"), Served(3, "gateway", "other")).ResourceMetrics, Storefront);
+        using var store = new GoldenBench(_time);
+        store.Read(Shop(Served(70, "gateway", "shop"), Served(5, "robot", "shop"), Served(3, "gateway", "other")).ResourceMetrics, Storefront);
         var own = Calls(40, good: true);
         Tag(own, MeshTags.Source, "gateway");
         Tag(own, MeshTags.Destination, "storefront");
-        reader.Read(Shop(own).ResourceMetrics, SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/gateway"));
+        store.Read(Shop(own).ResourceMetrics, SpiffeId.Parse("spiffe://cluster.local/ns/shop/sa/gateway"));
 
         // The namesake in another namespace and the one that is still silent stay.
         Assert.Equal(
@@ -197,7 +192,7 @@ public sealed class GoldenMetricsTests
         Assert.Equal(8, Assert.Single(store.Endpoints(TimeSpan.FromSeconds(10))).Requests);
 
         // What is witnessed later does not count either.
-        reader.Read(Shop(Served(9, "gateway", "shop")).ResourceMetrics, Storefront);
+        store.Read(Shop(Served(9, "gateway", "shop")).ResourceMetrics, Storefront);
         Assert.Equal(40, store.Pairs(null).Single(p => p is { Source: "gateway", SourceNamespace: "shop" }).Requests);
     }
 
@@ -227,8 +222,8 @@ public sealed class GoldenMetricsTests
         Tag(longTag, MeshTags.Destination, new string('x', 300));
         var hugeOffset = Calls(1, good: true);
         hugeOffset.ExponentialHistogram.DataPoints[0].Positive.Offset = int.MaxValue;
-        var store = new GoldenStore(_time);
-        var (rejected, _) = new MetricsReader(store).Read(Shop(wrongScale, wrongCount, overflow, cumulative, longTag, hugeOffset).ResourceMetrics, Storefront);
+        using var store = new GoldenBench(_time);
+        var (rejected, _) = store.Read(Shop(wrongScale, wrongCount, overflow, cumulative, longTag, hugeOffset).ResourceMetrics, Storefront);
         Assert.Equal(5, rejected);
         Assert.Equal(1, Assert.Single(store.Pairs(null)).Requests);
     }
@@ -239,22 +234,28 @@ public sealed class GoldenMetricsTests
         var fine = Calls(1, good: true);
         var point = fine.ExponentialHistogram.DataPoints[0];
         (point.Scale, point.Positive.Offset) = (6, -256);
-        var store = new GoldenStore(_time);
-        new MetricsReader(store).Read(Shop(fine).ResourceMetrics, Storefront);
+        using var store = new GoldenBench(_time);
+        store.Read(Shop(fine).ResourceMetrics, Storefront);
         Assert.Equal(1000 * Math.Pow(2, -63.5 / 16), Assert.Single(store.Pairs(null)).P50Ms, 0.001);
     }
 
     [Fact]
-    public void Store_FullOfPairs_CountsWhatItDrops()
+    public void Store_FullOfSeries_CountsWhatItDrops()
     {
-        var store = new GoldenStore(_time);
-        for (var i = 0; i < GoldenStore.MaxPairs + 5; i++)
+        using var store = new GoldenBench(_time, limits: new GoldenLimits(100, 1 << 20));
+        for (var i = 0; i < 105; i++)
         {
-            store.Add(new PairKey($"s{i}", "a", "d", "a"), new PairCounts { CallsGood = 1 });
+            store.Store.Add(new SeriesKey(SeriesKind.Call, $"s{i}", "a", "d", "a"), new Measure(CallOutcome.Good, Tls: false, 1));
         }
 
-        Assert.Equal(GoldenStore.MaxPairs, store.Pairs(null).Count);
-        Assert.Equal(5, store.Dropped);
+        Assert.Equal(100, store.Pairs(null).Count);
+        Assert.Equal((5L, 5), (store.Store.Dropped, store.Store.Fill.OverflowedSeries));
+
+        // Who is silent for long makes room for who comes.
+        _time.Advance(SeriesTable.Idle + TimeSpan.FromMinutes(1));
+        store.Store.Add(new SeriesKey(SeriesKind.Call, "new", "a", "d", "a"), new Measure(CallOutcome.Good, Tls: false, 1));
+        Assert.Contains(store.Pairs(null), p => p.Source == "new");
+        Assert.Equal(5L, store.Store.Dropped);
     }
 
     internal static ExportMetricsServiceRequest Shop(params Metric[] metrics) => new()
@@ -271,7 +272,11 @@ public sealed class GoldenMetricsTests
 
     internal static Metric Calls(ulong count, bool good) => Histogram(MeshTags.ClientCallDuration, count, good);
 
-    private static Metric Attempts(ulong count, bool good)
+    private static async Task<IReadOnlyList<GoldenItem>> AskAsync(TestControlPlane controlPlane, GoldenBy by) =>
+        (await controlPlane.Services.GetRequiredService<IGoldenQueries>()
+            .ReadAsync(new GoldenQuery(by, GoldenQuery.Start, TimeProvider.System.GetUtcNow()), TestContext.Current.CancellationToken)).Items;
+
+    internal static Metric Attempts(ulong count, bool good)
     {
         var metric = Histogram(MeshTags.ClientAttemptDuration, count, good);
         Tag(metric, MeshTags.Backend, "payments-v1");
@@ -281,7 +286,7 @@ public sealed class GoldenMetricsTests
         return metric;
     }
 
-    private static Metric Served(ulong count, string source, string sourceNamespace)
+    internal static Metric Served(ulong count, string source, string sourceNamespace)
     {
         var metric = Histogram(MeshTags.ServerCallDuration, count, good: true);
         Tag(metric, MeshTags.Source, source);
@@ -292,7 +297,7 @@ public sealed class GoldenMetricsTests
         return metric;
     }
 
-    private static Metric Histogram(string name, ulong count, bool good)
+    internal static Metric Histogram(string name, ulong count, bool good)
     {
         var metric = new Metric
         {
@@ -313,7 +318,7 @@ public sealed class GoldenMetricsTests
         return metric;
     }
 
-    private static void Tag(Metric metric, string key, string value)
+    internal static void Tag(Metric metric, string key, string value)
     {
         var attributes = metric.ExponentialHistogram.DataPoints[0].Attributes;
         if (attributes.FirstOrDefault(a => a.Key == key) is { } known)
@@ -326,12 +331,12 @@ public sealed class GoldenMetricsTests
         }
     }
 
-    private static void Took(Metric metric, TimeSpan time)
+    internal static void Took(Metric metric, TimeSpan time)
     {
         var point = metric.ExponentialHistogram.DataPoints[0];
         point.StartTimeUnixNano = 1_700_000_000_000_000_000;
         point.TimeUnixNano = point.StartTimeUnixNano + ((ulong)time.Ticks * 100);
     }
 
-    private static KeyValue Text(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };
+    internal static KeyValue Text(string key, string value) => new() { Key = key, Value = new AnyValue { StringValue = value } };
 }

@@ -21,7 +21,7 @@ internal sealed class BalancerFixture : IDisposable
         var meters = _services.GetRequiredService<IMeterFactory>();
         _decisions = new DecisionCounter(meters, MeshTags.ClientDecisions);
         _counted = new MetricCollector<long>(meters, "Mesh", MeshTags.ClientDecisions);
-        Balancer = new ClusterBalancer("c", (e, l) => new BalancedEndpoint(e, l), Time, Logger, place: new BalancerPlace(own, _decisions, "catalog"));
+        Balancer = new ClusterBalancer("c", (e, l) => new BalancedEndpoint(e, l), Time, Logger, place: new BalancerPlace(own, _decisions, "catalog", "shop"));
     }
 
     public FakeTimeProvider Time { get; } = new();

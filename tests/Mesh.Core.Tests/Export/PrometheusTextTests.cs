@@ -137,7 +137,7 @@ public sealed class PrometheusTextTests
     [InlineData("sent_total", "By", true, "sent_bytes_total")]
     [InlineData("up_seconds", "s", false, "up_seconds")]
     [InlineData("2xx..rate", "1", false, "_2xx_rate")]
-    public void Name_IsOpenTelemetrysTranslation(string name, string unit, bool isCounter, string expected) => Assert.Equal(expected, PrometheusText.Name(name, unit, isCounter));
+    public void Name_IsOpenTelemetrysTranslation(string name, string unit, bool isCounter, string expected) => Assert.Equal(expected, PrometheusNames.Of(name, unit, isCounter));
 
     [Fact]
     public void Counters_OfTheMeter_AreTotals()
@@ -173,7 +173,7 @@ public sealed class PrometheusTextTests
 
     [Fact]
     public void Gauge_Samples_AreWrittenUnderOneHeader() => Assert.Equal(
-        "# HELP mesh_up_seconds Since.\n# TYPE mesh_up_seconds gauge\nmesh_up_seconds 1.5\n", PrometheusText.Gauge("mesh.up", "s", "Since.", ([], 1.5)));
+        "# HELP mesh_up_seconds Since.\n# TYPE mesh_up_seconds gauge\nmesh_up_seconds 1.5\n", PrometheusText.Gauge("mesh.up", "s", "Since.", TextFormat.Prometheus, ([], 1.5)));
 
     private string Text() => string.Concat(PrometheusText.Histograms(_aggregate));
 

@@ -8,6 +8,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
+using Microsoft.Extensions.Time.Testing;
 using Xunit;
 
 namespace Mesh.Core.Tests.Hosting;
@@ -94,7 +95,39 @@ public sealed class MeshLifetimeTests : IDisposable
         Assert.Contains("Mesh:TrustBundle", Assert.Single(_logs.GetSnapshot(), l => l.Id.Id == 3100).Message, StringComparison.Ordinal);
     }
 
-    private IHost Host(string? controlPlane)
+    [Fact]
+    public async Task Host_ThatSendsNothing_LetsIdleSeriesGoAllTheSame()
+    {
+        var time = new FakeTimeProvider(TimeProvider.System.GetUtcNow());
+        using var host = Host(null, services =>
+        {
+            services.AddSingleton<TimeProvider>(time);
+            services.AddSingleton(new MeshActivation(true));
+            services.AddSingleton<IConfigSource>(new InMemoryConfigSource());
+            services.AddSingleton<IWorkloadIdentitySource>(new FixedIdentitySource(_ca.Identity("shop", "cart")));
+        });
+        await host.StartAsync(Token);
+        var aggregate = host.Services.GetRequiredService<MetricAggregate>();
+        aggregate.Get("m").Record(TimeSpan.FromSeconds(1));
+
+        var began = time.GetUtcNow();
+        await Eventually.Async(
+            () =>
+            {
+                if (aggregate.Count > 0)
+                {
+                    time.Advance(TimeSpan.FromMinutes(1));
+                }
+
+                return aggregate.Count == 0;
+            },
+            "it is gone");
+
+        Assert.True(time.GetUtcNow() - began >= MetricAggregate.IdleTimeout);
+        await host.StopAsync(Token);
+    }
+
+    private IHost Host(string? controlPlane, Action<IServiceCollection>? configure = null)
     {
         var builder = Microsoft.Extensions.Hosting.Host.CreateEmptyApplicationBuilder(null);
         builder.Logging.AddProvider(new FakeLoggerProvider(_logs)).SetMinimumLevel(LogLevel.Information);
@@ -110,6 +143,7 @@ public sealed class MeshLifetimeTests : IDisposable
             });
         }
 
+        configure?.Invoke(builder.Services);
         builder.Services.AddMeshCore();
         return builder.Build();
     }

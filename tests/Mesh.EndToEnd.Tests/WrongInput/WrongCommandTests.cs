@@ -20,7 +20,7 @@ public sealed class WrongCommandTests(SharedMesh shared) : IClassFixture<SharedM
     {
         var (exit, output, errors) = await Cli.RunAsync("edges", "--server", shared.Mesh.Http, "--token", "wrong");
 
-        AssertOneMessage(77, exit, output, errors, "api/v1/pairs", "MESH_TOKEN");
+        AssertOneMessage(77, exit, output, errors, "api/v1/golden", "MESH_TOKEN");
     }
 
     [Fact]

@@ -2,8 +2,9 @@ using System.Net;
 using System.Text;
 using System.Text.Json;
 using Mesh.Server;
+using Mesh.Hosting;
+using Mesh.Server.Logging;
 using Mesh.Testing;
-using Mesh.Transparent.Admin;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Xunit;
@@ -19,7 +20,7 @@ public sealed class AccessLogTests
     {
         using var ca = new TestCa("cluster.local");
         var svid = ca.Identity("shop", "storefront").Svid;
-        var line = Assert.Single(await LinesAsync(AccessLogFormat.Json, log => log.Write(
+        var line = Assert.Single(await LinesAsync(MeshAccessLog.Json, log => log.Write(
             Request("/items?id=1", agent: "curl/8", host: "catalog.shop"), new MeshPeerFeature(svid.Id, svid.Leaf), TimeSpan.FromMilliseconds(3), TimeSpan.FromTicks(15), 7, 42)));
 
         var entry = JsonDocument.Parse(line).RootElement;
@@ -41,7 +42,7 @@ public sealed class AccessLogTests
     [Fact]
     public async Task Write_Apache_IsTheCombinedFormat()
     {
-        var line = Assert.Single(await LinesAsync(AccessLogFormat.Apache, log => log.Write(Request("/items", agent: "curl/8", host: "h"), null, TimeSpan.Zero, TimeSpan.Zero, 0, 42)));
+        var line = Assert.Single(await LinesAsync(MeshAccessLog.Apache, log => log.Write(Request("/items", agent: "curl/8", host: "h"), null, TimeSpan.Zero, TimeSpan.Zero, 0, 42)));
         Assert.Matches("^10\\.1\\.2\\.3 - - \\[\\d\\d/[A-Z][a-z][a-z]/\\d{4}:\\d\\d:\\d\\d:\\d\\d \\+0000\\] \"GET /items HTTP/2\" 201 42 \"-\" \"curl/8\"$", line);
     }
 
@@ -53,11 +54,11 @@ public sealed class AccessLogTests
     [InlineData("ünïcödé \ud83d\ude00 \ud800")]
     public async Task Write_HostileValues_StayOneLineAndOneField(string hostile)
     {
-        foreach (var format in new[] { AccessLogFormat.Json, AccessLogFormat.Apache })
+        foreach (var format in new[] { MeshAccessLog.Json, MeshAccessLog.Apache })
         {
             var line = Assert.Single(await LinesAsync(format, log => log.Write(Request("/" + hostile, hostile, hostile), null, TimeSpan.Zero, TimeSpan.Zero, 0, 0)));
             Assert.DoesNotContain(line, c => char.IsControl(c) || c is '\u2028' or '\u2029');
-            if (format == AccessLogFormat.Json)
+            if (format == MeshAccessLog.Json)
             {
                 Assert.Equal(hostile.Replace('\ud800', '\ufffd'), JsonDocument.Parse(line).RootElement.GetProperty("user_agent").GetString());
             }
@@ -73,7 +74,7 @@ public sealed class AccessLogTests
     [Fact]
     public async Task Write_LongValues_AreCut()
     {
-        var line = Assert.Single(await LinesAsync(AccessLogFormat.Json, log => log.Write(Request("/", new string('a', 100_000), "h"), null, TimeSpan.Zero, TimeSpan.Zero, 0, 0)));
+        var line = Assert.Single(await LinesAsync(MeshAccessLog.Json, log => log.Write(Request("/", new string('a', 100_000), "h"), null, TimeSpan.Zero, TimeSpan.Zero, 0, 0)));
         Assert.Equal(AccessLog.MaxFieldLength, JsonDocument.Parse(line).RootElement.GetProperty("user_agent").GetString()!.Length);
     }
 
@@ -81,7 +82,7 @@ public sealed class AccessLogTests
     public async Task Write_NobodyReads_DropsAndSaysHowMany()
     {
         var stream = new StuckStream();
-        var log = new AccessLog(AccessLogFormat.Json, TimeProvider.System, stream);
+        var log = new AccessLog(MeshAccessLog.Json, TimeProvider.System, stream);
         const int Written = 20_000;
         for (var i = 0; i < Written; i++)
         {
@@ -102,7 +103,7 @@ public sealed class AccessLogTests
     public async Task Write_Off_DoesNothing()
     {
         var stream = new MemoryStream();
-        await using var log = new AccessLog(AccessLogFormat.Off, TimeProvider.System, stream);
+        await using var log = new AccessLog(MeshAccessLog.Off, TimeProvider.System, stream);
         Assert.False(log.IsOn);
         log.Write(Request("/", "a", "h"), null, TimeSpan.Zero, TimeSpan.Zero, 0, 0);
         Assert.Equal(0, stream.Length);
@@ -120,7 +121,7 @@ public sealed class AccessLogTests
     [InlineData(null, null)]
     public void TraceIdOf_Traceparent_IsReadAsW3cSays(string? traceparent, string? expected) => Assert.Equal(expected, AccessLog.TraceIdOf(traceparent));
 
-    private static async Task<string[]> LinesAsync(AccessLogFormat format, Action<AccessLog> write)
+    private static async Task<string[]> LinesAsync(MeshAccessLog format, Action<AccessLog> write)
     {
         var stream = new MemoryStream();
         await using (var log = new AccessLog(format, TimeProvider.System, stream))

@@ -1,16 +1,20 @@
 using System.Collections.Immutable;
+using System.Diagnostics.Metrics;
 using System.Net;
 using Mesh.Config;
+using Mesh.Export;
 using Mesh.Hosting;
 using Mesh.Identity;
 using Mesh.Inbound;
 using Mesh.Outbound;
 using Mesh.Resilience;
 using Mesh.Spiffe;
+using Mesh.Server.Logging;
 using Mesh.Telemetry;
 using Mesh.Testing;
 using Mesh.Traffic;
 using Mesh.Transparent.Admin;
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 
@@ -24,7 +28,9 @@ internal sealed class FakeSidecar : ISidecarState, IAsyncDisposable
     private readonly InMemoryConfigSource _config = new();
     private readonly OutboundTableStore _outbound;
     private readonly InboundTable _inbound;
-    private readonly AccessLog _accessLog = new(AccessLogFormat.Off, TimeProvider.System);
+    private readonly AccessLog _accessLog = new(MeshAccessLog.Off, TimeProvider.System);
+    private readonly ServiceProvider _services = new ServiceCollection().AddMetrics().BuildServiceProvider();
+    private readonly CounterTotals _counters;
     private readonly HttpClient _client = new(new SocketsHttpHandler { UseProxy = false, AutomaticDecompression = DecompressionMethods.None });
 
     private FakeSidecar(IPAddress listen)
@@ -40,7 +46,11 @@ internal sealed class FakeSidecar : ISidecarState, IAsyncDisposable
         var options = new SidecarOptions { AdminListen = [new IPEndPoint(listen, 0)] };
         var mesh = new MeshOptions { ControlPlane = "127.0.0.1:15012", Token = Secret, TokenFile = "/run/token", Namespace = "shop" };
         var node = new LocalNode("storefront~web-1~shop", "shop", "storefront", "storefront", ["10.9.9.9"]);
-        var metrics = new AdminMetrics(Aggregate, null, identity, this, _accessLog, node, time);
+        var meters = _services.GetRequiredService<IMeterFactory>();
+        _counters = new CounterTotals(meters: meters);
+        MeshInstruments.Register(meters.Create(new MeterOptions(CounterTotals.MeterName)), identity);
+        BalancerGauges.Register(meters, _outbound, time);
+        var metrics = new AdminMetrics(new MetricsText(Aggregate, _counters, node.Workload, node.Namespace, node.Id), this, _accessLog, node, time);
         Server = new AdminServer(options, this, metrics, new ConfigDump(options, mesh, node, _config, _outbound, _inbound, identity, time), Levels, none);
     }
 
@@ -95,6 +105,8 @@ internal sealed class FakeSidecar : ISidecarState, IAsyncDisposable
         await _outbound.DisposeAsync();
         await _accessLog.DisposeAsync();
         Levels.Dispose();
+        _counters.Dispose();
+        await _services.DisposeAsync();
         _ca.Dispose();
     }
 

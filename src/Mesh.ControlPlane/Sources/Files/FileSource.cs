@@ -16,6 +16,7 @@ internal sealed partial class FileSource : IModelSource
     private readonly SerialLoop _loop;
     private readonly ModelPublisher _publisher;
     private readonly ITimer _debounce;
+    private readonly ManifestOverlay _overlay;
 
     // Owned by the loop.
     private Dictionary<string, ManifestFile> _files = new(StringComparer.Ordinal);
@@ -24,9 +25,10 @@ internal sealed partial class FileSource : IModelSource
     private ITimer? _poll;
     private bool _folderUnreadable;
 
-    public FileSource(FileSourceOptions options, IMeshMarks marks, ModelStore store, TimeProvider time, ILogger logger, IHostNameResolver? resolver = null)
+    public FileSource(FileSourceOptions options, IMeshMarks marks, ModelStore store, TimeProvider time, ILogger logger, IHostNameResolver? resolver = null, ManifestOverlay? overlay = null)
     {
         _options = options;
+        _overlay = overlay ?? new ManifestOverlay();
         _folder = Path.GetFullPath(options.Folder);
         _store = store;
         _time = time;
@@ -34,6 +36,7 @@ internal sealed partial class FileSource : IModelSource
         _loop = new SerialLoop(e => Log.StepFailed(_logger, e));
         _debounce = time.CreateTimer(_ => _loop.Post(Rescan), null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         _publisher = new ModelPublisher(options.TrustDomain, options.ResolveInterval, marks, store, time, logger, resolver ?? new SystemHostNameResolver(), inMotion: false, () => _loop.Post(Publish));
+        _overlay.Subscribe(Refresh);
     }
 
     /// <summary>Reads the folder and publishes the first model before it returns; then follows changes.</summary>
@@ -217,7 +220,8 @@ internal sealed partial class FileSource : IModelSource
         }
     }
 
-    private IEnumerable<ManifestFile> InForce => _files.Values.OrderBy(f => f.Path, StringComparer.Ordinal);
+    /// <summary>The folder's before ours: of two of the same name the operator's counts.</summary>
+    private IEnumerable<ManifestFile> InForce => _files.Values.OrderBy(f => f.Path, StringComparer.Ordinal).Concat(_overlay.Files);
 
     private static int Routes(MeshModel model) => model.Routes.Length + model.ConnectionRoutes.Length;
 }

@@ -220,8 +220,9 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
     }
 
     /// <summary>Sends a request as whoever we are; its address is a path of the API server. Errors of HTTP are answers here.</summary>
+    /// <param name="streams">The answer is read as it comes, for as long as it lasts.</param>
     /// <exception cref="KubeApiException">The server can't be reached.</exception>
-    public async Task<HttpResponseMessage> ForwardAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    public async Task<HttpResponseMessage> ForwardAsync(HttpRequestMessage request, CancellationToken cancellationToken, bool streams = false)
     {
         using var limit = Limit(cancellationToken);
         try
@@ -231,7 +232,7 @@ internal sealed class KubeApi(k8s.Kubernetes client, TimeProvider time) : IDispo
                 await credentials.ProcessHttpRequestAsync(request, limit.Token);
             }
 
-            return await client.HttpClient.SendAsync(request, HttpCompletionOption.ResponseContentRead, limit.Token);
+            return await client.HttpClient.SendAsync(request, streams ? HttpCompletionOption.ResponseHeadersRead : HttpCompletionOption.ResponseContentRead, limit.Token);
         }
         catch (Exception e) when (Broke(e, cancellationToken) is { } why)
         {

@@ -25,6 +25,7 @@ internal static class WatchedKinds
         ["EndpointSlice"] = ("endpointslices", false),
         ["Pod"] = ("pods", false),
         [KubeNodeReader.Kind] = ("nodes", true),
+        [NamespaceReader.Kind] = ("namespaces", true),
     };
 
     public static readonly ImmutableArray<WatchedKind> All =

@@ -31,6 +31,7 @@ internal sealed class EndpointAssembler(
             ExternalAddresses = service.ExternalName is { } host ? addressesOf(host) : [],
             Distribution = service.Distribution,
             OnlyOwnNode = service.OnlyOwnNode,
+            TapDisabled = service.TapDisabled,
         };
 
     private ImmutableArray<ServiceEndpoint> Of(ServiceManifest service)

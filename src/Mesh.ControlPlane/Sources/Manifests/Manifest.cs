@@ -41,6 +41,9 @@ internal sealed record ServiceManifest(ManifestKey Key, string Where, ImmutableA
     /// <summary>Annotation <c>meshlib.io/opaque-ports</c>: numbers of its own ports; null where there is none.</summary>
     public PortRanges? OpaquePorts { get; init; }
 
+    /// <summary>Annotation <c>meshlib.io/disable-tap</c>.</summary>
+    public bool TapDisabled { get; init; }
+
     /// <summary>Stand for those of endpoints that no Pod stands for.</summary>
     public ImmutableSortedDictionary<string, string> Labels { get; init; } = ImmutableSortedDictionary<string, string>.Empty;
 }
@@ -98,7 +101,13 @@ internal sealed record PodManifest(
 
     /// <summary>The annotation itself.</summary>
     public string? MarkText { get; init; }
+
+    /// <summary>Annotation <c>meshlib.io/disable-tap</c>.</summary>
+    public bool TapDisabled { get; init; }
 }
+
+/// <summary>What a Namespace says of all that is in it.</summary>
+internal sealed record NamespaceManifest(ManifestKey Key, string Where, bool TapDisabled) : Manifest(Key, Where);
 
 /// <summary>Where a Node of the cluster stands; empty where it does not say it.</summary>
 internal sealed record NodeManifest(ManifestKey Key, string Where, string Region, string Zone) : Manifest(Key, Where);

@@ -41,6 +41,7 @@ internal static class ManifestParser
             ["EndpointSlice"] = ([Discovery], EndpointSliceReader.Read),
             ["Pod"] = ([Core], PodReader.Read),
             [KubeNodeReader.Kind] = ([Core], KubeNodeReader.Read),
+            [NamespaceReader.Kind] = ([Core], NamespaceReader.Read),
             ["HTTPRoute"] = ([Gateway], HttpRouteReader.Read),
             ["GRPCRoute"] = ([Gateway], GrpcRouteReader.Read),
             [ConnectionRouteReader.TlsKind] = (ConnectionRouteReader.TlsVersions, ConnectionRouteReader.Read),
@@ -253,7 +254,7 @@ internal static class ManifestParser
         return new ManifestKey(kind, IsClusterScoped(kind) ? string.Empty : meta.Find("namespace")?.Value is { Length: > 0 } ns ? ns : ObjectMeta.DefaultNamespace, name);
     }
 
-    private static bool IsClusterScoped(string kind) => kind == KubeNodeReader.Kind;
+    private static bool IsClusterScoped(string kind) => kind is KubeNodeReader.Kind or NamespaceReader.Kind;
 }
 
 /// <summary>A file is no YAML.</summary>

@@ -48,7 +48,14 @@ internal static class ModelAssembler
         var references = new RouteReferences(objects, services, problems);
         var routes = new RouteAssembler(objects, references, problems).Assemble();
         var connections = new ConnectionRouteAssembler(objects, services, references, problems).Assemble();
-        var model = new MeshModel { Services = services, Routes = routes, ConnectionRoutes = connections, Workloads = new WorkloadAssembler(objects, places, addressesOf).Assemble() };
+        var model = new MeshModel
+        {
+            Services = services,
+            Routes = routes,
+            ConnectionRoutes = connections,
+            Workloads = new WorkloadAssembler(objects, places, addressesOf).Assemble(),
+            UntappableNamespaces = [.. objects.Values.OfType<NamespaceManifest>().Where(n => n.TapDisabled).Select(n => n.Key.Name)],
+        };
         var policies = new PolicyAssembler(objects, model, refused, now, problems).Assemble();
         return model with
         {

@@ -20,6 +20,9 @@ internal sealed record ObjectMeta(
     public PortRanges? OpaquePorts =>
         Annotations.TryGetValue(Sources.Annotations.OpaquePorts, out var text) && PortRanges.TryParse(text, out var ports) ? ports : null;
 
+    /// <summary>Annotation <c>meshlib.io/disable-tap</c>. What is written otherwise than <c>false</c> forbids: who forbids something and misspells it means it.</summary>
+    public bool TapDisabled => Annotations.TryGetValue(Sources.Annotations.DisableTap, out var text) && text != "false";
+
     /// <param name="label">The name must be a label (a Service's stands in DNS), not just a subdomain.</param>
     public static ObjectMeta? Read(YamlMap root, bool label)
     {
@@ -73,6 +76,10 @@ internal sealed record ObjectMeta(
             else if (key == Sources.Annotations.OpaquePorts && !PortRanges.TryParse(value, out _))
             {
                 meta.Problems.RefuseOrNote(meta.Find("annotations")!.Value, $"annotation {key} is '{value}'. {PortRanges.Rule}");
+            }
+            else if (key == Sources.Annotations.DisableTap && value is not ("true" or "false"))
+            {
+                meta.Problems.RefuseOrNote(meta.Find("annotations")!.Value, $"annotation {key} is '{value}'. Use \"true\" or \"false\", in quotes.");
             }
             else if (key.StartsWith(Sources.Annotations.Domain + "/", StringComparison.Ordinal) && !Sources.Annotations.All.Contains(key))
             {

@@ -45,6 +45,7 @@ internal static class PodReader
             Subdomain = spec.Text("subdomain") ?? string.Empty,
             Terminating = meta.Deleting,
             Mark = PodMark.Read(meta.Annotations),
+            TapDisabled = meta.TapDisabled,
             MarkText = meta.Annotations.GetValueOrDefault(PodMark.Annotation),
         };
     }

@@ -35,6 +35,7 @@ internal static class ServiceReader
             OnlyOwnNode = spec.Word("internalTrafficPolicy", "Cluster", "Cluster", "Local") == "Local",
             OpaquePorts = meta.OpaquePorts,
             Labels = meta.Labels,
+            TapDisabled = meta.TapDisabled,
         };
         spec.Ignore("ipFamilies", "ipFamilyPolicy", "sessionAffinity", "sessionAffinityConfig", "externalIPs", "externalName", "externalTrafficPolicy",
             "healthCheckNodePort", "loadBalancerIP", "loadBalancerSourceRanges", "loadBalancerClass", "allocateLoadBalancerNodePorts");

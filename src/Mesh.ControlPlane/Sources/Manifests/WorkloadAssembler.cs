@@ -25,7 +25,7 @@ internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> object
                     {
                         yield return pod is not null ? Of(pod, address, port.Port)
                             : new Workload(slice.Key.Namespace, slice.Service, address, port.Port, slice.ServiceAccount ?? service?.ServiceAccount,
-                                service?.Labels ?? ImmutableSortedDictionary<string, string>.Empty);
+                                service?.Labels ?? ImmutableSortedDictionary<string, string>.Empty) { TapDisabled = service is { TapDisabled: true } };
                     }
                 }
             }
@@ -38,6 +38,7 @@ internal sealed class WorkloadAssembler(Dictionary<ManifestKey, Manifest> object
         Probes = pod.Probes,
         IsPod = true,
         Mark = pod.MarkText,
+        TapDisabled = pod.TapDisabled,
         Place = places.Of(pod.NodeName),
     };
 }

@@ -1,0 +1,25 @@
+import type { JSX } from 'preact';
+
+/** A line as small as a word. Gaps stay gaps. The row beside it says the numbers. */
+export function Spark({ values, label, low = 0, high, tone = 'line' }: { values: (number | null)[] | undefined; label: string; low?: number; high?: number; tone?: string }): JSX.Element {
+  const [width, height] = [84, 22];
+  const known = (values ?? []).filter((v): v is number => v !== null && Number.isFinite(v));
+  if (!values || known.length < 2) return <svg class="spark" width={width} height={height} role="img" aria-label={`${label}: too little was measured`} />;
+  const [min, max] = [Math.min(low, ...known), Math.max(high ?? 0, ...known)];
+  const x = (i: number) => 1 + (i / Math.max(1, values.length - 1)) * (width - 2);
+  const y = (v: number) => height - 2 - ((v - min) / (max - min || 1)) * (height - 4);
+  let path = '';
+  let pen = false;
+  values.forEach((v, i) => {
+    if (v === null || !Number.isFinite(v)) pen = false;
+    else {
+      path += `${pen ? 'L' : 'M'}${x(i).toFixed(1)} ${y(v).toFixed(1)}`;
+      pen = true;
+    }
+  });
+  return (
+    <svg class={`spark ${tone}`} width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="img" aria-label={label}>
+      <path d={path} />
+    </svg>
+  );
+}
