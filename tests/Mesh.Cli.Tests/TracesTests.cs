@@ -49,7 +49,9 @@ public sealed class TracesTests
     [Theory]
     [InlineData("traces -t 5m", "&window=300")]
     [InlineData("traces --from -1h --to 2026-01-31T14:05:00Z", "&from=-3600&to=2026-01-31T14%3A05%3A00Z")]
-    public async Task Traces_OfATime_AskForIt(string command, string asked)
+    [InlineData("traces --from deploy/cart --from -1h --to svc/pricing", "&from=-3600", "source=cart&destination=pricing&")]
+    [InlineData("traces -l app=cart,tier!=test", "", "labels=app%3Dcart%2Ctier%21%3Dtest&")]
+    public async Task Traces_OfCallsAndTimes_AskForThem(string command, string asked, string before = "")
     {
         await using var server = await FakeControlPlane.StartAsync();
         server.Answers["/api/v1/traces"] = (200, List);
@@ -57,7 +59,7 @@ public sealed class TracesTests
         var run = await CliRun.RunAsync(server, command.Split(' '));
 
         Assert.Equal((0, ""), (run.ExitCode, run.Error));
-        Assert.Equal($"GET /api/v1/traces?limit=50{asked}", Assert.Single(server.Asked));
+        Assert.Equal($"GET /api/v1/traces?{before}limit=50{asked}", Assert.Single(server.Asked));
     }
 
     [Theory]

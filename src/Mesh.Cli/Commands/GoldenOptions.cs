@@ -9,8 +9,8 @@ internal sealed class GoldenOptions
 {
     private readonly Option<string?> _namespace = CommonOptions.Namespace();
     private readonly Option<bool> _all = new("--all-namespaces", "-A") { Description = "All namespaces, which is what is shown without -n" };
-    private readonly Option<string[]> _from = Ends("--from", "Only calls of this workload ('unmeshed' is who has no identity); or since this moment, such as 2026-01-31T14:05:00Z or -1h. May be given for each");
-    private readonly Option<string[]> _to = Ends("--to", "Only calls to this service; or up to this moment. May be given for each");
+    private readonly EndOption _from = new("--from", "Only calls of this workload ('unmeshed' is who has no identity); or since this moment, such as 2026-01-31T14:05:00Z or -1h. May be given for each");
+    private readonly EndOption _to = new("--to", "Only calls to this service; or up to this moment. May be given for each");
     private readonly Option<string?> _labels = CommonOptions.Selector("Only services and workloads with these labels, such as app=cart,tier!=test");
     private readonly Option<TimeSpan> _window = CommonOptions.Time("--window", TimeSpan.FromSeconds(30), "How far back to look (default 30s)", "-t");
     private readonly Option<string> _output = CommonOptions.AnyOutput();
@@ -18,19 +18,8 @@ internal sealed class GoldenOptions
 
     public void AddTo(Command command)
     {
-        command.Validators.Add(result =>
-        {
-            var (moments, windows) = (Moments(result.GetValue(_from)) ?? Moments(result.GetValue(_to)), result.GetResult(_window) is { Implicit: false });
-            if (moments is not null && windows)
-            {
-                result.AddError("--window excludes a time in --from and --to: give the last so long, or the two ends.");
-            }
-            else if (Moments(result.GetValue(_to)) is not null && result.GetValue(_watch))
-            {
-                result.AddError("--watch looks at now: leave out the time in --to.");
-            }
-        });
-        foreach (var option in new Option[] { _namespace, _all, _from, _to, _labels, _window, _output, _watch })
+        EndOption.Check(command, _from, _to, _window, _watch);
+        foreach (var option in new Option[] { _namespace, _all, _from.Option, _to.Option, _labels, _window, _output, _watch })
         {
             command.Options.Add(option);
         }
@@ -38,17 +27,17 @@ internal sealed class GoldenOptions
 
     public string? Namespace(ParseResult result) => result.GetValue(_all) ? null : result.GetValue(_namespace);
 
-    public string? From(ParseResult result) => Name(result.GetValue(_from));
+    public string? From(ParseResult result) => _from.Name(result);
 
-    public string? To(ParseResult result) => Name(result.GetValue(_to));
+    public string? To(ParseResult result) => _to.Name(result);
 
     /// <summary><see cref="From"/>, while it is checked.</summary>
-    public string? FromOf(SymbolResult result) => Name(result.GetValue(_from));
+    public string? FromOf(SymbolResult result) => _from.Name(result);
 
     /// <summary><see cref="To"/>, while it is checked.</summary>
-    public string? ToOf(SymbolResult result) => Name(result.GetValue(_to));
+    public string? ToOf(SymbolResult result) => _to.Name(result);
 
-    public AskedSpan Span(ParseResult result) => new(Math.Max(1, (int)result.GetValue(_window).TotalSeconds), Moments(result.GetValue(_from)), Moments(result.GetValue(_to)));
+    public AskedSpan Span(ParseResult result) => new(Math.Max(1, (int)result.GetValue(_window).TotalSeconds), _from.Moment(result), _to.Moment(result));
 
     public LabelSelector? Labels(ParseResult result) => result.GetValue(_labels) is { } text ? LabelSelector.Parse(text, out _) : null;
 
@@ -68,27 +57,4 @@ internal sealed class GoldenOptions
 
     public static string Text(IEnumerable<(string Key, string? Value)> query) =>
         string.Join('&', query.Where(q => q.Value is not null).Select(q => $"{q.Key}={Uri.EscapeDataString(q.Value!)}"));
-
-    /// <summary>A name and a moment, one of each at most.</summary>
-    private static Option<string[]> Ends(string name, string description)
-    {
-        var option = new Option<string[]>(name) { Description = description, Arity = ArgumentArity.OneOrMore, AllowMultipleArgumentsPerToken = false };
-        option.Validators.Add(result =>
-        {
-            var given = result.GetValueOrDefault<string[]>() ?? [];
-            if (given.Count(g => AskedSpan.Moment(g) is null) > 1 || given.Count(g => AskedSpan.Moment(g) is not null) > 1)
-            {
-                result.AddError($"{name} is given twice. It takes one name, and one time beside it.");
-            }
-            else if (given.FirstOrDefault(g => AskedSpan.Moment(g) is null && (g.Contains(':', StringComparison.Ordinal) || g.StartsWith('-'))) is { } wrong)
-            {
-                result.AddError($"{name} is '{wrong}', which is neither a name nor a time such as 2026-01-31T14:05:00Z or -1h.");
-            }
-        });
-        return option;
-    }
-
-    private static string? Name(string[]? given) => GoldenResource.NameOf(given?.FirstOrDefault(g => AskedSpan.Moment(g) is null));
-
-    private static string? Moments(string[]? given) => given?.Select(AskedSpan.Moment).FirstOrDefault(m => m is not null);
 }

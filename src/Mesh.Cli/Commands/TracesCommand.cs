@@ -19,26 +19,16 @@ internal static class TracesCommand
         var least = CommonOptions.Time("--min", TimeSpan.Zero, "Only traces that took at least so long, such as 100ms");
         var limit = new Option<int>("--limit") { Description = "At most so many, newest first (default 50)", DefaultValueFactory = _ => 50 };
         var watch = new Option<bool>("--watch", "-w") { Description = "Again every second, until Ctrl-C: drawn anew on a terminal, else lines of JSON" };
-        var (from, to) = (Moment("--from", "Only traces that began then or later: a time such as 2026-01-31T14:05:00Z or -1h"), Moment("--to", "Only traces that began before"));
+        var from = new EndOption("--from", "Only traces in which this workload calls; or that began then or later, such as 2026-01-31T14:05:00Z or -1h. May be given for each");
+        var to = new EndOption("--to", "Only traces with a call to this service or workload; or that began before. May be given for each");
+        var labels = CommonOptions.Selector("Only traces that touch a workload with these labels, such as app=cart,tier!=test");
         var window = CommonOptions.Time("--window", TimeSpan.Zero, "Only traces that began so long ago at most; all that are kept without it", "-t");
         var command = new Command("traces", "Calls on their way through the mesh: who called whom, how long each took, what the mesh decided.")
         {
-            output, @namespace, all, service, failed, least, limit, from, to, window, watch,
+            output, @namespace, all, service, from.Option, to.Option, labels, failed, least, limit, window, watch,
         };
         server.AddTo(command);
-        RefusedOption.AddTo(command, (["--selector", "-l"], "a trace goes through many workloads; name one with --service."));
-        command.Validators.Add(result =>
-        {
-            var windows = result.GetResult(window) is { Implicit: false };
-            if (windows && (result.GetValue(from) ?? result.GetValue(to)) is not null)
-            {
-                result.AddError("--window excludes a time in --from and --to: give the last so long, or the two ends.");
-            }
-            else if (result.GetValue(to) is not null && result.GetValue(watch))
-            {
-                result.AddError("--watch looks at now: leave out the time in --to.");
-            }
-        });
+        EndOption.Check(command, from, to, window, watch);
         command.Subcommands.Add(Show(context));
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -46,28 +36,18 @@ internal static class TracesCommand
             var path = Path + Query(
                 ("service", result.GetValue(service) is { } wanted ? wanted[(wanted.LastIndexOf('/') + 1)..] : null),
                 ("namespace", result.GetValue(all) ? null : result.GetValue(@namespace)),
+                ("source", from.Name(result)),
+                ("destination", to.Name(result)),
+                ("labels", result.GetValue(labels)),
                 ("min_ms", result.GetValue(least) is { } time && time > TimeSpan.Zero ? time.TotalMilliseconds.ToString(CultureInfo.InvariantCulture) : null),
                 ("failed", result.GetValue(failed) ? "true" : null),
                 ("limit", result.GetValue(limit).ToString(CultureInfo.InvariantCulture)),
                 ("window", result.GetValue(window) is { } last && last > TimeSpan.Zero ? Math.Max(1, (int)last.TotalSeconds).ToString(CultureInfo.InvariantCulture) : null),
-                ("from", result.GetValue(from) is { } begin ? AskedSpan.Moment(begin) : null),
-                ("to", result.GetValue(to) is { } end ? AskedSpan.Moment(end) : null));
-            return await Screen.ShowAsync(context, result.GetValue(output)!, result.GetValue(watch), (to, form) => WriteAsync(context, to, form, api, path, cancellationToken), cancellationToken);
+                ("from", from.Moment(result)),
+                ("to", to.Moment(result)));
+            return await Screen.ShowAsync(context, result.GetValue(output)!, result.GetValue(watch), (screen, form) => WriteAsync(context, screen, form, api, path, cancellationToken), cancellationToken);
         });
         return command;
-    }
-
-    private static Option<string?> Moment(string name, string description)
-    {
-        var option = new Option<string?>(name) { Description = description };
-        option.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<string?>() is { } given && AskedSpan.Moment(given) is null)
-            {
-                result.AddError($"{name} is '{given}', and takes a time such as 2026-01-31T14:05:00Z or -1h: a trace goes through many workloads; name one with --service.");
-            }
-        });
-        return option;
     }
 
     private static async Task WriteAsync(CliContext context, TextWriter to, string form, ControlPlaneApi api, string path, CancellationToken cancellationToken)

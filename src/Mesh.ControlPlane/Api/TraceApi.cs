@@ -1,4 +1,4 @@
-using System.Globalization;
+using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Telemetry;
 
 namespace Mesh.ControlPlane.Api;
@@ -12,34 +12,8 @@ internal static class TraceApi
         api.MapGet("/v1/traces/{id}", ShowAsync);
     }
 
-    private static async Task<IResult> ListAsync(
-        TraceAnswers traces, TimeProvider time, string? service, string? @namespace, string? min_ms, string? failed, string? limit, string? window, string? from, string? to, CancellationToken cancellationToken)
-    {
-        if (!TryNumber(min_ms, 0, 86_400_000, 0, out var least))
-        {
-            return Bad("min_ms", min_ms, "milliseconds, 0–86400000");
-        }
-
-        if (failed is not (null or "true" or "false"))
-        {
-            return Bad("failed", failed, "true or false");
-        }
-
-        if (!TryNumber(limit, 1, TraceQuery.MaxLimit, TraceQuery.DefaultLimit, out var most) || most != Math.Floor(most))
-        {
-            return Bad("limit", limit, $"a whole number, 1–{TraceQuery.MaxLimit}");
-        }
-
-        var query = new TraceQuery(OrNull(service), OrNull(@namespace), TimeSpan.FromMilliseconds(least), failed == "true", (int)most);
-        if ((window ?? from ?? to) is not null)
-        {
-            var asked = AskedTime.Of(window, from, to, time.GetUtcNow(), TimeSpan.FromSeconds(AskedTime.LongestSeconds));
-            // What begins while this is answered is of now too.
-            query = query with { From = asked.From, To = to is null ? DateTimeOffset.MaxValue : asked.To };
-        }
-
-        return Results.Ok(await traces.ListAsync(query, cancellationToken));
-    }
+    private static async Task<IResult> ListAsync([AsParameters] TraceParameters asked, TraceAnswers traces, ModelStore models, TimeProvider time, CancellationToken cancellationToken) =>
+        asked.Read(models.Current, time.GetUtcNow(), out var refusal) is { } query ? Results.Ok(await traces.ListAsync(query, cancellationToken)) : refusal!;
 
     private static async Task<IResult> ShowAsync(TraceAnswers traces, string id, CancellationToken cancellationToken)
     {
@@ -71,14 +45,4 @@ internal static class TraceApi
             }),
         });
     }
-
-    private static string? OrNull(string? text) => string.IsNullOrEmpty(text) ? null : text;
-
-    private static bool TryNumber(string? text, double least, double most, double otherwise, out double number)
-    {
-        number = otherwise;
-        return string.IsNullOrEmpty(text) || (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out number) && number >= least && number <= most);
-    }
-
-    private static IResult Bad(string name, string? value, string use) => ApiEndpoints.Problem(400, $"Bad {name}", $"{name} is '{value}'. Give {use}, or leave it out.");
 }

@@ -1,3 +1,5 @@
+using Mesh.Spiffe;
+
 namespace Mesh.ControlPlane.Telemetry;
 
 /// <summary>What a balancer's gauges tell of one endpoint.</summary>
@@ -13,7 +15,7 @@ internal enum BalancerGauge
 /// <summary>Whose view of which endpoint.</summary>
 internal readonly record struct BalancerKey(string Source, string SourceNamespace, string Instance, string Service, string Namespace, string Endpoint);
 
-/// <summary>The callers' balancers as they last told of themselves. Bounded; nothing of it is kept. Thread-safe.</summary>
+/// <summary>The callers' balancers as they last told of themselves. Bounded, and shared among who reports; nothing of it is kept. Thread-safe.</summary>
 internal sealed class BalancerTable
 {
     public const int MaxEntries = 50_000;
@@ -23,23 +25,25 @@ internal sealed class BalancerTable
 
     private readonly Lock _lock = new();
     private readonly Dictionary<BalancerKey, Entry> _entries = [];
+    private readonly Holdings<SpiffeId> _holdings = new();
     private DateTimeOffset _swept;
 
+    /// <param name="peer">Who tells it, as was proved.</param>
     /// <param name="text">The state's word, of the gauge of states.</param>
     /// <param name="why">Why it sits out; null where it does not.</param>
-    public void Set(in BalancerKey key, BalancerGauge gauge, double value, string text, string? why, DateTimeOffset now)
+    public void Set(SpiffeId peer, in BalancerKey key, BalancerGauge gauge, double value, string text, string? why, DateTimeOffset now)
     {
         lock (_lock)
         {
             if (!_entries.TryGetValue(key, out var entry))
             {
-                SweepLocked(now);
-                if (_entries.Count >= MaxEntries)
+                if (!MakeRoomLocked(peer, now))
                 {
                     return;
                 }
 
-                _entries[key] = entry = new Entry();
+                _entries[key] = entry = new Entry(peer);
+                _holdings.Add(peer);
             }
 
             entry.At = now;
@@ -82,20 +86,41 @@ internal sealed class BalancerTable
         key.Source, key.SourceNamespace, key.Instance, key.Endpoint, entry.State, entry.Active, Math.Round(entry.EwmaMs, 3), entry.Weight,
         entry.EjectedUntil > now ? entry.EjectedUntil : null, entry.Why, entry.At);
 
-    private void SweepLocked(DateTimeOffset now)
+    /// <summary>What is over makes room, else one entry of the identity that has most.</summary>
+    private bool MakeRoomLocked(SpiffeId newcomer, DateTimeOffset now)
     {
         if (now - _swept >= Fresh || now < _swept)
         {
             _swept = now;
-            foreach (var key in _entries.Where(e => now - e.Value.At > Fresh).Select(e => e.Key).ToList())
+            foreach (var (key, entry) in _entries)
             {
-                _entries.Remove(key);
+                if (now - entry.At > Fresh)
+                {
+                    RemoveLocked(key);
+                }
             }
+        }
+
+        if (_entries.Count >= MaxEntries && _holdings.TryFindRicher(newcomer, out var richest))
+        {
+            RemoveLocked(_entries.First(e => e.Value.Peer == richest).Key);
+        }
+
+        return _entries.Count < MaxEntries;
+    }
+
+    private void RemoveLocked(in BalancerKey key)
+    {
+        if (_entries.Remove(key, out var gone))
+        {
+            _holdings.Remove(gone.Peer);
         }
     }
 
-    private sealed class Entry
+    private sealed class Entry(SpiffeId peer)
     {
+        public SpiffeId Peer => peer;
+
         public string State { get; set; } = string.Empty;
 
         public string? Why { get; set; }

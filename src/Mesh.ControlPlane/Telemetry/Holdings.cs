@@ -12,11 +12,11 @@ internal sealed class Holdings<TOwner>
 
     public void Add(TOwner owner) => _most = Math.Max(_most, _held[owner] = _held.GetValueOrDefault(owner) + 1);
 
-    public void Remove(TOwner owner)
+    public void Remove(TOwner owner, int places = 1)
     {
-        if (_held.TryGetValue(owner, out var held) && held > 1)
+        if (_held.TryGetValue(owner, out var held) && held > places)
         {
-            _held[owner] = held - 1;
+            _held[owner] = held - places;
         }
         else
         {

@@ -253,7 +253,7 @@ internal sealed class MetricsReader(GoldenStore store, BalancerTable balancers, 
         }
 
         var key = new BalancerKey(from.Workload, from.Peer.Namespace!, from.Instance, tags[MeshTags.Destination], tags[MeshTags.DestinationNamespace], tags[MeshTags.Endpoint]);
-        balancers.Set(key, gauge, value, tags[MeshTags.State], tags[MeshTags.Reason] is { Length: > 0 } why ? why : null, time.GetUtcNow());
+        balancers.Set(from.Peer, key, gauge, value, tags[MeshTags.State], tags[MeshTags.Reason] is { Length: > 0 } why ? why : null, time.GetUtcNow());
         return null;
     }
 

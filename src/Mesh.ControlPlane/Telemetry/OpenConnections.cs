@@ -3,7 +3,7 @@ namespace Mesh.ControlPlane.Telemetry;
 /// <summary>Which process of which workload reports.</summary>
 internal readonly record struct ReportingInstance(string Peer, string Instance);
 
-/// <summary>How many connections are open by the last word of each process that carries them; nothing of it is kept. Bounded. Thread-safe.</summary>
+/// <summary>How many connections are open by the last word of each process that carries them; nothing of it is kept. Bounded, and shared among who reports. Thread-safe.</summary>
 /// <remarks>
 /// A process tells all its gauges at once, under one time: what the newest of its rounds does not name is closed. One that is lost, or silent for <see cref="Fresh"/>, has none any more.
 /// </remarks>
@@ -17,7 +17,8 @@ internal sealed class OpenConnections
 
     private readonly Lock _lock = new();
     private readonly Dictionary<ReportingInstance, Round> _rounds = [];
-    private readonly Holdings<string> _holdings = new();
+    private readonly Holdings<string> _processes = new();
+    private readonly Holdings<string> _entries = new();
     private DateTimeOffset _swept = DateTimeOffset.MinValue;
     private int _count;
 
@@ -36,14 +37,24 @@ internal sealed class OpenConnections
     {
         lock (_lock)
         {
-            if (HeardLocked(from, round, now) is not { } told || open <= 0 || _count >= MaxEntries)
+            if (HeardLocked(from, round, now) is not { } told || open <= 0)
             {
                 return;
             }
 
+            if (!told.Open.TryGetValue(key, out var known))
+            {
+                if (_count >= MaxEntries && !GiveUpLocked(from.Peer))
+                {
+                    return;
+                }
+
+                _count++;
+                _entries.Add(from.Peer);
+            }
+
             // In mesh TLS and in plaintext are told apart by who counts, and are one here.
-            _count += told.Open.TryAdd(key, 0) ? 1 : 0;
-            told.Open[key] += open;
+            told.Open[key] = known + open;
         }
     }
 
@@ -75,13 +86,12 @@ internal sealed class OpenConnections
             }
 
             _rounds[from] = told = new Round();
-            _holdings.Add(from.Peer);
+            _processes.Add(from.Peer);
         }
 
         if (told.Time != round)
         {
-            _count -= told.Open.Count;
-            told.Open.Clear();
+            ClearLocked(from, told);
         }
 
         (told.Time, told.At) = (round, now);
@@ -101,7 +111,7 @@ internal sealed class OpenConnections
             }
         }
 
-        if (_rounds.Count >= MaxInstances && _holdings.TryFindRicher(newcomer, out var richest))
+        if (_rounds.Count >= MaxInstances && _processes.TryFindRicher(newcomer, out var richest))
         {
             ForgetLocked(_rounds.Where(r => r.Key.Peer == richest).MinBy(r => r.Value.At).Key);
         }
@@ -113,9 +123,31 @@ internal sealed class OpenConnections
     {
         if (_rounds.Remove(from, out var gone))
         {
-            _count -= gone.Open.Count;
-            _holdings.Remove(from.Peer);
+            ClearLocked(from, gone);
+            _processes.Remove(from.Peer);
         }
+    }
+
+    private void ClearLocked(ReportingInstance from, Round told)
+    {
+        _count -= told.Open.Count;
+        _entries.Remove(from.Peer, told.Open.Count);
+        told.Open.Clear();
+    }
+
+    /// <summary>One entry of the identity that has most of them; false: nobody has that much more.</summary>
+    private bool GiveUpLocked(string newcomer)
+    {
+        if (!_entries.TryFindRicher(newcomer, out var richest))
+        {
+            return false;
+        }
+
+        var rich = _rounds.First(r => r.Key.Peer == richest && r.Value.Open.Count > 0).Value;
+        rich.Open.Remove(rich.Open.Keys.First());
+        _entries.Remove(richest);
+        _count--;
+        return true;
     }
 
     private sealed class Round

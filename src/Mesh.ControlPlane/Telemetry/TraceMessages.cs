@@ -24,12 +24,33 @@ internal static class TraceMessages
             message.Namespace = query.Namespace;
         }
 
+        if (query.Source is not null)
+        {
+            message.Source = query.Source;
+        }
+
+        if (query.Destination is not null)
+        {
+            message.Destination = query.Destination;
+        }
+
+        if (query.Workloads is { } workloads)
+        {
+            message.ByWorkload = true;
+            message.Workloads.AddRange(workloads.Select(w => new TracesQuery.Types.Workload { Namespace = w.Namespace, Name = w.Name }));
+        }
+
         return message;
     }
 
     /// <summary>What can be said of a part; the rest is judged by who asks.</summary>
     public static TraceQuery QueryOf(TracesQuery message) =>
-        new(message.HasService ? message.Service : null, message.HasNamespace ? message.Namespace : null, TimeSpan.Zero, FailedOnly: false, TraceQuery.MaxLimit);
+        new(message.HasService ? message.Service : null, message.HasNamespace ? message.Namespace : null, TimeSpan.Zero, FailedOnly: false, TraceQuery.MaxLimit)
+        {
+            Source = message.HasSource ? message.Source : null,
+            Destination = message.HasDestination ? message.Destination : null,
+            Workloads = message.ByWorkload ? message.Workloads.Select(w => (w.Namespace, w.Name)).ToHashSet() : null,
+        };
 
     public static TracesAnswer Of(DateTimeOffset? reachesBackTo, IReadOnlyList<KnownTrace> known)
     {
@@ -42,6 +63,7 @@ internal static class TraceMessages
         message.Traces.AddRange(known.Select(t => new Protos.Telemetry.KnownTrace
         {
             Id = t.Id, StartUnixNano = Nanoseconds(t.Start), EndUnixNano = Nanoseconds(t.Start + t.Duration), HasParent = t.HasParent, Failed = t.Failed, OfService = t.OfService, OfNamespace = t.OfNamespace,
+            OfCall = t.OfCall, OfWorkloads = t.OfWorkloads,
         }));
         return message;
     }
@@ -49,7 +71,7 @@ internal static class TraceMessages
     public static KnownTrace Read(Protos.Telemetry.KnownTrace message)
     {
         var start = TraceReader.Time(message.StartUnixNano);
-        return new KnownTrace(message.Id, start, TraceReader.Time(message.EndUnixNano) - start, message.HasParent, message.Failed, message.OfService, message.OfNamespace);
+        return new KnownTrace(message.Id, start, TraceReader.Time(message.EndUnixNano) - start, message.HasParent, message.Failed, message.OfService, message.OfNamespace, message.OfCall, message.OfWorkloads);
     }
 
     /// <param name="whole">False: without attributes and events.</param>

@@ -1,13 +1,16 @@
+using System.Collections.Immutable;
 using System.Globalization;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
 using Google.Protobuf;
 using Grpc.Core;
+using Mesh.ControlPlane.Model;
 using Mesh.ControlPlane.Telemetry;
 using Mesh.ControlPlane.Tests.Hosting;
 using Mesh.Protos.Otlp;
 using Mesh.Spiffe;
+using Mesh.Testing;
 using Microsoft.Extensions.DependencyInjection;
 using Xunit;
 
@@ -59,6 +62,23 @@ public sealed class TraceServiceTests
         Assert.Equal(("retry", "503"), ((string)one["events"]![0]!["name"]!, (string)one["events"]![0]!["attributes"]!["mesh.reason"]!));
     }
 
+    [Fact]
+    public async Task Api_ByLabels_ChoosesTracesOfWorkloadsThatHaveThem()
+    {
+        await using var controlPlane = await TestControlPlane.StartAsync();
+        var labels = ImmutableSortedDictionary<string, string>.Empty.Add("tier", "edge");
+        controlPlane.Source.Publish(new MeshModel { Workloads = [new Workload("shop", "storefront-1", "10.0.0.1", 8080, "storefront", labels), new Workload("bank", "storefront", "10.0.0.2", 8080, "till", labels.SetItem("tier", "back"))] });
+        var model = controlPlane.Services.GetRequiredService<ModelStore>();
+        await Eventually.Async(() => model.Current.Workloads.Length == 2, "the model is served");
+        controlPlane.Services.GetRequiredService<TraceStore>().Add(TraceReader.Read(Request("shop", Span()).ResourceSpans, Storefront).Spans);
+        using var api = controlPlane.Api();
+
+        foreach (var (selector, found) in new[] { ("tier=edge", 1), ("tier!=edge", 0), ("tier", 1), ("team", 0) })
+        {
+            Assert.Equal(found, (await api.GetFromJsonAsync<JsonNode>($"/api/v1/traces?labels={Uri.EscapeDataString(selector)}", Token))!["items"]!.AsArray().Count);
+        }
+    }
+
     private static string At(DateTimeOffset time) => Uri.EscapeDataString(time.ToString("O", CultureInfo.InvariantCulture));
 
     [Fact]
@@ -78,6 +98,7 @@ public sealed class TraceServiceTests
     [InlineData("/api/v1/traces?limit=0", HttpStatusCode.BadRequest, "limit is '0'")]
     [InlineData("/api/v1/traces?min_ms=-1", HttpStatusCode.BadRequest, "min_ms is '-1'")]
     [InlineData("/api/v1/traces?window=60&from=-60", HttpStatusCode.BadRequest, "window excludes from and to")]
+    [InlineData("/api/v1/traces?labels=app%3Da%3Db", HttpStatusCode.BadRequest, "Give labels such as")]
     [InlineData("/api/v1/traces?failed=yes", HttpStatusCode.BadRequest, "failed is 'yes'")]
     public async Task Api_WrongQuestion_SaysWhatIsRight(string path, HttpStatusCode expected, string detail)
     {

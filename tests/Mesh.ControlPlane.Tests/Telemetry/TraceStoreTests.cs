@@ -52,6 +52,59 @@ public sealed class TraceStoreTests
         IEnumerable<string> Ids(TraceQuery query) => store.List(query).Select(t => t.TraceId);
     }
 
+    [Theory]
+    [InlineData("cart", null, "called", "served")]
+    [InlineData(null, "pricing", "called", "served")]
+    [InlineData("cart", "pricing", "called", "served")]
+    [InlineData("pricing", "cart")]
+    [InlineData("cart", "stock")]
+    [InlineData("web", "cart", "served")]
+    [InlineData("pricing", null)]
+    [InlineData(null, "pric")]
+    public void List_OfOneCall_NamesBothItsEnds(string? source, string? destination, params string[] expected)
+    {
+        var store = new TraceStore();
+        // Its callers' spans are elsewhere: what the servers verified is here.
+        store.Add([Span("served", "a", null, "server", workload: "pricing", peer: "spiffe://mesh/ns/shop/sa/cart"), Span("served", "b", null, "server", peer: "spiffe://mesh/ns/shop/sa/web")]);
+        store.Add([Span("called", "c", null, "client", host: "pricing.shop"), Span("called", "d", null, "internal", workload: "stock", host: "stock")]);
+
+        Assert.Equal(expected, store.List(All with { Source = source, Destination = destination }).Select(t => t.TraceId).Order());
+    }
+
+    [Fact]
+    public void List_OfWorkloads_TakesTheNamespaceWithTheName()
+    {
+        var store = new TraceStore();
+        store.Add([Span("t1", "a", null, "server"), Span("t2", "b", null, "server", ns: "other", after: 1)]);
+
+        Assert.Equal("t1", Assert.Single(store.List(All with { Workloads = new HashSet<(string, string)> { ("shop", "cart"), ("shop", "none") } })).TraceId);
+        Assert.Empty(store.List(All with { Workloads = new HashSet<(string, string)>() }));
+    }
+
+    [Fact]
+    public void Choose_PartsOfTwoReplicas_JoinsWhatEachKnows()
+    {
+        var query = All with { Source = "cart", Destination = "pricing", Workloads = new HashSet<(string, string)> { ("shop", "web") } };
+        var (one, other) = (new TraceStore(), new TraceStore());
+        one.Add([Span("t", "a", null, "client", host: "pricing"), Span("u", "d", null, "client", host: "pricing")]);
+        other.Add([Span("t", "b", "a", "server", workload: "web")]);
+
+        Assert.Equal("t", Assert.Single(query.Choose(one.Known(query).Concat(other.Known(query)))).Id);
+        Assert.Empty(query.Choose(one.Known(query)));
+    }
+
+    [Fact]
+    public void Messages_Question_ComesBackAsItWas()
+    {
+        var query = TraceMessages.QueryOf(Mesh.Protos.Telemetry.TracesQuery.Parser.ParseFrom(Google.Protobuf.MessageExtensions.ToByteArray(
+            TraceMessages.Of(All with { Source = "cart", Destination = "pricing", Workloads = new HashSet<(string, string)> { ("shop", "web") } }))));
+
+        Assert.Equal(("cart", "pricing", ("shop", "web")), (query.Source, query.Destination, Assert.Single(query.Workloads!)));
+        Assert.Null(TraceMessages.QueryOf(TraceMessages.Of(All)).Workloads);
+        Assert.Empty(TraceMessages.QueryOf(TraceMessages.Of(All with { Workloads = new HashSet<(string, string)>() })).Workloads!);
+        Assert.Equal((true, true), TraceMessages.Of(null, [new KnownTrace("t", Start, TimeSpan.Zero, false, false, false, false, true, true)]).Traces.Select(TraceMessages.Read).Select(t => (t.OfCall, t.OfWorkloads)).Single());
+    }
+
     [Fact]
     public void Add_MoreThanFits_DropsOrdinaryTracesFirst()
     {
@@ -100,7 +153,7 @@ public sealed class TraceStoreTests
     private static TraceQuery All => new(null, null, TimeSpan.Zero, false, 100);
 
     private static StoredSpan Span(
-        string trace, string id, string? parent, string kind, string workload = "cart", string ns = "shop", string name = "GET", double ms = 5, bool failed = false, int after = 0, string? host = null) => new(
+        string trace, string id, string? parent, string kind, string workload = "cart", string ns = "shop", string name = "GET", double ms = 5, bool failed = false, int after = 0, string? host = null, string? peer = null) => new(
         trace, id, parent, name, kind, workload, ns, Start.AddMilliseconds(after), TimeSpan.FromMilliseconds(ms), failed,
-        host is null ? new Dictionary<string, object>() : new Dictionary<string, object> { ["server.address"] = host }, []);
+        new[] { ("server.address", host), ("mesh.peer", peer) }.Where(a => a.Item2 is not null).ToDictionary(a => a.Item1, a => (object)a.Item2!), []);
 }

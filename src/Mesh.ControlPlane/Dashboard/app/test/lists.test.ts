@@ -3,7 +3,7 @@ import type { Envelope, Series, Span } from '../src/api';
 import { command, quote, tapOptions, timeOptions } from '../src/lib/cli';
 import { Ring } from '../src/lib/ring';
 import { rank } from '../src/lib/search';
-import { MAX_POINTS, lines } from '../src/lib/series';
+import { MAX_POINTS, lines, lone } from '../src/lib/series';
 import { waterfall } from '../src/lib/waterfall';
 
 describe('copy as CLI', () => {
@@ -79,6 +79,16 @@ describe('series', () => {
     const drawn = lines(answer(Array(5000).fill(1), Array(5000).fill(0)));
     expect(drawn.times).toHaveLength(MAX_POINTS);
     expect(drawn.times.at(-1)).toBe(Date.UTC(2026, 0, 1) / 1000 + 4999 * 10);
+  });
+});
+
+describe('what stands alone', () => {
+  it('is found between gaps and at the ends, and nowhere else', () => {
+    expect(lone([1, null, 2, 3, null, 0, undefined, 4])).toEqual([0, 5, 7]);
+    expect(lone([1])).toEqual([0]);
+    expect(lone([1, 2])).toEqual([]);
+    expect(lone([null, Number.NaN])).toEqual([]);
+    expect(lone([])).toEqual([]);
   });
 });
 

@@ -16,6 +16,12 @@ export const MAX_POINTS = 1500;
 
 export const NO_LINES: Lines = { times: [], rps: [], failures: [], success: [], retries: [], p50: [], p95: [], p99: [] };
 
+/** Where values are that have none beside them: a line between two points never reaches these. */
+export function lone(values: ArrayLike<number | null | undefined>): number[] {
+  const known = (i: number) => Number.isFinite(values[i] ?? NaN);
+  return Array.from(values, (_, i) => i).filter((i) => known(i) && !known(i - 1) && !known(i + 1));
+}
+
 /** What one item of /golden/series draws. A step without calls has a rate of 0 and no success or latency; one that is not over has no rate: it would look like a drop. */
 export function lines(answer: Envelope<Series> | null | undefined, pick: (s: Series) => boolean = () => true): Lines {
   const item = answer?.items.find(pick);

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import type { Change } from '../api';
 import { clock, moment } from '../lib/format';
+import { lone } from '../lib/series';
 import { theme } from '../state/theme';
 import { Icon } from './Icon';
 
@@ -176,7 +177,7 @@ function options(latest: { current: ChartProps }, width: number, height: number,
         width: 1.7,
         dash: l.dash,
         fill: l.fill ? css(l.color) + '22' : undefined,
-        points: { show: false },
+        points: { show: false, size: 5, width: 0, fill: css(l.color), filter: (u: uPlot, i: number) => lone(u.data[i]!) },
         spanGaps: false,
       })),
     ],
