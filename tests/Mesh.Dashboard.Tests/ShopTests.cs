@@ -164,6 +164,28 @@ public sealed partial class ShopTests(Chromium chromium, RunningShop shop) : ICl
         visit.HasNoProblem();
     }
 
+    [Fact]
+    public async Task TracesOfAnEdge_AreThoseOfItsCalls_AndWhatIsAskedWronglyCanBeMended()
+    {
+        await using var visit = await OpenAsync("#/topology?sel=" + Uri.EscapeDataString("shop/storefront→shop/payments"));
+        await visit.Page.GetByRole(AriaRole.Complementary).GetByRole(AriaRole.Link, new LocatorGetByRoleOptions { Name = "Traces" }).ClickAsync();
+        Assert.Contains("source=storefront&destination=payments", visit.Page.Url, StringComparison.Ordinal);
+        var rows = visit.Table("Traces").Locator("tbody tr", new LocatorLocatorOptions { HasText = "storefront" });
+        await Assertions.Expect(rows.First).ToBeVisibleAsync(new LocatorAssertionsToBeVisibleOptions { Timeout = 60_000 });
+        // Of the other way round there is none.
+        await visit.GoAsync("#/traces?source=payments&destination=storefront");
+        await visit.SeesAsync("No trace is kept that matches");
+
+        var labels = visit.Page.GetByLabel("Labels");
+        await labels.FillAsync("a=b=c");
+        await visit.SeesAsync("Give labels such as");
+        await visit.Page.GetByLabel("From", new PageGetByLabelOptions { Exact = true }).FillAsync("storefront");
+        await visit.Page.GetByLabel("To", new PageGetByLabelOptions { Exact = true }).FillAsync(string.Empty);
+        await labels.FillAsync("a!=b");
+        await Assertions.Expect(rows.First).ToBeVisibleAsync(new LocatorAssertionsToBeVisibleOptions { Timeout = 60_000 });
+        visit.HasNoProblem();
+    }
+
     /// <summary>What the page offers to copy is read by a shell and asks the shop's control plane: there is no option that the command does not know, and no filter that it refuses.</summary>
     [Fact]
     public async Task CopiedCommands_AreTakenByTheCommandLine()
@@ -177,7 +199,8 @@ public sealed partial class ShopTests(Chromium chromium, RunningShop shop) : ICl
             ("#/topology?window=300", "edges -A -t 5m"), ($"#/topology?as=table&{held}", since),
             ("#/service/shop/pricing", "config explain pricing -n shop"), ($"#/service/shop/payments?{held}", since), ("#/service/shop/payments?window=3600", "routes payments -n shop -t 1h"),
             ($"#/tap?{Filters}&max_rps=7&headers=x-a,x-b", "--headers x-a,x-b"), ($"#/top?run=0&{Filters}", "top -n shop"),
-            ("#/traces", "traces"), ("#/traces?service=payments&min_ms=5&failed=1", "traces --service payments"), ($"#/traces?{held}", since), ("#/security?window=900", "edges -A -o wide -t 15m"), ("#/control-plane", "check"),
+            ("#/traces", "traces"), ("#/traces?service=payments&min_ms=5&failed=1", "traces --service payments"), ($"#/traces?source=storefront&destination=payments&labels=tier%21%3Dtest&{held}", "traces --from storefront --from"),
+            ($"#/traces?{held}", since), ("#/security?window=900", "edges -A -o wide -t 15m"), ("#/control-plane", "check"),
         ];
         await using var visit = await OpenAsync("#/now");
         await visit.SeesAsync("storefront");

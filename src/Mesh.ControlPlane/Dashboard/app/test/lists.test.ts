@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Envelope, Series, Span } from '../src/api';
-import { command, quote, tapOptions, timeOptions } from '../src/lib/cli';
+import { command, quote, tapOptions, timeOptions, traceOptions } from '../src/lib/cli';
 import { Ring } from '../src/lib/ring';
 import { rank } from '../src/lib/search';
 import { MAX_POINTS, lines, lone } from '../src/lib/series';
@@ -13,6 +13,14 @@ describe('copy as CLI', () => {
     expect(command('tap', [null, ''], { path: '', status: undefined })).toBe('mesh tap');
     expect(command('tap', [], tapOptions({ namespace: 'shop', source: 'cart', destination: 'pricing', status: '5xx', min_ms: '100', max_rps: '5' }))).toBe(
       'mesh tap -n shop --from cart --to pricing --status 5xx --min 100ms --max-rps 5',
+    );
+  });
+
+  it('gives a name and the end of a time to one option', () => {
+    const query = { source: 'cart', destination: 'pricing', labels: 'tier!=test', failed: '1' };
+    expect(command('traces', [], traceOptions(query, { live: true, seconds: 300 }))).toBe("mesh traces --from cart --to pricing -l 'tier!=test' --failed");
+    expect(command('traces', [], traceOptions({ source: 'cart' }, { live: false, from: 0, to: 60_000 }))).toBe(
+      'mesh traces --from cart --from 1970-01-01T00:00:00.000Z --to 1970-01-01T00:01:00.000Z',
     );
   });
 

@@ -425,6 +425,11 @@ function EdgePanel({ edge, nodes, onClose }: { edge: GraphEdge; nodes: Map<strin
             Tap it
           </a>
         )}
+        {source && destination && (
+          <a class="button" href={link('traces', [], { ...(edge.routed || source.kind === 'unmeshed' ? {} : { source: source.name }), destination: destination.name })}>
+            Traces
+          </a>
+        )}
       </div>
     </aside>
   );

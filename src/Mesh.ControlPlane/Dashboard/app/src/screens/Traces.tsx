@@ -1,7 +1,7 @@
 import type { JSX } from 'preact';
 import { useMemo, useState } from 'preact/hooks';
 import type { Envelope, Span, Trace, TraceItem } from '../api';
-import { command, timeOptions } from '../lib/cli';
+import { command, traceOptions } from '../lib/cli';
 import { clock, millis, moment, plural } from '../lib/format';
 import { timeQuery } from '../lib/route';
 import { waterfall, type Bar } from '../lib/waterfall';
@@ -12,21 +12,29 @@ import { useAsk } from '../state/ask';
 import { items, now } from '../state/live';
 import { go, link, range, setQuery, where } from '../state/where';
 
+const CHOICES = [
+  { name: 'service', label: 'Through', hint: 'any', title: 'A service or workload that takes part' },
+  { name: 'source', label: 'From', hint: 'any caller', title: 'A workload that makes a call in it' },
+  { name: 'destination', label: 'To', hint: 'any service', title: 'What such a call is to' },
+  { name: 'labels', label: 'Labels', hint: 'app=cart', title: 'Of a workload that takes part, such as app=cart,tier!=test' },
+];
+
 export function Traces(): JSX.Element {
   const query = where.value.query;
   const r = range.value;
   // Live, the newest are shown: of a fixed time those that are kept still.
   const held = r.live ? {} : timeQuery(r);
-  const asked = useAsk<Envelope<TraceItem> | TraceItem[]>('traces', { service: query.service, min_ms: query.min_ms, failed: query.failed === '1' ? 'true' : undefined, limit: r.live ? 200 : 1000, ...held }, r.live ? 5 : 0);
-  if (!asked.data) return <Waiting error={asked.error} what="Traces" />;
+  const asked = useAsk<Envelope<TraceItem> | TraceItem[]>('traces', { service: query.service, source: query.source, destination: query.destination, labels: query.labels, min_ms: query.min_ms, failed: query.failed === '1' ? 'true' : undefined, limit: r.live ? 200 : 1000, ...held }, r.live ? 5 : 0);
   const found = items<TraceItem>(asked.data);
   const longest = Math.max(1, ...found.map((t) => t.duration_ms));
   return (
     <div class="screen traces">
       <div class="tools">
-        <label class="inline">
-          Service <input type="search" value={query.service ?? ''} placeholder="any" onInput={(e) => setQuery({ service: e.currentTarget.value })} />
-        </label>
+        {CHOICES.map((c) => (
+          <label key={c.name} class="inline" title={c.title}>
+            {c.label} <input type="search" value={query[c.name] ?? ''} placeholder={c.hint} spellcheck={false} autocomplete="off" onInput={(e) => setQuery({ [c.name]: e.currentTarget.value })} />
+          </label>
+        ))}
         <label class="inline">
           Slower than, ms <input type="number" min="0" value={query.min_ms ?? ''} placeholder="0" onInput={(e) => setQuery({ min_ms: e.currentTarget.value })} />
         </label>
@@ -34,28 +42,33 @@ export function Traces(): JSX.Element {
           <input type="checkbox" checked={query.failed === '1'} onChange={(e) => setQuery({ failed: e.currentTarget.checked ? '1' : '' })} /> Only failed
         </label>
         <span class="grow" />
-        <CopyCli command={command('traces', [], { service: query.service, min: query.min_ms && `${query.min_ms}ms`, failed: query.failed === '1', ...(r.live ? {} : timeOptions(r)) })} />
+        <CopyCli command={command('traces', [], traceOptions(query, r))} />
       </div>
-      <Panel title="Traces" note={`${plural(found.length, 'trace')}${r.live ? '' : ` of ${moment(r.from, now.value)} – ${clock(r.to)}`}, kept in memory, failed and slow ones longest`}>
-        <Table
-          caption="Traces"
-          columns={[
-            { key: 'level', head: '', cell: (t) => <LevelShape level={t.failed ? 'failing' : 'ok'} />, sort: (t) => Number(t.failed) },
-            { key: 'at', head: 'At', cell: (t) => moment(t.at, now.value), sort: (t) => t.at },
-            { key: 'root', head: 'Began as', wide: true, cell: (t) => <a href={link('traces', [t.trace_id])}>{t.root}</a>, sort: (t) => t.root },
-            { key: 'workload', head: 'At workload', cell: (t) => <Name namespace={t.namespace} name={t.workload} />, sort: (t) => t.workload },
-            { key: 'services', head: 'Through', wide: true, cell: (t) => <span class="muted">{(t.services ?? []).join(', ')}</span> },
-            { key: 'spans', head: 'Spans', numeric: true, cell: (t) => t.spans, sort: (t) => t.spans },
-            { key: 'took', head: 'Took', numeric: true, cell: (t) => millis(t.duration_ms), sort: (t) => t.duration_ms },
-            { key: 'bar', head: '', cell: (t) => <meter min={0} max={longest} value={t.duration_ms} aria-label={`Took ${millis(t.duration_ms)}`} /> },
-          ]}
-          rows={found}
-          rowKey={(t) => t.trace_id}
-          onRow={(t) => go(link('traces', [t.trace_id]))}
-          empty="No trace is kept that matches. Of calls that begin in a workload 1 % are traced, and failed ones: see docs/traces.md."
-        />
-      </Panel>
-      {!Array.isArray(asked.data) && <Wholeness of={asked.data} />}
+      {/* Beside what was asked for, which may be what is wrong. */}
+      {!asked.data ? (
+        <Waiting error={asked.error} what="Traces" />
+      ) : (
+        <Panel title="Traces" note={`${plural(found.length, 'trace')}${r.live ? '' : ` of ${moment(r.from, now.value)} – ${clock(r.to)}`}, kept in memory, failed and slow ones longest`}>
+          <Table
+            caption="Traces"
+            columns={[
+              { key: 'level', head: '', cell: (t) => <LevelShape level={t.failed ? 'failing' : 'ok'} />, sort: (t) => Number(t.failed) },
+              { key: 'at', head: 'At', cell: (t) => moment(t.at, now.value), sort: (t) => t.at },
+              { key: 'root', head: 'Began as', wide: true, cell: (t) => <a href={link('traces', [t.trace_id])}>{t.root}</a>, sort: (t) => t.root },
+              { key: 'workload', head: 'At workload', cell: (t) => <Name namespace={t.namespace} name={t.workload} />, sort: (t) => t.workload },
+              { key: 'services', head: 'Through', wide: true, cell: (t) => <span class="muted">{(t.services ?? []).join(', ')}</span> },
+              { key: 'spans', head: 'Spans', numeric: true, cell: (t) => t.spans, sort: (t) => t.spans },
+              { key: 'took', head: 'Took', numeric: true, cell: (t) => millis(t.duration_ms), sort: (t) => t.duration_ms },
+              { key: 'bar', head: '', cell: (t) => <meter min={0} max={longest} value={t.duration_ms} aria-label={`Took ${millis(t.duration_ms)}`} /> },
+            ]}
+            rows={found}
+            rowKey={(t) => t.trace_id}
+            onRow={(t) => go(link('traces', [t.trace_id]))}
+            empty="No trace is kept that matches. Of calls that begin in a workload 1 % are traced, and failed ones: see docs/traces.md."
+          />
+        </Panel>
+      )}
+      {asked.data && !Array.isArray(asked.data) && <Wholeness of={asked.data} />}
     </div>
   );
 }
