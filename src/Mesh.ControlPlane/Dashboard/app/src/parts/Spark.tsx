@@ -5,7 +5,7 @@ import { lone } from '../lib/series';
 export function Spark({ values, label, low = 0, high, tone = 'line' }: { values: (number | null)[] | undefined; label: string; low?: number; high?: number; tone?: string }): JSX.Element {
   const [width, height] = [84, 22];
   const known = (values ?? []).filter((v): v is number => v !== null && Number.isFinite(v));
-  if (!values || known.length === 0) return <svg class="spark" width={width} height={height} role="img" aria-label={`${label}: nothing was measured`} />;
+  if (!values || known.length === 0) return <svg class="spark" width={width} height={height} role="img" aria-label={`${label}: nothing to draw`} />;
   const [min, max] = [Math.min(low, ...known), Math.max(high ?? 0, ...known)];
   const x = (i: number) => 1 + (i / Math.max(1, values.length - 1)) * (width - 2);
   const y = (v: number) => height - 2 - ((v - min) / (max - min || 1)) * (height - 4);
