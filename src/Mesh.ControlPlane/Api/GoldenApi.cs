@@ -10,6 +10,11 @@ internal static class GoldenApi
     /// <summary>Steps in one answer; more would be more than a chart has pixels.</summary>
     private const int MaxSteps = 4_000;
 
+    private static readonly string[] Parameters =
+    [
+        "by", "view", "source", "source_namespace", "destination", "destination_namespace", "namespace", "route", "backend", "endpoint", "window", "from", "to",
+    ];
+
     private static readonly TimeSpan Standard = TimeSpan.FromSeconds(60);
 
     /// <summary>Who asks live asks again within that time, or has gone.</summary>
@@ -17,8 +22,8 @@ internal static class GoldenApi
 
     public static void Map(IEndpointRouteBuilder api)
     {
-        api.MapGet("/v1/golden", ReadAsync).Produces<GoldenEnvelope>();
-        api.MapGet("/v1/golden/series", ReadSeriesAsync).Produces<GoldenEnvelope>();
+        api.MapGet("/v1/golden", ReadAsync).Takes(Parameters).Produces<GoldenEnvelope>();
+        api.MapGet("/v1/golden/series", ReadSeriesAsync).Takes([.. Parameters, "step_s"]).Produces<GoldenEnvelope>();
         api.MapGet("/v1/decisions", DecisionsAsync).Produces<GoldenEnvelope>();
         api.MapGet("/v1/pairs", async (IGoldenQueries golden, IDataPlanes planes, TimeProvider time, string? window, bool? live, CancellationToken cancellationToken) =>
             Pair.Of((await golden.ReadAsync(Short(GoldenBy.Pair, window, time, planes, live), cancellationToken)).Items));

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using Mesh.ControlPlane.Model;
@@ -70,13 +71,14 @@ internal sealed class OpenApiDocument(IApiDescriptionGroupCollectionProvider rou
             ["description"] = $"Takes the right to {right.ToString().ToLowerInvariant()}.",
             ["x-right"] = right.ToString().ToLowerInvariant(),
         };
-        JsonArray parameters = [.. route.ParameterDescriptions.Where(p => p.Source == BindingSource.Query || p.Source == BindingSource.Path).Select(p => new JsonObject
-        {
-            ["name"] = p.Name,
-            ["in"] = p.Source == BindingSource.Path ? "path" : "query",
-            ["required"] = p.Source == BindingSource.Path || p.IsRequired,
-            ["schema"] = p.Type is { IsArray: true } ? new JsonObject { ["type"] = "array", ["items"] = Typed("string") } : Typed("string"),
-        })];
+        JsonArray parameters =
+        [
+            .. route.ParameterDescriptions.Where(p => p.Source == BindingSource.Path).Select(p => Parameter(p.Name, "path", isRequired: true)),
+            // What a record's property takes is read in any case, and written as all else is.
+            .. route.ParameterDescriptions.Where(p => p.Source == BindingSource.Query)
+                .Select(p => Parameter(JsonNamingPolicy.SnakeCaseLower.ConvertName(p.Name), "query", p.IsRequired, p.Type is { IsArray: true } ? new JsonObject { ["type"] = "array", ["items"] = Typed("string") } : null)),
+            .. route.ActionDescriptor.EndpointMetadata.OfType<TakesQuery>().SelectMany(t => t.Names).Select(n => Parameter(n, "query")),
+        ];
         if (parameters.Count > 0)
         {
             operation["parameters"] = parameters;
@@ -106,6 +108,9 @@ internal sealed class OpenApiDocument(IApiDescriptionGroupCollectionProvider rou
         operation["responses"] = responses;
         return operation;
     }
+
+    private static JsonObject Parameter(string name, string where, bool isRequired = false, JsonObject? schema = null) =>
+        new() { ["name"] = name, ["in"] = where, ["required"] = isRequired, ["schema"] = schema ?? Typed("string") };
 
     private JsonObject Response(ApiResponseType response, JsonObject schemas)
     {

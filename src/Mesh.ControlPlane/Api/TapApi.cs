@@ -19,8 +19,8 @@ internal static class TapApi
 
     public static void Map(IEndpointRouteBuilder api)
     {
-        api.MapGet("/v1/tap", (Delegate)TapAsync).Needs(ApiRight.Tap).Produces<TapEvent>(contentType: "text/event-stream");
-        api.MapGet("/v1/top", (Delegate)TopAsync).Needs(ApiRight.Tap).Produces<TopAnswer>(contentType: "text/event-stream");
+        api.MapGet("/v1/tap", (Delegate)TapAsync).Needs(ApiRight.Tap).Takes(TapParameters.Names).Produces<TapEvent>(contentType: "text/event-stream");
+        api.MapGet("/v1/top", (Delegate)TopAsync).Needs(ApiRight.Tap).Takes(TapParameters.Names).Produces<TopAnswer>(contentType: "text/event-stream");
         api.MapGet("/v1/denials", DenialsAsync).Produces<DenialList>();
     }
 

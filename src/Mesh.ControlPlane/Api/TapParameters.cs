@@ -12,7 +12,7 @@ internal sealed class TapParameters
     private const int MostHeaders = 16;
     private const double MostPerSecond = 5000;
 
-    private static readonly string[] Known =
+    public static readonly string[] Names =
     [
         "namespace", "source", "source_namespace", "destination", "destination_namespace", "workload", "labels", "method", "path", "status", "min_ms", "max_rps", "headers", "for_s",
     ];
@@ -23,7 +23,7 @@ internal sealed class TapParameters
     private TapParameters(IQueryCollection query, double standardRate, bool opens)
     {
         _query = query;
-        _problems.AddRange(query.Keys.Where(k => !Known.Contains(k, StringComparer.OrdinalIgnoreCase)).Select(k => $"'{TapText.Of(k, 64)}' is not asked for; known are {string.Join(", ", Known)}."));
+        _problems.AddRange(query.Keys.Where(k => !Names.Contains(k, StringComparer.OrdinalIgnoreCase)).Select(k => $"'{TapText.Of(k, 64)}' is not asked for; known are {string.Join(", ", Names)}."));
         string[] headers = [.. (Text("headers") ?? string.Empty).Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct(StringComparer.OrdinalIgnoreCase)];
         if (headers.Length > MostHeaders)
         {

@@ -57,6 +57,22 @@ public sealed class OpenApiTests : IAsyncLifetime
 
     /// <summary>With a mesh in which every list has something, each GET answers what the document says, and nothing that it does not say.</summary>
     [Fact]
+    public void EveryQuery_HasTheNamesThatTheDocsSay()
+    {
+        string[] Names(string path) => [.. _document["paths"]![path]!["get"]!["parameters"]!.AsArray().Select(p => p!["name"]!.GetValue<string>()).Order(StringComparer.Ordinal)];
+
+        Assert.Equal(["destination", "failed", "from", "labels", "limit", "min_ms", "namespace", "service", "source", "to", "window"], Names("/api/v1/traces"));
+        Assert.Equal(
+            ["backend", "by", "destination", "destination_namespace", "endpoint", "from", "live", "namespace", "route", "source", "source_namespace", "step_s", "to", "view", "window"],
+            Names("/api/v1/golden/series"));
+        Assert.Contains("labels", Names("/api/v1/tap"));
+        Assert.Equal(Names("/api/v1/tap"), Names("/api/v1/top"));
+        Assert.All(
+            _document["paths"]!.AsObject().SelectMany(p => p.Value!.AsObject()).SelectMany(o => o.Value!["parameters"]?.AsArray() ?? []).Select(p => p!["name"]!.GetValue<string>()),
+            name => Assert.Matches("^[a-z0-9_]+$", name));
+    }
+
+    [Fact]
     public async Task EveryGet_AnswersAsItSays()
     {
         using var certificate = await _controlPlane.JoinAsync("shop", "sa");
