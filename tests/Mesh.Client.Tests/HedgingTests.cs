@@ -338,27 +338,4 @@ public sealed class HedgingTests : IAsyncLifetime
             });
         }
     }
-
-    /// <summary>A body that does not end before it is told to.</summary>
-    private sealed class OpenContent(string begin) : HttpContent
-    {
-        private readonly TaskCompletionSource _end = new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-        public void End() => _end.SetResult();
-
-        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
-        {
-            await stream.WriteAsync(Encoding.UTF8.GetBytes(begin), cancellationToken);
-            await stream.FlushAsync(cancellationToken);
-            await _end.Task.WaitAsync(cancellationToken);
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
-    }
 }

@@ -1,6 +1,8 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Globalization;
 using System.Net;
+using System.Text;
 using Grpc.Core;
 using Mesh.Config;
 using Mesh.Resilience;
@@ -98,6 +100,43 @@ public sealed class RetryingTests : IAsyncLifetime
         using var response = await _lab.Client.PutAsync("http://catalog/", content, Cancel);
 
         Assert.Equal((1, 1L), (_lab.Requests, _lab.Decided(Decisions.RetrySuppressed, "body")));
+    }
+
+    /// <summary>As on a busy machine: the last bytes are out, the server has answered, and the call has not had its turn to know that they are.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Put_AnswerOvertakesTheBodysEnd_IsRetriedWhereItEndsSoon(bool soon)
+    {
+        using var content = new OpenContent("all of it", stays: true);
+        var bodies = new ConcurrentQueue<string>();
+        await _lab.AddAsync(true, async context =>
+        {
+            var read = await context.Request.BodyReader.ReadAtLeastAsync(9, Cancel);
+            bodies.Enqueue(Encoding.UTF8.GetString(read.Buffer));
+            context.Request.BodyReader.AdvanceTo(read.Buffer.End);
+            if (bodies.Count == 1)
+            {
+                context.Response.StatusCode = 503;
+                await context.Response.CompleteAsync();
+                if (soon)
+                {
+                    await Task.Delay(20, Cancel);
+                    content.End();
+                }
+            }
+        });
+        _lab.Serve(FailureLab.Route with { Retry = Soon });
+
+        using var response = await _lab.Client.PutAsync("http://catalog/", content, Cancel);
+
+        Assert.Equal(soon ? HttpStatusCode.OK : HttpStatusCode.ServiceUnavailable, response.StatusCode);
+        Assert.Equal(soon ? ["all of it", "all of it"] : ["all of it"], bodies);
+        Assert.Equal(soon ? 0 : 1, _lab.Decided(Decisions.RetrySuppressed, "body"));
+        if (!soon)
+        {
+            content.End();
+        }
     }
 
     [Theory]

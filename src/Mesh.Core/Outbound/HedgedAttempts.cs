@@ -71,7 +71,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
     }
 
     /// <summary>An attempt ended: true when another one is to be made for it. Else it is the answer, and the others have lost.</summary>
-    public bool ShouldGoOn(HedgingPredicateArguments<HttpResponseMessage> args)
+    public async ValueTask<bool> ShouldGoOnAsync(HedgingPredicateArguments<HttpResponseMessage> args)
     {
         if (!args.Context.Properties.TryGetValue(ForkKey, out var fork))
         {
@@ -80,6 +80,7 @@ internal sealed class HedgedAttempts(OutboundCall call, RouteResilience resilien
 
         if (!fork.HasLost && CallRetries.Wants(resilience.Policy, fork, args.Outcome.Result, mayBeDoneTwice: true))
         {
+            await call.BodySettlesAsync().ConfigureAwait(false);
             (_failedResponse, _failed) = (args.Outcome.Result, fork);
             return true;
         }

@@ -156,6 +156,9 @@ internal sealed class OutboundCall(
     /// <summary>The body can be sent again.</summary>
     public bool CanReplay => _replay is null or { CanReplay: true };
 
+    /// <summary>Before it is asked whether the body <see cref="CanReplay"/>: an answer may have overtaken its end.</summary>
+    public ValueTask BodySettlesAsync() => _replay is { CanReplay: false } body ? body.SettleSoonAsync(Token) : default;
+
     /// <summary>Keeps the request body for another attempt, when that is needed and possible, and lets its progress be seen where somebody watches.</summary>
     /// <param name="hedged">Two attempts may send it at once: also what repeats itself is kept then.</param>
     public void PrepareBody(RouteResilience resilience, bool hedged)

@@ -13,6 +13,9 @@ internal sealed class ReplayContent : HttpContent
 
     /// <summary>How long a write to a connection that is gone may take to end. It ends at once, unless the caller still feeds it: a stream, which can't be sent again.</summary>
     private static readonly TimeSpan _patience = TimeSpan.FromMilliseconds(500);
+
+    /// <summary>How long an answer that wants another attempt waits for the end of a body that it overtook.</summary>
+    private static readonly TimeSpan _overtaken = TimeSpan.FromMilliseconds(100);
     private readonly HttpContent _inner;
     private readonly bool _repeats;
     private readonly TimeProvider _time;
@@ -85,6 +88,10 @@ internal sealed class ReplayContent : HttpContent
 
         return settled.Task;
     }
+
+    /// <summary>Ends when <see cref="IsSettled"/>, or a moment later at most: a body whose last bytes went out just now still takes a turn to know it, and one that its caller still feeds is not waited for.</summary>
+    public ValueTask SettleSoonAsync(CancellationToken cancellationToken) =>
+        IsSettled ? default : new(WithinAsync(SettleAsync(), _overtaken, cancellationToken));
 
     /// <summary>No more attempts: what is still being sent need not be kept.</summary>
     public void StopKeeping()
@@ -164,11 +171,14 @@ internal sealed class ReplayContent : HttpContent
             // The write may have ended before it could see who waits.
             if (_state == State.Writing)
             {
-                await written.Task.WaitAsync(left, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await WithinAsync(written.Task, left, cancellationToken).ConfigureAwait(false);
                 cancellationToken.ThrowIfCancellationRequested();
             }
         }
     }
+
+    private async Task WithinAsync(Task task, TimeSpan patience, CancellationToken cancellationToken) =>
+        await task.WaitAsync(patience, _time, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
 
     private void TellSettled()
     {

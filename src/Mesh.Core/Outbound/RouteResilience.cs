@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Mesh.Config;
 using Mesh.Resilience;
 using Mesh.Telemetry;
@@ -184,19 +185,20 @@ internal sealed class RouteResilience
     private RetryStrategyOptions<HttpResponseMessage> RetryOptions() => new()
     {
         MaxRetryAttempts = Policy.NumRetries,
-        ShouldHandle = args => ValueTask.FromResult(ShouldRetry(args)),
+        ShouldHandle = ShouldRetryAsync,
         DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(args.Context.Properties.GetValue(DelayKey, TimeSpan.Zero)),
     };
 
     private HedgingStrategyOptions<HttpResponseMessage> HedgingOptions() => new()
     {
         MaxHedgedAttempts = _hedging!.MaxAttempts - 1,
-        ShouldHandle = args => ValueTask.FromResult(args.Context.Properties.GetValue(HedgeKey, null!).ShouldGoOn(args)),
+        ShouldHandle = args => args.Context.Properties.GetValue(HedgeKey, null!).ShouldGoOnAsync(args),
         DelayGenerator = args => args.Context.Properties.GetValue(HedgeKey, null!).PatienceAsync(),
         ActionGenerator = args => args.PrimaryContext.Properties.GetValue(HedgeKey, null!).Another(args),
     };
 
-    private bool ShouldRetry(RetryPredicateArguments<HttpResponseMessage> args)
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> ShouldRetryAsync(RetryPredicateArguments<HttpResponseMessage> args)
     {
         // Polly asks after the last attempt too: that must not take from the budget.
         if (args.AttemptNumber >= Policy.NumRetries || args.Context.CancellationToken.IsCancellationRequested)
@@ -206,7 +208,13 @@ internal sealed class RouteResilience
 
         var call = args.Context.Properties.GetValue(CallKey, null!);
         var response = args.Outcome.Result;
-        if (!CallRetries.Wants(Policy, call, response, call.IsIdempotent)
+        if (!CallRetries.Wants(Policy, call, response, call.IsIdempotent))
+        {
+            return false;
+        }
+
+        await call.BodySettlesAsync().ConfigureAwait(false);
+        if (args.Context.CancellationToken.IsCancellationRequested
             || !CallRetries.TryBegin(call, response, Backoff(args.AttemptNumber), Timeout, call.CanReplay, Decisions.Retry, CallRetries.Reason(call.Last), out var delay))
         {
             return false;

@@ -121,7 +121,8 @@ public sealed class PolicyTests
         await Eventually.Async(
             async () =>
             {
-                Assert.Equal(Got.Answer, await lab.CallAsync(Cancel));
+                var got = await lab.CallAsync(Cancel);
+                Assert.True(got == Got.Answer, $"{got}: {lab.What}");
                 return lab.Decided(Decisions.Eject, "consecutive_failures") == 1;
             },
             "the failing endpoint is ejected");
