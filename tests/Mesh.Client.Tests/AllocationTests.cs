@@ -13,6 +13,7 @@ namespace Mesh.Client.Tests;
 public sealed class AllocationTests(ITestOutputHelper output)
 {
     private const int Calls = 2_000;
+    private const int MostRounds = 30;
 
     // Measured: 510 in Release, 1,160 in Debug, where every async method takes its state machine as an object; 15 % more is allowed.
     // Design §6's 500 is against a client of IHttpClientFactory, which has a redirect handler of its own; the bench measures that: 430.
@@ -43,9 +44,9 @@ public sealed class AllocationTests(ITestOutputHelper output)
         await MeasureAsync(meshed);
         await MeasureAsync(bare);
 
-        // Each side's least: what else runs in the process only ever adds.
+        // Each side's least: what else runs in the process, and how calls fall together on a busy machine, only ever adds.
         var (withMesh, without) = (long.MaxValue, long.MaxValue);
-        for (var round = 0; round < 5; round++)
+        for (var round = 0; round < 5 || (round < MostRounds && withMesh - without >= MaxAddedBytes); round++)
         {
             withMesh = Math.Min(withMesh, await MeasureAsync(meshed));
             without = Math.Min(without, await MeasureAsync(bare));
@@ -83,7 +84,8 @@ public sealed class AllocationTests(ITestOutputHelper output)
         Assert.True(point.TryTake(out _, out var seen));
         Assert.Equal(("catalog", "GET", "/seen", 200, true), (seen.PeerName, seen.Method, seen.Path, seen.Status, seen.MeshTls));
         point.Stop("t");
-        for (var round = 0; round < 5; round++)
+        // Its least is found in as many rounds as it takes, within reason: an object of each call would be in all of them.
+        for (var round = 0; round < 5 || (round < MostRounds && ended >= never + 24); round++)
         {
             ended = Math.Min(ended, await MeasureAsync(meshed));
         }

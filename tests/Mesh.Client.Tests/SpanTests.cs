@@ -239,6 +239,33 @@ public sealed class SpanTests : IAsyncLifetime
         Assert.Equal(cancelled ? 1 : 0, _program.Count(MeshTags.ClientAttemptDuration, (MeshTags.Outcome, MeshTags.Cancelled)));
     }
 
+    /// <summary>A sidecar's caller hangs up as soon as it has what was announced: the server's end of the response may come later.</summary>
+    [Theory]
+    [InlineData(9, false)]
+    [InlineData(10, true)]
+    public async Task Get_CallerLeavesWithAllOfTheResponse_IsNotCancelled(int announced, bool cancelled)
+    {
+        Listen(CallSource, MeshTags.ActivitySource);
+        _backend.Intercept = async context =>
+        {
+            context.Response.ContentLength = announced;
+            await context.Response.WriteAsync("all of it", context.RequestAborted);
+            await new TaskCompletionSource().Task.WaitAsync(context.RequestAborted);
+            return true;
+        };
+        using var leave = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
+        using var response = await _program.Client().GetAsync(new Uri("http://catalog/"), HttpCompletionOption.ResponseHeadersRead, Cancel);
+        await using var body = await response.Content.ReadAsStreamAsync(Cancel);
+        await body.ReadExactlyAsync(new byte[9], Cancel);
+        var rest = body.ReadAsync(new byte[1], leave.Token);
+
+        await leave.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await rest);
+        Assert.Equal(cancelled ? "cancelled" : null, Assert.Single(Calls).GetTagItem("error.type"));
+        Assert.Equal(cancelled ? 1 : 0, _program.Count(MeshTags.ClientCallDuration, (MeshTags.Outcome, MeshTags.Cancelled)));
+    }
+
     /// <summary>A sidecar's caller resets its stream: the request's body ends with that before anything is cancelled, and takes the response with it.</summary>
     [Theory]
     [InlineData(true, MeshTags.Cancelled)]

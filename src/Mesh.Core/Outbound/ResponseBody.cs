@@ -15,6 +15,7 @@ internal sealed class ResponseBody : HttpContent
     private readonly HttpContent _inner;
     private AttemptWatch? _watch;
     private int _state;
+    private long _read;
     private volatile bool _expired;
 
     /// <param name="watch">Keeps the attempt's time; null when no time of its own is armed.</param>
@@ -128,8 +129,11 @@ internal sealed class ResponseBody : HttpContent
 
     private Exception Broken(Exception e)
     {
-        // Whoever gives a call up ends its request's body too, and that may be what the read fails with.
-        End(_expired ? new(AttemptEnd.Timeout) : e is OperationCanceledException || _attempt.Call.IsGivenUp ? new(AttemptEnd.Cancelled) : new(AttemptEnd.Reset));
+        // Whoever gives a call up ends its request's body too, and that may be what the read fails with. But who leaves with all of a response gives nothing up.
+        End(_expired ? new(AttemptEnd.Timeout)
+            : e is not OperationCanceledException && !_attempt.Call.IsGivenUp ? new(AttemptEnd.Reset)
+            : _read > 0 && _inner.Headers.ContentLength == _read ? LeftEarly
+            : new(AttemptEnd.Cancelled));
         return _expired ? new HttpIOException(HttpRequestError.ResponseEnded, "The call's time was over before its response ended.", new TimeoutException()) : e;
     }
 
@@ -221,6 +225,7 @@ internal sealed class ResponseBody : HttpContent
         private int Done(int read, ReadOnlySpan<byte> buffer)
         {
             body._watch?.Touch();
+            body._read += read;
             body._attempt.Call.Sizes?.Received.Add(buffer[..read]);
             if (read == 0 && !buffer.IsEmpty)
             {
