@@ -173,7 +173,7 @@ internal sealed class OutboundCall(
         // Of what may not be done twice must be known whether it was begun at all.
         if (hedged || resilience.WatchesAttempts || (resilience.Retries && !(repeats && IsIdempotent)))
         {
-            request.Content = _replay = new ReplayContent(content, keep: hedged || resilience.Retries, repeats);
+            request.Content = _replay = new ReplayContent(content, keep: hedged || resilience.Retries, repeats, pipeline.Time);
         }
     }
 
@@ -182,7 +182,7 @@ internal sealed class OutboundCall(
     {
         if (_replay is null && request.Content is { } content)
         {
-            request.Content = _replay = new ReplayContent(content);
+            request.Content = _replay = new ReplayContent(content, time: pipeline.Time);
         }
     }
 
